@@ -1,0 +1,103 @@
+//! Every bound in the media plane, each with its reason. `plenum limits` prints this table.
+//!
+//! A queue, table, ring or loop takes its bound from here; reaching one is a counter and a
+//! defined answer (drop the oldest video, refuse the command), never growth.
+
+use crate::time::Duration;
+
+/// One row of the table that `plenum limits` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Its value, in the unit the name ends with, or a plain count.
+    pub value: u64,
+    /// What it bounds and what happens there.
+    pub why: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:ident : $type:ty = $value:expr, $why:literal;)*) => {
+        $(#[doc = $why] pub const $name: $type = $value;)*
+
+        /// All bounds of this crate.
+        pub const ALL: &[Limit] = &[
+            $(Limit { name: stringify!($name), value: $name as u64, why: $why },)*
+        ];
+    };
+}
+
+limits! {
+    ROOMS: usize = 10_000, "rooms on one shard; a further one is refused";
+    PARTICIPANTS_PER_ROOM: usize = 1_000, "participants in one room on one shard; the room's own, lower bound is 100 by default";
+    TRANSPORTS: usize = 20_000, "transports on one shard; a further join is refused";
+    TRACKS_PER_PARTICIPANT: usize = 16, "tracks one participant publishes; the m-line beyond is refused";
+    ENCODINGS_PER_TRACK: usize = 4, "encodings of one track; a further rid or SSRC is dropped as limit_reached";
+    SECTIONS_PER_TRANSPORT: usize = 128, "m-lines of one transport, both ways; tracks beyond find no section";
+    SUBSCRIPTIONS_PER_PARTICIPANT: usize = 256, "wishes one participant may state";
+    PORTS_PER_ROOM: usize = 16, "plaintext doors of one room";
+    PORT_QUEUE_BYTES: usize = 1 << 20, "media waiting for one port; full: drop, Gap, KeyframeWanted";
+    PORT_QUEUE_MESSAGES: usize = 1_024, "messages waiting for one port";
+
+    DATAGRAM_BYTES: usize = 1_500, "an incoming datagram; a longer one is cut by the socket and fails authentication";
+    PACKET_BYTES: usize = 1_472, "one outgoing datagram: Ethernet less IPv4 and UDP headers";
+    GSO_SEGMENT_BYTES: usize = 1_400, "a segment above this never joins a run, so that a tunnel's smaller MTU hurts it alone";
+    OUTBOX_BYTES: usize = 2 << 20, "the arena of one departure; full: send, then depart again";
+    OUTBOX_RUNS: usize = 512, "runs of one departure";
+    RUN_BYTES: usize = 65_000, "one GSO run: the kernel takes no UDP message above 65,507 bytes";
+    RUN_SEGMENTS: usize = 64, "segments of one GSO run: the kernel's UDP_MAX_SEGMENTS";
+
+    PATHS_PER_TRANSPORT: usize = 16, "proved paths of one transport; the oldest unselected one leaves";
+    SSRCS_PER_TRANSPORT: usize = 64, "received SSRCs of one transport; the surplus is dropped and counted";
+    REPLAY_WINDOW_PACKETS: u64 = 1_024, "replay window of one SSRC";
+    CONTROL_QUEUE: usize = 64, "STUN, DTLS and SCTP datagrams waiting in one transport; full: the oldest leaves";
+    TICKETS_PER_TRANSPORT: usize = 2_048, "media waiting in one transport; full: the oldest video ticket leaves";
+    HANDSHAKE_FLIGHTS_QUEUE: usize = 256, "handshake flights waiting for their slice; full: the newest is dropped, the peer repeats it";
+    DTLS_QUEUE_BYTES: usize = 64 << 10, "one handshake's buffered fragments";
+
+    DATA_CHANNELS_PER_TRANSPORT: usize = 64, "open data channels of one transport";
+    DATA_STREAMS: u16 = 1_024, "SCTP stream ids";
+    DATA_MESSAGE_BYTES: usize = 256 << 10, "one data channel message; max-message-size in our SDP";
+    DATA_BACKLOG_BYTES: usize = 1 << 20, "one receiver's unsent data; full: an unreliable channel drops its oldest, a reliable one closes";
+    DATA_LABEL_BYTES: usize = 256, "label or protocol of a data channel";
+
+    HISTORY_PAGE_BYTES: usize = 64 << 10, "one page of packet history";
+    HISTORY_PAGES_PER_ENCODING: usize = 16, "1 MiB of one encoding's recent packets: 2 s at 4 Mb/s";
+    HISTORY_PACKETS_PER_ENCODING: usize = 2_048, "index entries of one encoding's history";
+    SENT_RING: usize = 1_024, "packets a section remembers for NACK";
+    NACK_LIST: usize = 256, "gaps of one encoding asked for at once; beyond: a key frame instead";
+    NACK_TRIES: u8 = 10, "times one packet is asked for";
+    RETRANSMISSIONS_PER_PACKET: u8 = 8, "times one section answers for one packet";
+
+    SDP_BYTES: usize = 256 << 10, "a description as text";
+    SDP_LINES: usize = 16_384, "lines of a description";
+    SDP_LINE_BYTES: usize = 8 << 10, "one line of a description";
+    SDP_LINES_PER_SECTION: usize = 1_024, "lines of one m-line";
+    SDP_CANDIDATES: usize = 64, "candidates of one m-line; the surplus is ignored";
+    SDP_SSRC_LINES: usize = 256, "a=ssrc lines of one m-line";
+    SDP_PAYLOADS: usize = 64, "payload types of one m-line";
+    SDP_EXTENSIONS: usize = 32, "header extensions of one m-line";
+
+    EVENTS: usize = 4_096, "data messages and speakers waiting to be told; lists are coalesced per object instead";
+    INBOX_COMMANDS: usize = 1_024, "commands waiting for one shard; full: RESOURCE_EXHAUSTED";
+    EVENT_QUEUE: usize = 4_096, "events one shard may be ahead of their reader";
+    SPEAKERS: usize = 16, "loudest participants told of";
+    PANICS_PER_MINUTE: usize = 3, "rooms that may fall to a bug; one more ends the process";
+}
+
+/// Consent: no authenticated answer or check for this long and sending stops (RFC 7675 §5.1).
+pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Our own Binding requests on the selected path: the return-path proof.
+pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+/// Both generations of credentials live this long during an ICE restart.
+pub const RESTART_OVERLAP: Duration = Duration::from_secs(30);
+/// A handshake that has not ended by then frees everything.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Video is held this long at most for the rest of its frame (performance.md §2g).
+pub const GATHER_VIDEO: Duration = Duration::from_millis(5);
+/// Audio is held this long at most.
+pub const GATHER_AUDIO: Duration = Duration::from_millis(1);
+/// At most one server offer to one participant in this time.
+pub const OFFER_INTERVAL: Duration = Duration::from_millis(100);
+/// At most one key frame request to one encoding in this time.
+pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);

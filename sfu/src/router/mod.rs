@@ -1,0 +1,1 @@
+//! router: see the crate's map.

@@ -1,0 +1,1 @@
+//! sdp: see the crate's map.
