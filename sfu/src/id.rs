@@ -87,3 +87,45 @@ pub struct SubscriptionId {
     /// For what.
     pub track: TrackId,
 }
+
+macro_rules! token {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(arrayvec::ArrayString<16>);
+
+        impl $name {
+            /// None where it is empty, longer than 16 bytes (what a one-byte header extension
+            /// holds, RFC 8285 §4.2), or not an RFC 8866 token.
+            #[must_use]
+            pub fn new(text: &str) -> Option<Self> {
+                let token = |byte: u8| byte.is_ascii_graphic() && !br#""(),/:;<=>?@[\]"#.contains(&byte);
+                if text.is_empty() || !text.bytes().all(token) {
+                    return None;
+                }
+                arrayvec::ArrayString::from(text).ok().map(Self)
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0.as_str())
+            }
+        }
+    };
+}
+
+token! {
+    /// An m-line's identification tag (RFC 5888 §4).
+    Mid
+}
+token! {
+    /// An RTP stream's identification within an m-line (RFC 8852 §3.1).
+    Rid
+}

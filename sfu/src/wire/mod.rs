@@ -1,1 +1,7 @@
-//! wire: see the crate's map.
+//! Bytes to values and back: no state, never panics, every file fuzzed.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`payload`] | what a payload says of itself: key frame, layer |
+
+pub mod payload;

@@ -1,0 +1,211 @@
+//! What is asked of a shard, and its answers. Domain types only: no proto, no JSON.
+//!
+//! Commands are idempotent: the caller chooses ids, the same create twice gives the same answer.
+
+use crate::error::LeaveReason;
+use crate::id::{ParticipantId, RoomId, TrackId};
+use crate::sdp::Description;
+use crate::shard::stats::{ShardStats, TableSizes};
+use crate::wire::payload::Codec;
+
+/// What a room allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomParameters {
+    /// Participants at the same time.
+    pub participants_max: usize,
+    /// Codecs that may be negotiated, in order of preference; empty: all.
+    pub codecs: Vec<Codec>,
+}
+
+impl Default for RoomParameters {
+    fn default() -> Self {
+        Self {
+            participants_max: 100,
+            codecs: Vec::new(),
+        }
+    }
+}
+
+/// What a participant may do. Enforced in the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// Send sound.
+    pub publish_audio: bool,
+    /// Send pictures.
+    pub publish_video: bool,
+    /// Receive tracks.
+    pub subscribe: bool,
+    /// Send over data channels.
+    pub send_data: bool,
+    /// Tracks published at the same time.
+    pub tracks_max: usize,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            publish_audio: true,
+            publish_video: true,
+            subscribe: true,
+            send_data: true,
+            tracks_max: crate::limits::TRACKS_PER_PARTICIPANT,
+        }
+    }
+}
+
+/// A new member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantParameters {
+    /// Its id as people know it ("ada"): the stream id of its tracks, and what a data channel's
+    /// protocol names to reach it alone. At most 128 bytes.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Receives every track of the others unless it wishes otherwise.
+    pub subscribe_all: bool,
+}
+
+/// One wish for one track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The track.
+    pub track: TrackId,
+    /// Wanted at all; false gives the section back.
+    pub wanted: bool,
+    /// Wanted, but not now: the section stays, nothing is sent.
+    pub paused: bool,
+    /// 1 (least) to 255; 128 unless said.
+    pub priority: u8,
+    /// Pixels it is shown at, 0 unless said.
+    pub height: u16,
+}
+
+/// Something asked of a shard.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Makes a room. The same id with the same parameters again: done.
+    CreateRoom {
+        /// Drawn by the caller.
+        room: RoomId,
+        /// What it allows.
+        parameters: RoomParameters,
+    },
+    /// Changes what a room allows; who is inside stays.
+    UpdateRoom {
+        /// Which.
+        room: RoomId,
+        /// From now on.
+        parameters: RoomParameters,
+    },
+    /// Removes everybody and the room. Missing: done.
+    DeleteRoom {
+        /// Which.
+        room: RoomId,
+        /// What the participants are told.
+        reason: LeaveReason,
+    },
+    /// A participant enters; its transport exists from now on.
+    Join {
+        /// Where.
+        room: RoomId,
+        /// Drawn by the caller, one for each join.
+        participant: ParticipantId,
+        /// Who.
+        parameters: ParticipantParameters,
+    },
+    /// Changes what a participant may do, at once.
+    UpdateParticipant {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// From now on.
+        permissions: Permissions,
+    },
+    /// The other side's description (offer, answer or rollback).
+    Negotiate {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// What it says.
+        description: Box<Description>,
+    },
+    /// New credentials by a server offer.
+    RestartIce {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+    },
+    /// A participant is out, for `reason`. Missing: done.
+    Leave {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// A muted track's packets end at ingress.
+    SetTrackMuted {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        track: TrackId,
+        /// Muted or not.
+        muted: bool,
+    },
+    /// Wishes of one participant; tracks not named keep theirs.
+    UpdateSubscriptions {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// Replaces `subscribe_all`, where given.
+        subscribe_all: Option<bool>,
+        /// One for each track named.
+        wishes: Vec<Wish>,
+    },
+    /// Asks the publisher for a key frame of each encoding.
+    RequestKeyframe {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        track: TrackId,
+    },
+    /// Counters and sizes of all tables.
+    Inspect,
+}
+
+/// What became of a description.
+#[derive(Clone, Debug)]
+pub enum Negotiated {
+    /// It was an offer: here is the answer.
+    Answer(Box<Description>),
+    /// It was an answer (or a rollback): taken.
+    Accepted,
+    /// It was an offer while ours stands. We are the impolite peer (W3C webrtc §10.7): answer
+    /// ours, then offer again.
+    Ignored,
+}
+
+/// A shard's answer to a command.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Carried out.
+    Done,
+    /// Answer to [`Command::Negotiate`].
+    Negotiated(Negotiated),
+    /// Answer to [`Command::Inspect`].
+    Inspected(Box<Inspection>),
+}
+
+/// Counters and sizes of a shard.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Counters since the start.
+    pub stats: ShardStats,
+    /// How full the tables are.
+    pub sizes: TableSizes,
+}

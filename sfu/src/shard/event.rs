@@ -1,0 +1,149 @@
+//! What the world is told by a shard. Derived from dirty bits per object, so that a slow reader
+//! finds fewer, newer facts and never an old or a missing one.
+
+use crate::error::LeaveReason;
+use crate::id::{Mid, ParticipantId, RoomId, TrackId};
+use crate::sdp::Description;
+use crate::units::{AudioLevel, MediaKind};
+use crate::wire::payload::Codec;
+
+/// A published track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackFacts {
+    /// Its id.
+    pub track: TrackId,
+    /// Who publishes it.
+    pub participant: ParticipantId,
+    /// The publisher's m-line.
+    pub mid: Mid,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What it is coded in now; the first negotiated one before its first packet.
+    pub codec: Codec,
+    /// Muted by the server.
+    pub muted: bool,
+}
+
+/// What an outgoing m-line shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectionBinding {
+    /// The m-line.
+    pub mid: Mid,
+    /// The track it shows now.
+    pub track: Option<TrackId>,
+}
+
+/// Why a wanted track is not being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseReason {
+    /// The subscriber wished so.
+    Wished,
+    /// The subscriber negotiated no codec the track comes in.
+    CodecUnsupported,
+    /// The server muted the track.
+    Muted,
+    /// No more m-lines: `SECTIONS_PER_TRANSPORT`.
+    LimitReached,
+}
+
+/// What became of one wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionFacts {
+    /// For which track.
+    pub track: TrackId,
+    /// By which m-line, once there is one.
+    pub mid: Option<Mid>,
+    /// Why nothing is sent, where nothing is sent.
+    pub paused: Option<PauseReason>,
+}
+
+/// Somebody who can be heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// Who.
+    pub participant: ParticipantId,
+    /// How loud, smoothed.
+    pub level: AudioLevel,
+}
+
+/// News of a shard.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// ICE and DTLS are up: media can flow.
+    ParticipantConnected {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Gone, everything freed. Also after `Leave`, `DeleteRoom`, a lost consent, a bug.
+    ParticipantLeft {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The room is gone (always after a `ParticipantLeft` for each who was inside).
+    RoomDeleted {
+        /// Which.
+        room: RoomId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// An offer of ours; at most one is out, and at most one per 100 ms.
+    Offer {
+        /// Where.
+        room: RoomId,
+        /// To whom.
+        participant: ParticipantId,
+        /// What it says.
+        description: Box<Description>,
+    },
+    /// A track is there, or something about it changed.
+    TrackChanged {
+        /// Where.
+        room: RoomId,
+        /// What it is now.
+        facts: TrackFacts,
+    },
+    /// A track is gone.
+    TrackUnpublished {
+        /// Where.
+        room: RoomId,
+        /// Who published it.
+        participant: ParticipantId,
+        /// Which.
+        track: TrackId,
+    },
+    /// Which m-line shows which track, and what became of each wish: the whole map.
+    SubscriptionsChanged {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// Every open outgoing m-line.
+        sections: Vec<SectionBinding>,
+        /// Every wish.
+        subscriptions: Vec<SubscriptionFacts>,
+    },
+    /// Who can be heard, loudest first; empty: nobody. At most every 200 ms.
+    SpeakersChanged {
+        /// Where.
+        room: RoomId,
+        /// Loudest first.
+        speakers: Vec<Speaker>,
+    },
+    /// A data channel of ours was opened towards `participant`, carrying what `from` sends.
+    DataChannelOpened {
+        /// Where.
+        room: RoomId,
+        /// Who receives.
+        participant: ParticipantId,
+        /// SCTP stream id: `RTCDataChannel.id`.
+        stream: u16,
+        /// Who sends.
+        from: ParticipantId,
+    },
+}
