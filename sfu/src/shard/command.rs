@@ -6,6 +6,7 @@ use crate::error::LeaveReason;
 use crate::id::{ParticipantId, RoomId, TrackId};
 use crate::sdp::Description;
 use crate::shard::stats::{ShardStats, TableSizes};
+use crate::time::Duration;
 use crate::wire::payload::Codec;
 
 /// What a room allows.
@@ -146,6 +147,16 @@ pub enum Command {
         participant: ParticipantId,
         /// Why.
         reason: LeaveReason,
+    },
+    /// How long nothing authenticated may arrive before the participant is gone
+    /// (`CONSENT_TIMEOUT` unless said; a door whose socket has closed shortens it).
+    SetSilenceMax {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// At most `CONSENT_TIMEOUT`.
+        silence_max: Duration,
     },
     /// A muted track's packets end at ingress.
     SetTrackMuted {
