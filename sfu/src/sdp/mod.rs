@@ -3,7 +3,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`description`] | a session description as values |
+//! | [`negotiate`] | an m-line both sides have spoken about: answer and plan |
 
 pub mod description;
+pub mod negotiate;
 
 pub use description::Description;
