@@ -1,103 +1,385 @@
 //! RTP header extensions by negotiated id (RFC 8285).
+//!
+//! [`ExtensionMap`] is what SDP agreed on; [`ExtensionValues`] is what one packet says, or is to
+//! say. The values of a packet are all small and `Copy`: a forwarder changes some and writes the
+//! rest on. Unknown ids are skipped; ill-formed values count as absent, as RFC 8285 §4.1.1 wants
+//! for what is not understood.
 
-/// A header extension this server reads or writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Extension {
-    /// RFC 9143 §15: which m-line.
-    Mid,
-    /// RFC 8852 §3.1: which simulcast encoding.
-    Rid,
-    /// RFC 8852 §3.2: which encoding a retransmission repairs.
-    RepairedRid,
-    /// RFC 6464: loudness.
-    AudioLevel,
-    /// When the packet left, 6.18 fixed-point seconds.
-    AbsSendTime,
-    /// One number space for all packets of a transport.
-    TransportWideCc,
-    /// 3GPP TS 26.114 §7.4.5: camera and rotation.
-    VideoOrientation,
-    /// Bounds of the receiver's buffer.
-    PlayoutDelay,
-    /// Capture time on the sender's clock.
-    AbsCaptureTime,
+use crate::id::{Mid, Rid};
+use crate::time::NtpTime;
+use crate::units::AudioLevel;
+use crate::wire::bytes::{Reader, Writer};
+use crate::wire::rtp::RtpPacket;
+
+macro_rules! extensions {
+    ($($(#[$doc:meta])* $name:ident = $uri:literal,)*) => {
+        /// A header extension that is known here.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Extension { $($(#[$doc])* $name,)* }
+
+        impl Extension {
+            /// All of them.
+            pub const ALL: [Self; COUNT] = [$(Self::$name,)*];
+
+            /// Its name in `a=extmap`.
+            #[must_use]
+            pub const fn uri(self) -> &'static str {
+                match self { $(Self::$name => $uri,)* }
+            }
+        }
+    };
+}
+
+/// How many there are.
+const COUNT: usize = 9;
+
+extensions! {
+    /// The m-line (RFC 9143 §15).
+    Mid = "urn:ietf:params:rtp-hdrext:sdes:mid",
+    /// The encoding within the m-line (RFC 8852 §3.1).
+    Rid = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    /// The encoding a retransmission repairs (RFC 8852 §3.2).
+    RepairedRid = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+    /// Loudness (RFC 6464).
+    AudioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    /// When it left, 6.18 fixed-point seconds.
+    AbsSendTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    /// Sequence number of the transport (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2).
+    TransportWideCc = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    /// Coordination of video orientation (3GPP TS 26.114 §7.4.5).
+    VideoOrientation = "urn:3gpp:video-orientation",
+    /// Bounds of the play-out delay, two times 12 bits of 10 ms.
+    PlayoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    /// When it was captured, on the capturer's clock.
+    AbsCaptureTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
 }
 
 impl Extension {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Mid,
-        Self::Rid,
-        Self::RepairedRid,
-        Self::AudioLevel,
-        Self::AbsSendTime,
-        Self::TransportWideCc,
-        Self::VideoOrientation,
-        Self::PlayoutDelay,
-        Self::AbsCaptureTime,
-    ];
-
-    /// As `a=extmap` names it.
-    #[must_use]
-    pub const fn uri(self) -> &'static str {
-        match self {
-            Self::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
-            Self::Rid => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
-            Self::RepairedRid => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-            Self::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-            Self::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-            Self::TransportWideCc => {
-                "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-            }
-            Self::VideoOrientation => "urn:3gpp:video-orientation",
-            Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
-            Self::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
-        }
-    }
-
-    /// The extension named so.
+    /// By its name in `a=extmap`.
     #[must_use]
     pub fn from_uri(uri: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|extension| extension.uri() == uri)
     }
+
+    const fn index(self) -> usize {
+        self as usize
+    }
 }
 
-/// Which id means which extension, on one transport.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which id means which extension on one transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtensionMap {
-    /// By place in [`Extension::ALL`]; 0 where not negotiated.
-    ids: [u8; Extension::ALL.len()],
+    /// By [`Extension::index`]; 0 where not negotiated (RFC 8285 §4.2 reserves it for padding).
+    ids: [u8; COUNT],
 }
 
 impl ExtensionMap {
-    /// `extension` travels as `id` from now on; 0 takes it out.
+    /// Gives `extension` the id, taking it from another that had it. Id 0 takes it off the map.
     pub fn set(&mut self, extension: Extension, id: u8) {
-        for (slot, candidate) in self.ids.iter_mut().zip(Extension::ALL) {
-            if candidate == extension {
-                *slot = id;
+        for taken in self.ids.iter_mut().filter(|taken| **taken == id) {
+            *taken = 0;
+        }
+        if let Some(place) = self.ids.get_mut(extension.index()) {
+            *place = id;
+        }
+    }
+
+    /// The id of `extension`, where it was negotiated.
+    #[must_use]
+    pub fn id(&self, extension: Extension) -> Option<u8> {
+        self.ids
+            .get(extension.index())
+            .copied()
+            .filter(|&id| id != 0)
+    }
+
+    /// The meaning of `id`.
+    #[must_use]
+    pub fn extension(&self, id: u8) -> Option<Extension> {
+        let known = Extension::ALL.into_iter().zip(self.ids);
+        known
+            .filter(|&(_, taken)| taken != 0 && taken == id)
+            .map(|(extension, _)| extension)
+            .next()
+    }
+}
+
+/// When a packet was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbsCaptureTime {
+    /// On the capturer's clock.
+    pub ntp: NtpTime,
+    /// What the one who last rewrote it believes the capturer's clock to be ahead of its own,
+    /// 32.32 fixed-point seconds.
+    pub offset: Option<i64>,
+}
+
+/// The header extensions of one packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionValues {
+    /// The m-line.
+    pub mid: Option<Mid>,
+    /// The encoding.
+    pub rid: Option<Rid>,
+    /// The encoding repaired.
+    pub repaired_rid: Option<Rid>,
+    /// Loudness, and whether the sender thinks it is voice.
+    pub audio_level: Option<(AudioLevel, bool)>,
+    /// 24 bits of 6.18 fixed-point seconds.
+    pub abs_send_time: Option<u32>,
+    /// Sequence number of the transport.
+    pub transport_sequence: Option<u16>,
+    /// Camera, flip and rotation bits.
+    pub orientation: Option<u8>,
+    /// Minimum and maximum, as they are on the wire.
+    pub playout_delay: Option<[u8; 3]>,
+    /// Capture time.
+    pub abs_capture_time: Option<AbsCaptureTime>,
+}
+
+/// The longest value written here: a 16-byte MID, or a capture time with its offset. It is also
+/// the longest that the one-byte form can hold (RFC 8285 §4.2).
+const VALUE_BYTES: usize = 16;
+
+impl ExtensionValues {
+    /// What `packet` says, as far as `map` knows it. Of a repeated id the last counts.
+    #[must_use]
+    pub fn read(packet: &RtpPacket<'_>, map: &ExtensionMap) -> Self {
+        let mut values = Self::default();
+        for (id, bytes) in packet.extensions() {
+            if let Some(extension) = map.extension(id) {
+                values.set(extension, bytes);
+            }
+        }
+        values
+    }
+
+    fn set(&mut self, extension: Extension, bytes: &[u8]) {
+        match extension {
+            Extension::Mid => self.mid = text(bytes).and_then(Mid::new),
+            Extension::Rid => self.rid = text(bytes).and_then(Rid::new),
+            Extension::RepairedRid => self.repaired_rid = text(bytes).and_then(Rid::new),
+            // RFC 6464 §4: one byte; a second, for padding in the two-byte form, is ignored.
+            Extension::AudioLevel => {
+                self.audio_level = bytes
+                    .first()
+                    .map(|&byte| (AudioLevel(byte & 0x7F), byte & 0x80 != 0));
+            }
+            Extension::AbsSendTime => self.abs_send_time = Reader::new(bytes).u24().ok(),
+            // The second draft version adds two bytes of feedback request behind the number.
+            Extension::TransportWideCc => self.transport_sequence = Reader::new(bytes).u16().ok(),
+            Extension::VideoOrientation => self.orientation = bytes.first().copied(),
+            Extension::PlayoutDelay => self.playout_delay = Reader::new(bytes).array().ok(),
+            Extension::AbsCaptureTime => self.abs_capture_time = capture_time(bytes),
+        }
+    }
+
+    /// Writes the extension block (RFC 8285 §4.1.2), word-aligned, for what has both a value and
+    /// an id. Nothing is written where there is nothing to say; `None` where it does not fit.
+    pub(crate) fn write(&self, map: &ExtensionMap, out: &mut Writer<'_>) -> Option<bool> {
+        let spoken = |extension: &Extension| {
+            map.id(*extension).is_some() && self.value(*extension, &mut [0; VALUE_BYTES]).is_some()
+        };
+        if !Extension::ALL.iter().any(spoken) {
+            return Some(false);
+        }
+        // RFC 8285 §4.3: ids above 14 need the two-byte form, and a packet has one form only.
+        let long = Extension::ALL
+            .iter()
+            .filter(|extension| spoken(extension))
+            .any(|extension| map.id(*extension) > Some(14));
+        out.u16(if long { TWO_BYTE } else { ONE_BYTE })?;
+        let length_at = out.len();
+        out.u16(0)?;
+        let start = out.len();
+        for extension in Extension::ALL {
+            let mut value = [0; VALUE_BYTES];
+            let (Some(id), Some(len)) = (map.id(extension), self.value(extension, &mut value))
+            else {
+                continue;
+            };
+            let len_byte = u8::try_from(len).ok()?;
+            if long {
+                out.put(&[id, len_byte])?;
+            } else {
+                out.u8((id << 4) | (len_byte.checked_sub(1)? & 0x0F))?;
+            }
+            out.put(value.get(..len)?)?;
+        }
+        while !(out.len() - start).is_multiple_of(4) {
+            out.u8(0)?;
+        }
+        let words = u16::try_from((out.len() - start) / 4).ok()?;
+        out.set(length_at, &words.to_be_bytes())?;
+        Some(true)
+    }
+
+    /// Puts the value of `extension` into `out`; its length, never 0.
+    fn value(&self, extension: Extension, out: &mut [u8; VALUE_BYTES]) -> Option<usize> {
+        let mut writer = Writer::new(out);
+        match extension {
+            Extension::Mid => writer.put(self.mid?.as_str().as_bytes())?,
+            Extension::Rid => writer.put(self.rid?.as_str().as_bytes())?,
+            Extension::RepairedRid => writer.put(self.repaired_rid?.as_str().as_bytes())?,
+            Extension::AudioLevel => {
+                let (level, voice) = self.audio_level?;
+                writer.u8((level.0 & 0x7F) | if voice { 0x80 } else { 0 })?;
+            }
+            Extension::AbsSendTime => writer.u24(self.abs_send_time?)?,
+            Extension::TransportWideCc => writer.u16(self.transport_sequence?)?,
+            Extension::VideoOrientation => writer.u8(self.orientation?)?,
+            Extension::PlayoutDelay => writer.put(&self.playout_delay?)?,
+            Extension::AbsCaptureTime => {
+                let time = self.abs_capture_time?;
+                writer.u64(time.ntp.0)?;
+                if let Some(offset) = time.offset {
+                    writer.u64(offset.cast_unsigned())?;
+                }
+            }
+        }
+        Some(writer.len())
+    }
+}
+
+/// Profile of the one-byte form (RFC 8285 §4.2).
+pub(crate) const ONE_BYTE: u16 = 0xBEDE;
+/// Profile of the two-byte form; its low four bits are the application's (RFC 8285 §4.3).
+pub(crate) const TWO_BYTE: u16 = 0x1000;
+
+/// The NTP time as 6.18 fixed-point seconds, 24 bits that wrap every 64 s.
+#[must_use]
+pub fn abs_send_time(now: NtpTime) -> u32 {
+    u32::try_from((now.0 >> 14) & 0x00FF_FFFF).unwrap_or_default()
+}
+
+/// RFC 8852 §3 and RFC 9143 §15: UTF-8 without a terminator; some senders pad with zeros.
+fn text(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().position(|&byte| byte == 0);
+    std::str::from_utf8(bytes.get(..end.unwrap_or(bytes.len()))?).ok()
+}
+
+fn capture_time(bytes: &[u8]) -> Option<AbsCaptureTime> {
+    let mut reader = Reader::new(bytes);
+    Some(AbsCaptureTime {
+        ntp: NtpTime(reader.u64().ok()?),
+        offset: reader.u64().ok().map(u64::cast_signed),
+    })
+}
+
+/// The elements of an extension block, one- or two-byte form; nothing for other profiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements<'a> {
+    profile: u16,
+    bytes: Reader<'a>,
+}
+
+impl<'a> Elements<'a> {
+    pub(crate) const fn new(profile: u16, block: &'a [u8]) -> Self {
+        Self {
+            profile,
+            bytes: Reader::new(block),
+        }
+    }
+
+    fn one_byte(&mut self) -> Option<(u8, &'a [u8])> {
+        loop {
+            let head = self.bytes.u8().ok()?;
+            match (head >> 4, head & 0x0F) {
+                (0, 0) => {}
+                // RFC 8285 §4.2: id 0 with a length, and id 15, end the block.
+                (0 | 15, _) => return None,
+                (id, len) => return Some((id, self.bytes.take(usize::from(len) + 1).ok()?)),
             }
         }
     }
 
-    /// The id of `extension`.
-    #[must_use]
-    pub fn id(&self, extension: Extension) -> Option<u8> {
-        self.ids
-            .iter()
-            .zip(Extension::ALL)
-            .find(|(id, candidate)| *candidate == extension && **id != 0)
-            .map(|(id, _)| *id)
+    fn two_byte(&mut self) -> Option<(u8, &'a [u8])> {
+        loop {
+            let id = self.bytes.u8().ok()?;
+            if id != 0 {
+                let len = self.bytes.u8().ok()?;
+                return Some((id, self.bytes.take(usize::from(len)).ok()?));
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let element = match self.profile {
+            ONE_BYTE => self.one_byte(),
+            profile if profile & 0xFFF0 == TWO_BYTE => self.two_byte(),
+            _ => None,
+        };
+        if element.is_none() {
+            self.bytes = Reader::new(&[]);
+        }
+        element
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(profile: u16, block: &[u8], expected: &[(u8, &[u8])]) {
+        let got: Vec<(u8, &[u8])> = Elements::new(profile, block).collect();
+        assert_eq!(got, expected, "{profile:04x} {block:02x?}");
     }
 
-    /// What `id` means.
-    #[must_use]
-    pub fn extension(&self, id: u8) -> Option<Extension> {
-        self.ids
-            .iter()
-            .zip(Extension::ALL)
-            .find(|(slot, _)| id != 0 && **slot == id)
-            .map(|(_, extension)| extension)
+    #[test]
+    fn elements_are_split_as_rfc_8285_says() {
+        check(ONE_BYTE, &[0x10, 0xAA, 0, 0], &[(1, &[0xAA])]);
+        // RFC 8285 §4.2, the figure: two elements with padding between.
+        check(
+            ONE_BYTE,
+            &[0x10, 1, 0x21, 2, 3, 0, 0, 0x33, 4, 5, 6, 7],
+            &[(1, &[1]), (2, &[2, 3]), (3, &[4, 5, 6, 7])],
+        );
+        check(ONE_BYTE, &[0x10, 1, 0xF0, 9, 0x20, 2, 0, 0], &[(1, &[1])]);
+        check(ONE_BYTE, &[0x10, 1, 0x01, 9, 0x20, 2, 0, 0], &[(1, &[1])]);
+        check(ONE_BYTE, &[0x10, 1, 0x23, 9], &[(1, &[1])]);
+        check(
+            0x1000,
+            &[1, 0, 2, 1, 9, 0, 3, 2, 7, 8, 0, 0],
+            &[(1, &[]), (2, &[9]), (3, &[7, 8])],
+        );
+        check(0x100F, &[200, 1, 9, 0], &[(200, &[9])]);
+        check(0x1000, &[1, 9, 0, 0], &[]);
+        check(0x1234, &[0x10, 0xAA, 0, 0], &[]);
+    }
+
+    #[test]
+    fn an_id_has_one_meaning() {
+        let mut map = ExtensionMap::default();
+        map.set(Extension::Mid, 4);
+        map.set(Extension::Rid, 4);
+        assert_eq!(map.id(Extension::Mid), None);
+        assert_eq!(map.extension(4), Some(Extension::Rid));
+        assert_eq!(map.extension(0), None);
+        map.set(Extension::Rid, 0);
+        assert_eq!(map, ExtensionMap::default());
+    }
+
+    #[test]
+    fn every_uri_leads_back_to_its_extension() {
+        for extension in Extension::ALL {
+            assert_eq!(Extension::from_uri(extension.uri()), Some(extension));
+        }
+        assert_eq!(
+            Extension::from_uri("urn:ietf:params:rtp-hdrext:toffset"),
+            None
+        );
+    }
+
+    #[test]
+    fn abs_send_time_is_six_bits_of_seconds_and_eighteen_of_fraction() {
+        assert_eq!(abs_send_time(NtpTime(0x0000_0001_8000_0000)), 0x06_0000);
+        assert_eq!(abs_send_time(NtpTime(0xFFFF_FFC1_0000_4000)), 0x04_0001);
     }
 }

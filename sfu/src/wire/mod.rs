@@ -2,8 +2,14 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`extension`] | header extensions by negotiated id |
+//! | `bytes` | a cursor that reads and one that writes; neither can leave its slice |
+//! | [`sequence`] | 16 and 32 bit counters unwrapped to 64 bits |
+//! | [`rtp`] | an RTP packet as a view; its header written |
+//! | [`extension`] | RTP header extensions by negotiated id |
 //! | [`payload`] | what a payload says of itself: key frame, layer |
 
+pub(crate) mod bytes;
 pub mod extension;
 pub mod payload;
+pub mod rtp;
+pub mod sequence;
