@@ -2,6 +2,8 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`demux`] | STUN, DTLS, RTP or RTCP by first byte |
+//! | [`stun`] | STUN messages, integrity, fingerprint |
 //! | `bytes` | a cursor that reads and one that writes; neither can leave its slice |
 //! | [`sequence`] | 16 and 32 bit counters unwrapped to 64 bits |
 //! | [`rtp`] | an RTP packet as a view; its header written |
@@ -9,7 +11,9 @@
 //! | [`payload`] | what a payload says of itself: key frame, layer |
 
 pub(crate) mod bytes;
+pub mod demux;
 pub mod extension;
 pub mod payload;
 pub mod rtp;
 pub mod sequence;
+pub mod stun;
