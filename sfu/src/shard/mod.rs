@@ -68,13 +68,18 @@ pub struct Shard {
 
 impl Shard {
     /// An empty shard. All its chance comes from `seed`.
-    #[must_use]
-    pub fn new(config: ShardConfig, _seed: [u8; 32], _now: Instant) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The certificate cannot be used.
+    pub fn new(config: ShardConfig, _seed: [u8; 32], _now: Instant) -> Result<Self, CommandError> {
+        Ok(Self {
             config,
             stats: ShardStats::default(),
-        }
+        })
     }
+
+    /// A bug panicked in the midst of a room: the room falls, the shard stands.
+    pub fn discard_current_room(&mut self, _now: Instant) {}
 
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, _now: Instant, datagram: Datagram<'_>) {
