@@ -8,12 +8,18 @@
 //! | [`sequence`] | 16 and 32 bit counters unwrapped to 64 bits |
 //! | [`rtp`] | an RTP packet as a view; its header written |
 //! | [`extension`] | RTP header extensions by negotiated id |
+//! | [`rtcp`] | RTCP compounds taken apart and put together |
+//! | [`feedback`] | NACK, PLI, FIR, REMB |
+//! | [`twcc`] | transport-wide feedback, read and written |
 //! | [`payload`] | what a payload says of itself: key frame, layer |
 
 pub(crate) mod bytes;
 pub mod demux;
 pub mod extension;
+pub mod feedback;
 pub mod payload;
+pub mod rtcp;
 pub mod rtp;
 pub mod sequence;
 pub mod stun;
+pub mod twcc;
