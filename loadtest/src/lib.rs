@@ -2,12 +2,16 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`robot`] | a virtual participant on an independent sans-IO WebRTC stack |
 //! | [`media`] | synthetic audio and video whose bytes say who, when, which frame |
 //! | [`sim`] | world one: shards, robots and links under one virtual clock and seed |
+//! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
 //! | [`allocator`] | counts live heap bytes |
 //! | [`identity`] | constant certificates: test keys |
 
 pub mod allocator;
 pub mod identity;
 pub mod media;
+pub mod report;
+pub mod robot;
 pub mod sim;

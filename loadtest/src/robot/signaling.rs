@@ -1,0 +1,195 @@
+//! Descriptions as text: the polite side of perfect negotiation (W3C webrtc §10.7).
+//!
+//! At most one offer of ours is out. An offer of the other side that meets it wins: ours is rolled
+//! back (the stack changes nothing before the answer, so dropping it is the whole rollback), theirs
+//! is answered, and what we still want is offered again.
+
+use std::collections::VecDeque;
+
+use sfu::time::Instant;
+use sfu::units::MediaKind;
+use str0m::RtcError;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind as StackKind, Mid};
+
+use super::Robot;
+use super::publication::Stage;
+
+/// A description on its way, as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// An offer.
+    Offer(String),
+    /// An answer.
+    Answer(String),
+}
+
+/// Where the negotiation stands.
+#[derive(Default)]
+pub(super) struct Negotiation {
+    pending: Option<Pending>,
+    restart_wanted: bool,
+    signals: VecDeque<Signal>,
+    offers: u64,
+    rollbacks: u64,
+    /// The last pair that both sides have agreed on: (offer, answer).
+    agreed: Option<(String, String)>,
+}
+
+/// An offer of ours that is out.
+struct Pending {
+    offer: SdpPendingOffer,
+    text: String,
+    mids: Vec<(u8, Mid)>,
+    channels: Vec<usize>,
+    restart: bool,
+}
+
+impl Negotiation {
+    pub(super) const fn want_restart(&mut self) {
+        self.restart_wanted = true;
+    }
+}
+
+impl Robot {
+    /// The next description for the other side.
+    pub fn poll_signal(&mut self) -> Option<Signal> {
+        self.negotiation.signals.pop_front()
+    }
+
+    /// The other side's description. Answers are for the offer that is out; others are stale.
+    pub fn handle_signal(&mut self, now: Instant, signal: &Signal) {
+        self.enter(now);
+        let outcome = match signal {
+            Signal::Offer(text) => self.handle_offer(text),
+            Signal::Answer(text) => self.handle_answer(text),
+        };
+        self.negotiate();
+        self.leave(outcome);
+    }
+
+    /// No offer of ours is out, and nothing is left to be offered.
+    #[must_use]
+    pub fn is_stable(&self) -> bool {
+        let settled = |stage: Stage| matches!(stage, Stage::Live(_) | Stage::Ended);
+        self.negotiation.pending.is_none()
+            && !self.negotiation.restart_wanted
+            && self.publications.iter().all(|it| settled(it.stage))
+    }
+
+    /// Offers of ours that were sent, and how many of them gave way.
+    #[must_use]
+    pub const fn offers(&self) -> (u64, u64) {
+        (self.negotiation.offers, self.negotiation.rollbacks)
+    }
+
+    /// The last pair of descriptions that both sides have agreed on: (offer, answer).
+    #[must_use]
+    pub fn agreed(&self) -> Option<(&str, &str)> {
+        let (offer, answer) = self.negotiation.agreed.as_ref()?;
+        Some((offer.as_str(), answer.as_str()))
+    }
+
+    fn handle_offer(&mut self, text: &str) -> Result<(), RtcError> {
+        if let Some(pending) = self.negotiation.pending.take() {
+            self.negotiation.rollbacks += 1;
+            self.negotiation.restart_wanted |= pending.restart;
+            for index in pending.channels {
+                if let Some(channel) = self.channels.get_mut(index) {
+                    channel.id = None;
+                }
+            }
+        }
+        let offer = SdpOffer::from_sdp_string(text)
+            .map_err(|error| RtcError::RemoteSdp(format!("{error}: {text}")))?;
+        let answer = self.rtc.sdp_api().accept_offer(offer)?.to_sdp_string();
+        self.negotiation.agreed = Some((text.to_owned(), answer.clone()));
+        self.negotiation.signals.push_back(Signal::Answer(answer));
+        Ok(())
+    }
+
+    fn handle_answer(&mut self, text: &str) -> Result<(), RtcError> {
+        let Some(pending) = self.negotiation.pending.take() else {
+            return Ok(());
+        };
+        let answer = SdpAnswer::from_sdp_string(text)
+            .map_err(|error| RtcError::RemoteSdp(format!("{error}: {text}")))?;
+        self.rtc.sdp_api().accept_answer(pending.offer, answer)?;
+        for (track, mid) in pending.mids {
+            self.handle_negotiated(track, mid);
+        }
+        self.negotiation.agreed = Some((pending.text, text.to_owned()));
+        Ok(())
+    }
+
+    /// A publication wished to end while its offer was out: it ends with the next one.
+    fn handle_negotiated(&mut self, track: u8, mid: Mid) {
+        if let Some(publication) = self.publications.get_mut(usize::from(track)) {
+            publication.stage = match publication.stage {
+                Stage::Wanted => Stage::Live(mid),
+                Stage::Live(_) | Stage::Ending(_) | Stage::Ended => Stage::Ending(mid),
+            };
+        }
+    }
+
+    /// Offers what is wanted and not yet agreed on, where no offer is out.
+    pub(super) fn negotiate(&mut self) {
+        if self.negotiation.pending.is_some() || !self.rtc.is_alive() {
+            return;
+        }
+        let mut api = self.rtc.sdp_api();
+        let mut mids = Vec::new();
+        for publication in &mut self.publications {
+            let direction = if publication.parameters().receives {
+                Direction::SendRecv
+            } else {
+                Direction::SendOnly
+            };
+            let kind = match publication.parameters().kind {
+                MediaKind::Audio => StackKind::Audio,
+                MediaKind::Video => StackKind::Video,
+            };
+            match publication.stage {
+                Stage::Wanted => {
+                    let stream = format!("robot{}", self.parameters.number);
+                    let mid = api.add_media(kind, direction, Some(stream), None, None);
+                    mids.push((publication.track(), mid));
+                }
+                Stage::Ending(mid) => {
+                    api.set_direction(mid, Direction::Inactive);
+                    publication.stage = Stage::Ended;
+                }
+                Stage::Live(_) | Stage::Ended => {}
+            }
+        }
+        let mut channels = Vec::new();
+        let unasked = self
+            .channels
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, it)| it.id.is_none());
+        for (index, channel) in unasked {
+            channel.id = Some(api.add_channel_with_config(channel.config.clone()));
+            channels.push(index);
+        }
+        let restart = std::mem::take(&mut self.negotiation.restart_wanted);
+        if restart {
+            api.ice_restart(true);
+        }
+        let Some((offer, pending)) = api.apply() else {
+            return;
+        };
+        let text = offer.to_sdp_string();
+        self.negotiation.offers += 1;
+        self.negotiation
+            .signals
+            .push_back(Signal::Offer(text.clone()));
+        self.negotiation.pending = Some(Pending {
+            offer: pending,
+            text,
+            mids,
+            channels,
+            restart,
+        });
+    }
+}
