@@ -1,0 +1,163 @@
+// The page: home at `/`, and for `/r/{room}` lobby, meeting and end, one after the other.
+//
+// Addresses: `#token=…` carries a token (moved to sessionStorage and out of sight at once).
+// For tests and kiosks: `?autojoin=1&name=Ada` joins without a click, `&participant=ada` asks for
+// an id (development mode), `&codec=VP9` puts a video codec first, `&video=320x240@15` asks the
+// camera for a size and rate, `&audio=0` and `&camera=0` join without microphone or camera.
+
+import { Devices } from "./page/devices.js";
+import { make } from "./page/dom.js";
+import { showEnd } from "./page/end.js";
+import { showHome } from "./page/home.js";
+import { Lobby, rememberName } from "./page/lobby.js";
+import { Meeting } from "./page/meeting.js";
+import { Connection } from "./plenum/connection.js";
+import { StatisticsReader } from "./plenum/statistics.js";
+import { language, say } from "./strings.js";
+
+/** @import {End} from "./plenum/connection.js" */
+
+const query = new URLSearchParams(location.search);
+
+/**
+ * What tests may look at; the page itself never reads it back.
+ *
+ * - `state`: "lobby", a state of the connection, or "home"
+ * - `connection`: the library's Connection, or null in the lobby
+ * - `pc`: the RTCPeerConnection of the present stay
+ * - `participants`: the others, as {participant, displayName, tracks}
+ * - `ended`: {reason, message} once out
+ * - `problems`: what went wrong without ending anything
+ * - `stats()`: getStats in brief
+ */
+const surface = {
+  state: "home",
+  /** @type {Connection|null} */
+  connection: null,
+  /** @type {End|null} */
+  ended: null,
+  /** @type {End[]} */
+  problems: [],
+  get pc() {
+    return this.connection?.stay?.pc ?? null;
+  },
+  get participants() {
+    return [...(this.connection?.roster.participants.values() ?? [])].map(({ participant, displayName, state, tracks }) => ({
+      participant,
+      displayName,
+      state,
+      tracks: [...tracks.values()],
+    }));
+  },
+  reader: new StatisticsReader(),
+  async stats() {
+    return this.pc ? this.reader.read(this.pc) : null;
+  },
+};
+Object.defineProperty(window, "plenum", { value: surface });
+
+/** @returns {import("./page/devices.js").VideoSize} */
+function videoSize() {
+  const match = /^(\d+)x(\d+)(?:@(\d+))?$/.exec(query.get("video") ?? "");
+  return {
+    width: Number(match?.[1] ?? 1_280),
+    height: Number(match?.[2] ?? 720),
+    frameRate: Number(match?.[3] ?? 30),
+  };
+}
+
+/**
+ * Takes the token out of the address bar. It outlives a reload of this tab and nothing more.
+ * @param {string} room
+ */
+function takeToken(room) {
+  const key = `plenum.token.${room}`;
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    sessionStorage.setItem(key, token);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return sessionStorage.getItem(key);
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {string} room
+ */
+function runRoom(root, room) {
+  const token = takeToken(room);
+  const devices = new Devices(videoSize());
+  devices.microphoneOn = query.get("audio") !== "0";
+  devices.cameraOn = query.get("camera") !== "0";
+  document.title = `${room} · ${say("product")}`;
+  const opened = devices.microphoneOn || devices.cameraOn ? devices.open(devices.microphoneOn, devices.cameraOn) : Promise.resolve();
+
+  const showLobby = () => {
+    surface.state = "lobby";
+    const lobby = new Lobby(root, room, devices, (name) => {
+      rememberName(name);
+      lobby.close();
+      enter(name);
+    });
+  };
+
+  /** @param {string} displayName */
+  const enter = (displayName) => {
+    const url = new URL("/v1/connect", location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const connection = new Connection({
+      url: url.href,
+      room,
+      token,
+      participant: query.get("participant"),
+      displayName,
+      codec: query.get("codec"),
+    });
+    surface.connection = connection;
+    surface.ended = null;
+    const meeting = new Meeting(root, { connection, devices, displayName, room });
+    connection.on("state", (state) => (surface.state = state));
+    connection.on("problem", (problem) => {
+      surface.problems.push(problem);
+      console.warn(problem.reason, problem.message);
+    });
+    connection.on("ended", (end) => {
+      surface.ended = end;
+      meeting.close();
+      devices.close();
+      window.removeEventListener("pagehide", goodbye);
+      showEnd(root, end, () => void devices.open(devices.microphoneOn, devices.cameraOn).then(() => enter(displayName)));
+    });
+    // A tab that is closed says goodbye, so that nobody sees its last picture for six seconds.
+    const goodbye = () => connection.leave();
+    window.addEventListener("pagehide", goodbye);
+    publishDevices(connection, devices);
+    connection.join();
+  };
+
+  if (query.get("autojoin") === "1") {
+    root.replaceChildren(make("main", { class: "centre" }, make("p", { class: "dim" }, say("joining"))));
+    surface.state = "joining";
+    void opened.then(() => enter(query.get("name") ?? "Guest"));
+  } else {
+    showLobby();
+  }
+}
+
+/**
+ * @param {Connection} connection
+ * @param {Devices} devices
+ */
+function publishDevices(connection, devices) {
+  if (devices.microphone) {
+    connection.publish("MICROPHONE", devices.microphone);
+    if (!devices.microphoneOn) connection.setMuted("MICROPHONE", true);
+  }
+  if (devices.camera) connection.publish("CAMERA", devices.camera);
+}
+
+document.documentElement.lang = language;
+const root = /** @type {HTMLElement} */ (document.getElementById("root"));
+const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1];
+if (room === undefined) showHome(root);
+else runRoom(root, decodeURIComponent(room));

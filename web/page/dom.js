@@ -1,0 +1,73 @@
+// Making elements. Text only ever enters by textContent; no markup is ever parsed.
+
+/**
+ * Makes an element. Properties are set as such, except `class`, `data-*`, `aria-*` and `role`,
+ * which are attributes, and `on*`, which are listeners.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {{[name: string]: any}} [properties]
+ * @param {...(Node|string|null)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (/^(class$|data-|aria-|role$|for$)/.test(name)) element.setAttribute(name, String(value));
+    else /** @type {any} */ (element)[name] = value;
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/** The one icon set: 24 px, stroke 2, drawn in the colour of the text around it. */
+const icons = {
+  mic: ["M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3z", "M6 11a6 6 0 0 0 12 0", "M12 17v4", "M9 21h6"],
+  micOff: [
+    "M15 9.5V6a3 3 0 0 0-5.7-1.3", "M9 9v2a3 3 0 0 0 4.6 2.5", "M6 11a6 6 0 0 0 9.3 5", "M18 11a6 6 0 0 1-.5 2.4",
+    "M12 17v4", "M9 21h6", "M4 3l16 18",
+  ],
+  camera: ["M5 6h8a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V8a2 2 0 0 1 2-2z", "M15 11l6-4v10l-6-4"],
+  cameraOff: ["M9 6h4a2 2 0 0 1 2 2v4", "M15 15.5V16a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V8a2 2 0 0 1 2-2", "M15 11l6-4v10l-3.4-2.3", "M4 3l16 18"],
+  share: ["M4 4h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1z", "M8 20h8", "M12 16v4", "M12 12.5V7.5", "M9.5 9.5L12 7l2.5 2.5"],
+  chat: ["M4 5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H11l-5 4v-4H4a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1z", "M8 10h8", "M8 13h5"],
+  statistics: ["M4 20h16", "M7 16v-4", "M12 16V6", "M17 16v-7"],
+  leave: ["M14 4H6a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h8", "M10 12h11", "M17.5 8.5L21 12l-3.5 3.5"],
+  close: ["M6 6l12 12", "M18 6L6 18"],
+  send: ["M4 12l16-7-6 15-3-6-7-2z", "M11 14l9-9"],
+  copy: ["M9 9h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H9a1 1 0 0 1-1-1V10a1 1 0 0 1 1-1z", "M5 15H4a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v1"],
+  sound: ["M4 9h4l5-4v14l-5-4H4z", "M16.5 8.5a5 5 0 0 1 0 7", "M19 6a8.5 8.5 0 0 1 0 12"],
+};
+
+/** @typedef {keyof typeof icons} Icon */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @param {Icon} name
+ * @returns {SVGSVGElement}
+ */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  for (const d of icons[name]) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", d);
+    svg.append(path);
+  }
+  return svg;
+}
+
+/**
+ * Copies text and says so on the button for two seconds.
+ * @param {HTMLElement} label
+ * @param {string} text
+ * @param {{copy: string, copied: string}} words
+ */
+export async function copyText(label, text, { copy, copied }) {
+  await navigator.clipboard.writeText(text);
+  label.textContent = copied;
+  setTimeout(() => (label.textContent = copy), 2_000);
+}

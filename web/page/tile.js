@@ -1,0 +1,118 @@
+// One tile: a picture or initials, a name, a mute icon, a ring while speaking.
+
+import { icon, make } from "./dom.js";
+
+/** @import {Box} from "./grid.js" */
+
+/** Cover-fit may cut this part of a picture; beyond, it is shown whole. */
+const CROP_MAX = 0.25;
+/** How long somebody speaks before the ring shows, and is silent before it goes. */
+const RING_ON_MS = 200;
+const RING_OFF_MS = 500;
+
+/**
+ * @typedef {{
+ *   name: string, video: MediaStreamTrack|null, muted: boolean, note: string,
+ *   mirrored: boolean, contain: boolean, label: string
+ * }} TileContent
+ */
+
+export class Tile {
+  element;
+  video = make("video", { autoplay: true, muted: true, playsInline: true });
+  #initials = make("div", { class: "initials", "aria-hidden": "true" });
+  #muted = make("span", { class: "tile-muted" }, icon("micOff"));
+  #name = make("span", { class: "tile-name" });
+  #note = make("p", { class: "tile-note" });
+  #box = { x: 0, y: 0, width: 0, height: 0 };
+  #contain = false;
+  #speaking = false;
+  #ringTimer = 0;
+
+  /** @param {string} key decides the hue behind the initials */
+  constructor(key) {
+    this.element = make(
+      "div",
+      { class: "tile", role: "group", "data-hue": String(hueOf(key)) },
+      this.#initials,
+      this.video,
+      this.#note,
+      make("div", { class: "tile-bar" }, this.#muted, this.#name),
+    );
+    this.video.addEventListener("resize", () => this.#fit());
+  }
+
+  /** @param {TileContent} content */
+  show({ name, video, muted, note, mirrored, contain, label }) {
+    this.element.setAttribute("aria-label", label);
+    this.#name.textContent = name;
+    this.#initials.textContent = initialsOf(name);
+    this.#note.textContent = note;
+    this.#muted.hidden = !muted;
+    this.element.classList.toggle("has-video", video !== null);
+    this.video.classList.toggle("mirrored", mirrored);
+    this.#contain = contain;
+    const stream = /** @type {MediaStream|null} */ (this.video.srcObject);
+    const current = stream?.getVideoTracks()[0] ?? null;
+    if (current !== video) {
+      this.video.srcObject = video ? new MediaStream([video]) : null;
+      if (video) void this.video.play().catch(() => {});
+    }
+    this.#fit();
+  }
+
+  /** @param {Box} box */
+  place(box) {
+    this.#box = box;
+    const { style } = this.element;
+    style.transform = `translate(${box.x}px, ${box.y}px)`;
+    style.width = `${box.width}px`;
+    style.height = `${box.height}px`;
+    this.element.classList.toggle("small", box.height < 120);
+    this.#fit();
+  }
+
+  #fit() {
+    const { videoWidth, videoHeight } = this.video;
+    if (!videoWidth || !this.#box.width) return;
+    const ratio = videoWidth / videoHeight / (this.#box.width / this.#box.height);
+    const cut = 1 - Math.min(ratio, 1 / ratio);
+    this.video.classList.toggle("contain", this.#contain || cut > CROP_MAX);
+  }
+
+  /** @param {boolean} speaking */
+  setSpeaking(speaking) {
+    if (speaking === this.#speaking) return;
+    this.#speaking = speaking;
+    clearTimeout(this.#ringTimer);
+    this.#ringTimer = setTimeout(
+      () => this.element.classList.toggle("speaking", speaking),
+      speaking ? RING_ON_MS : RING_OFF_MS,
+    );
+  }
+
+  /** Lets go of the picture. */
+  remove() {
+    clearTimeout(this.#ringTimer);
+    this.video.srcObject = null;
+    this.element.remove();
+  }
+}
+
+/** @param {string} name */
+function initialsOf(name) {
+  const words = name.trim().split(/\s+/);
+  const first = [...(words[0] ?? "")][0] ?? "?";
+  const last = words.length > 1 ? ([...(words.at(-1) ?? "")][0] ?? "") : "";
+  return (first + last).toUpperCase();
+}
+
+/**
+ * One of 8 hues, the same for a person on every page.
+ * @param {string} key
+ */
+function hueOf(key) {
+  let sum = 0;
+  for (const character of key) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 65_521;
+  return sum % 8;
+}

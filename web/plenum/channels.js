@@ -1,0 +1,87 @@
+// Data channels: the label is the topic; the protocol is empty for the room or names the one
+// participant it is for. Each sender's channel arrives as one of ours with the same label,
+// protocol and reliability; a `data` message says whose it is by its SCTP stream id.
+
+import { Emitter } from "./emitter.js";
+
+/** Messages kept of a channel whose sender is not known yet: the two arrive by different ways. */
+const UNKNOWN_SENDER_MESSAGES_MAX = 256;
+
+/** @typedef {{topic: string, from: string, to: string|null, payload: string|ArrayBuffer}} ChannelData */
+/** @typedef {{to?: string, ordered?: boolean, maxRetransmits?: number, maxPacketLifeTime?: number}} ChannelOptions */
+
+/** @extends {Emitter<{message: ChannelData, closed: {topic: string, from: string|null}}>} */
+export class Channels extends Emitter {
+  #pc;
+  /** @type {Map<number, string>} */
+  #senders = new Map();
+  /** @type {Map<number, (string|ArrayBuffer)[]>} */
+  #early = new Map();
+  /** @type {Map<number, RTCDataChannel>} */
+  #incoming = new Map();
+
+  /** @param {RTCPeerConnection} pc */
+  constructor(pc) {
+    super();
+    this.#pc = pc;
+    pc.addEventListener("datachannel", ({ channel }) => this.#take(channel));
+  }
+
+  /**
+   * Opens a channel to the room, or to one participant with `to`.
+   * @param {string} topic
+   * @param {ChannelOptions} [options]
+   * @returns {RTCDataChannel}
+   */
+  open(topic, { to = "", ...reliability } = {}) {
+    const channel = this.#pc.createDataChannel(topic, { ...reliability, protocol: to });
+    channel.binaryType = "arraybuffer";
+    return channel;
+  }
+
+  /**
+   * The server says whose messages a channel carries.
+   * @param {number} id
+   * @param {string} from
+   */
+  name(id, from) {
+    this.#senders.set(id, from);
+    const channel = this.#incoming.get(id);
+    if (!channel) return;
+    for (const payload of this.#early.get(id) ?? []) this.#deliver(channel, from, payload);
+    this.#early.delete(id);
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #take(channel) {
+    const id = channel.id;
+    if (id === null) return;
+    channel.binaryType = "arraybuffer";
+    this.#incoming.set(id, channel);
+    channel.addEventListener("message", ({ data }) => {
+      const from = this.#senders.get(id);
+      if (from !== undefined) {
+        this.#deliver(channel, from, data);
+        return;
+      }
+      const early = this.#early.get(id) ?? [];
+      if (early.length < UNKNOWN_SENDER_MESSAGES_MAX) early.push(data);
+      this.#early.set(id, early);
+    });
+    channel.addEventListener("close", () => {
+      this.emit("closed", { topic: channel.label, from: this.#senders.get(id) ?? null });
+      this.#incoming.delete(id);
+      this.#senders.delete(id);
+      this.#early.delete(id);
+    });
+  }
+
+  /**
+   * @param {RTCDataChannel} channel
+   * @param {string} from
+   * @param {string|ArrayBuffer} payload
+   */
+  #deliver(channel, from, payload) {
+    this.emit("message", { topic: channel.label, from, to: channel.protocol || null, payload });
+  }
+}

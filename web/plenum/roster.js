@@ -1,0 +1,106 @@
+// Who is in the room and what they publish: the state that `welcome`, `participants` and
+// `tracks` messages add up to.
+
+/** @import {ParticipantMessage, ParticipantsMessage, PauseReason, Section, Track, TracksMessage} from "./messages.js" */
+
+/**
+ * @typedef {{
+ *   participant: string, uid: string, displayName: string, state: "JOINING"|"ACTIVE",
+ *   tracks: Map<string, Track>
+ * }} Participant
+ */
+
+export class Roster {
+  /** Others by id, in the order of joining.
+   * @type {Map<string, Participant>} */
+  participants = new Map();
+  /** What each mid shows now.
+   * @type {Map<string, string|null>} */
+  sections = new Map();
+  /** Why a track is not coming, by track.
+   * @type {Map<string, PauseReason>} */
+  paused = new Map();
+  /** Our own id. */
+  self = "";
+
+  /**
+   * @param {string} self
+   * @param {ParticipantMessage[]} participants
+   */
+  reset(self, participants) {
+    this.self = self;
+    this.participants.clear();
+    this.sections.clear();
+    this.paused.clear();
+    for (const participant of participants) this.#put(participant);
+  }
+
+  /** @param {ParticipantMessage} message */
+  #put(message) {
+    if (message.participant === this.self) return;
+    const tracks = new Map((message.tracks ?? []).map((track) => [track.track, track]));
+    this.participants.set(message.participant, {
+      participant: message.participant,
+      uid: message.uid,
+      displayName: message.display_name || message.participant,
+      state: message.state,
+      tracks,
+    });
+  }
+
+  /** @param {ParticipantsMessage} message */
+  takeParticipants(message) {
+    for (const joined of message.joined ?? []) this.#put(joined);
+    for (const updated of message.updated ?? []) this.#put(updated);
+    for (const { participant } of message.left ?? []) {
+      for (const track of this.participants.get(participant)?.tracks.keys() ?? []) {
+        this.#forget(track);
+      }
+      this.participants.delete(participant);
+    }
+  }
+
+  /** @param {TracksMessage} message */
+  takeTracks(message) {
+    for (const track of [...(message.published ?? []), ...(message.updated ?? [])]) {
+      this.participants.get(track.participant)?.tracks.set(track.track, track);
+    }
+    for (const track of message.unpublished ?? []) {
+      for (const { tracks } of this.participants.values()) tracks.delete(track);
+      this.#forget(track);
+    }
+    for (const { mid, track } of message.sections ?? []) this.#bind({ mid, track });
+    for (const { track, paused } of message.subscriptions ?? []) {
+      if (paused) this.paused.set(track, paused);
+      else this.paused.delete(track);
+    }
+  }
+
+  /** @param {Section} section */
+  #bind({ mid, track }) {
+    // A track stands in one section: where it moves to a new one, the old shows nothing.
+    for (const [other, shown] of this.sections) {
+      if (track !== null && shown === track && other !== mid) this.sections.set(other, null);
+    }
+    this.sections.set(mid, track);
+  }
+
+  /** @param {string} track */
+  #forget(track) {
+    this.paused.delete(track);
+    for (const [mid, shown] of this.sections) {
+      if (shown === track) this.sections.set(mid, null);
+    }
+  }
+
+  /**
+   * The mid that carries a track, if any does.
+   * @param {string} track
+   */
+  midOf(track) {
+    for (const [mid, shown] of this.sections) {
+      if (shown === track) return mid;
+    }
+    return null;
+  }
+}
