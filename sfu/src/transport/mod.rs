@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`congestion`] | the one byte budget of a transport |
 //! | [`identity`] | the certificate all transports of a node share |
+//! | [`srtp`] | contexts, rollover, replay window; seal and open in place
 //! | [`ufrag`] | what our ICE user fragments say |
 
 pub mod congestion;
 pub mod identity;
+pub mod srtp;
 pub mod ufrag;
 
 pub use congestion::BudgetClass;

@@ -1,0 +1,352 @@
+//! SRTP and SRTCP contexts of one transport: rollover per SSRC, replay windows, sealing and
+//! opening in place (RFC 3711, RFC 7714). Keys come from DTLS (RFC 5764 §4.2).
+//!
+//! An unauthenticated packet creates no state. No outgoing index is ever used twice: under GCM
+//! that would give the key away.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `suite` | the protection suites over one packet, and key derivation |
+
+mod suite;
+#[cfg(test)]
+mod tests;
+
+pub use suite::SrtpProfile;
+
+use suite::{Place, Suite, Use};
+
+use crate::error::DropReason;
+use crate::invariant;
+use crate::limits::{REPLAY_WINDOW_PACKETS, SSRCS_PER_TRANSPORT, SSRCS_SENT_PER_TRANSPORT};
+use crate::wire::rtp;
+
+/// Words of a replay window's bit field.
+const WINDOW_WORDS: usize = 16;
+const _: () = assert!(WINDOW_WORDS as u64 * 64 == REPLAY_WINDOW_PACKETS);
+/// RFC 3711 §3.3.1: 32 bits of rollover counter, 16 of sequence number.
+const RTP_INDEX_MAX: u64 = (1 << 48) - 1;
+/// RFC 3711 §3.4: 31 bits.
+const RTCP_INDEX_MAX: u64 = (1 << 31) - 1;
+
+/// Both directions of a transport.
+#[derive(Debug)]
+pub struct Srtp {
+    inbound: Inbound,
+    outbound: Outbound,
+}
+
+impl Srtp {
+    /// From exported keying material: client key, server key, client salt, server salt (RFC 5764
+    /// §4.2). None where its length is not the profile's.
+    #[must_use]
+    pub fn new(profile: SrtpProfile, material: &[u8], we_are_client: bool) -> Option<Self> {
+        let (key, salt) = profile.sizes();
+        let (client_key, rest) = material.split_at_checked(key)?;
+        let (server_key, rest) = rest.split_at_checked(key)?;
+        let (client_salt, server_salt) = rest.split_at_checked(salt)?;
+        let client = (client_key, client_salt);
+        let server = (server_key, server_salt);
+        let (ours, theirs) = if we_are_client {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        Some(Self {
+            inbound: Inbound {
+                rtp: Suite::derived(profile, theirs.0, theirs.1, Use::Rtp)?,
+                rtcp: Suite::derived(profile, theirs.0, theirs.1, Use::Rtcp)?,
+                rtp_streams: Streams::default(),
+                rtcp_streams: Streams::default(),
+            },
+            outbound: Outbound {
+                rtp: Suite::derived(profile, ours.0, ours.1, Use::Rtp)?,
+                rtcp: Suite::derived(profile, ours.0, ours.1, Use::Rtcp)?,
+                sent: Vec::new(),
+                last: 0,
+                rtcp_index: 0,
+            },
+        })
+    }
+
+    /// Opens an SRTP packet in place; the plaintext's length.
+    ///
+    /// # Errors
+    /// Why it was dropped; nothing has changed then.
+    pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, DropReason> {
+        self.inbound.open_rtp(packet)
+    }
+
+    /// Opens an SRTCP compound in place; the plaintext's length.
+    ///
+    /// # Errors
+    /// Why it was dropped; nothing has changed then.
+    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, DropReason> {
+        self.inbound.open_rtcp(packet)
+    }
+
+    /// Seals the RTP packet `slot[..length]` in place; the whole length.
+    ///
+    /// # Errors
+    /// Why it must not be sent.
+    pub fn seal_rtp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        self.outbound.seal_rtp(slot, length)
+    }
+
+    /// Seals the RTCP compound `slot[..length]` in place; the whole length.
+    ///
+    /// # Errors
+    /// Why it must not be sent.
+    pub fn seal_rtcp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        self.outbound.seal_rtcp(slot, length)
+    }
+
+    /// Received SSRCs with state, RTP and RTCP.
+    #[must_use]
+    pub fn ssrcs(&self) -> usize {
+        self.inbound.rtp_streams.table.len() + self.inbound.rtcp_streams.table.len()
+    }
+}
+
+/// SSRC and sequence number of an RTP packet long enough to have them.
+fn identify(packet: &[u8]) -> Option<(u32, u16)> {
+    let &[_, _, q0, q1, _, _, _, _, s0, s1, s2, s3] = packet.first_chunk()?;
+    Some((
+        u32::from_be_bytes([s0, s1, s2, s3]),
+        u16::from_be_bytes([q0, q1]),
+    ))
+}
+
+/// The index `sequence` most likely stands for, given the highest so far (RFC 3711 §3.3.1). None
+/// where that would lie before the stream's beginning or after its end.
+fn guess_index(highest: u64, sequence: u16) -> Option<u64> {
+    let [.., high, low] = highest.to_be_bytes();
+    let ahead = sequence.wrapping_sub(u16::from_be_bytes([high, low]));
+    highest
+        .checked_add_signed(i64::from(ahead.cast_signed()))
+        .filter(|index| *index <= RTP_INDEX_MAX)
+}
+
+/// The side that receives.
+#[derive(Debug)]
+struct Inbound {
+    rtp: Suite,
+    rtcp: Suite,
+    rtp_streams: Streams,
+    rtcp_streams: Streams,
+}
+
+impl Inbound {
+    fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, DropReason> {
+        let header = rtp::header_bytes(packet)?;
+        let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
+        let found = self.rtp_streams.find(ssrc);
+        let index = match found.and_then(|at| self.rtp_streams.table.get(at)) {
+            Some(stream) => guess_index(stream.highest, sequence).ok_or(DropReason::Replayed)?,
+            // A stream is joined from its beginning, where the rollover counter is 0.
+            None => u64::from(sequence),
+        };
+        self.rtp_streams.check(found, index)?;
+        let length = self.rtp.open_rtp(packet, header, Place { ssrc, index })?;
+        self.rtp_streams.accept(found, ssrc, index);
+        Ok(length)
+    }
+
+    fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, DropReason> {
+        let &[first, _, _, _, s0, s1, s2, s3] =
+            packet.first_chunk().ok_or(DropReason::Malformed)?;
+        if first >> 6 != 2 {
+            return Err(DropReason::Malformed);
+        }
+        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
+        let (index, encrypted) = self.rtcp.rtcp_index(packet).ok_or(DropReason::Malformed)?;
+        let index = u64::from(index);
+        let found = self.rtcp_streams.find(ssrc);
+        self.rtcp_streams.check(found, index)?;
+        let length = self
+            .rtcp
+            .open_rtcp(packet, Place { ssrc, index }, encrypted)?;
+        self.rtcp_streams.accept(found, ssrc, index);
+        Ok(length)
+    }
+}
+
+/// Replay state of a received SSRC.
+#[derive(Debug)]
+struct Stream {
+    ssrc: u32,
+    highest: u64,
+    /// Bit n: `highest - n` was accepted.
+    window: [u64; WINDOW_WORDS],
+}
+
+impl Stream {
+    fn is_new(&self, index: u64) -> bool {
+        let Some(behind) = self.highest.checked_sub(index) else {
+            return true;
+        };
+        let Some((word, bit)) = window_place(behind) else {
+            return false;
+        };
+        self.window.get(word).is_some_and(|word| word & bit == 0)
+    }
+
+    fn accept(&mut self, index: u64) {
+        if let Some(ahead) = index.checked_sub(self.highest) {
+            self.advance(ahead);
+            self.highest = index;
+        }
+        if let Some((word, bit)) = window_place(self.highest - index)
+            && let Some(word) = self.window.get_mut(word)
+        {
+            *word |= bit;
+        }
+    }
+
+    /// Shifts the window by `ahead` places.
+    fn advance(&mut self, ahead: u64) {
+        let words = usize::try_from(ahead / 64).unwrap_or(usize::MAX);
+        if words >= WINDOW_WORDS {
+            self.window = [0; WINDOW_WORDS];
+            return;
+        }
+        if words > 0 {
+            self.window.copy_within(..WINDOW_WORDS - words, words);
+            for word in self.window.iter_mut().take(words) {
+                *word = 0;
+            }
+        }
+        let bits = ahead % 64;
+        if bits > 0 {
+            let mut carried = 0;
+            for word in &mut self.window {
+                let carry = *word >> (64 - bits);
+                *word = (*word << bits) | carried;
+                carried = carry;
+            }
+        }
+    }
+}
+
+fn window_place(behind: u64) -> Option<(usize, u64)> {
+    if behind >= REPLAY_WINDOW_PACKETS {
+        return None;
+    }
+    Some((usize::try_from(behind / 64).ok()?, 1 << (behind % 64)))
+}
+
+/// Replay state by SSRC: at most `SSRCS_PER_TRANSPORT`, the last used one found at once.
+#[derive(Debug, Default)]
+struct Streams {
+    table: Vec<Stream>,
+    last: usize,
+}
+
+impl Streams {
+    fn find(&mut self, ssrc: u32) -> Option<usize> {
+        if self
+            .table
+            .get(self.last)
+            .is_some_and(|stream| stream.ssrc == ssrc)
+        {
+            return Some(self.last);
+        }
+        let at = self.table.iter().position(|stream| stream.ssrc == ssrc)?;
+        self.last = at;
+        Some(at)
+    }
+
+    /// Before any cryptography: is there room, and is it no replay?
+    fn check(&self, found: Option<usize>, index: u64) -> Result<(), DropReason> {
+        match found.and_then(|at| self.table.get(at)) {
+            Some(stream) if stream.is_new(index) => Ok(()),
+            Some(_) => Err(DropReason::Replayed),
+            None if self.table.len() < SSRCS_PER_TRANSPORT => Ok(()),
+            None => Err(DropReason::LimitReached),
+        }
+    }
+
+    /// After authentication only.
+    fn accept(&mut self, found: Option<usize>, ssrc: u32, index: u64) {
+        if let Some(stream) = found.and_then(|at| self.table.get_mut(at)) {
+            stream.accept(index);
+        } else {
+            let mut window = [0; WINDOW_WORDS];
+            if let Some(word) = window.first_mut() {
+                *word = 1;
+            }
+            self.last = self.table.len();
+            self.table.push(Stream {
+                ssrc,
+                highest: index,
+                window,
+            });
+        }
+    }
+}
+
+/// The side that sends.
+#[derive(Debug)]
+struct Outbound {
+    rtp: Suite,
+    rtcp: Suite,
+    /// Highest index sent by SSRC, in order of SSRC. Entries stay: an index is never used again.
+    sent: Vec<(u32, u64)>,
+    /// The slot used last; departures send runs of one SSRC.
+    last: usize,
+    rtcp_index: u64,
+}
+
+impl Outbound {
+    fn seal_rtp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let packet = slot.get(..length).ok_or(DropReason::TooLarge)?;
+        let header = rtp::header_bytes(packet)?;
+        let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
+        let index = self.next_index(ssrc, sequence)?;
+        self.rtp
+            .seal_rtp(slot, length, header, Place { ssrc, index })
+    }
+
+    /// The index of `sequence`, which from now on is used up.
+    fn next_index(&mut self, ssrc: u32, sequence: u16) -> Result<u64, DropReason> {
+        if self
+            .sent
+            .get(self.last)
+            .is_none_or(|(known, _)| *known != ssrc)
+        {
+            match self.sent.binary_search_by_key(&ssrc, |(known, _)| *known) {
+                Ok(at) => self.last = at,
+                Err(_) if self.sent.len() >= SSRCS_SENT_PER_TRANSPORT => {
+                    return Err(DropReason::LimitReached);
+                }
+                Err(at) => {
+                    self.sent.insert(at, (ssrc, u64::from(sequence)));
+                    self.last = at;
+                    return Ok(u64::from(sequence));
+                }
+            }
+        }
+        let (_, highest) = self.sent.get_mut(self.last).ok_or(DropReason::Bug)?;
+        let index = guess_index(*highest, sequence);
+        // RFC 7714 §8.4: one nonce, one packet. Sections number without gaps or repeats.
+        invariant!(
+            index.is_some_and(|index| index > *highest),
+            "an outgoing SRTP index is used once"
+        );
+        *highest = index.ok_or(DropReason::Bug)?;
+        Ok(*highest)
+    }
+
+    fn seal_rtcp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let packet = slot.get(..length).ok_or(DropReason::TooLarge)?;
+        let &[_, _, _, _, s0, s1, s2, s3] = packet.first_chunk().ok_or(DropReason::Malformed)?;
+        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
+        // One counter for all SSRCs: each then has its own increasing indexes.
+        let index = self.rtcp_index + 1;
+        if index > RTCP_INDEX_MAX {
+            return Err(DropReason::LimitReached);
+        }
+        self.rtcp_index = index;
+        self.rtcp.seal_rtcp(slot, length, Place { ssrc, index })
+    }
+}
