@@ -1,6 +1,29 @@
 //! Codecs, and what a payload says of itself without being decoded.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`opus`] | Opus, alone and in RED |
+//! | [`vp8`] | VP8 descriptor, read and rewritten |
+//! | [`vp9`] | VP9 descriptor, read and rewritten |
+//! | [`h264`] | NAL units of H264 |
+//! | [`h265`] | NAL units of H265 |
+//! | [`av1`] | OBUs of AV1 |
+//! | `picture_id` | the picture id of VP8 and VP9 |
+//!
+//! [`describe`] is tolerant: what makes no sense is described as an ordinary packet, since only a
+//! decoder may call it wrong.
 
-use crate::units::MediaKind;
+pub mod av1;
+pub mod h264;
+pub mod h265;
+pub mod opus;
+mod picture_id;
+pub mod vp8;
+pub mod vp9;
+
+pub use picture_id::PictureId;
+
+use crate::units::{Layer, MediaKind};
 
 /// A payload format that can be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +118,89 @@ impl Format {
             codec,
             profile: 0,
             packetization_mode: 0,
+        }
+    }
+}
+
+/// What one payload says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, read from a bit of its own"
+)]
+pub struct PayloadFacts {
+    /// A decoder that has seen nothing can start with this packet, which is the first of its frame
+    /// or of the parameters before it. Always so for audio.
+    pub keyframe: bool,
+    /// Nothing of the frame (of the layer's frame, where there are spatial layers) comes before
+    /// this packet. H264 and H265 say it of parameters and of the first slice both.
+    pub starts_frame: bool,
+    /// Whether the layer's frame ends here; `None` where only the marker bit tells.
+    pub ends_frame: Option<bool>,
+    /// Which layer it belongs to. A packet of AV1 that only continues another says 0.
+    pub layer: Layer,
+    /// Whether layers can be changed here, one encoding's own.
+    pub layer_switch: LayerSwitch,
+    /// What a decoder must know first (H264 and H265: SPS, AV1: sequence header) is in here.
+    pub decodable_parameters: bool,
+    /// Silence: the encoder has almost stopped.
+    pub dtx: bool,
+}
+
+/// Where a receiver of the lower layers may go up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LayerSwitch {
+    /// Nothing is said.
+    #[default]
+    Unknown,
+    /// This very frame depends on lower layers only, so it can be the first of its layer.
+    Here,
+    /// Later frames of higher layers depend on nothing before this frame that is above its layer.
+    Above,
+}
+
+/// What `payload`, of an RTP packet without padding, says of itself.
+#[must_use]
+pub fn describe(codec: Codec, payload: &[u8]) -> PayloadFacts {
+    match codec {
+        Codec::Opus => opus::describe(payload),
+        Codec::Red => opus::describe_red(payload),
+        Codec::Pcmu | Codec::Pcma => opus::SOUND,
+        Codec::Vp8 => vp8::describe(payload),
+        Codec::Vp9 => vp9::describe(payload),
+        Codec::H264 => h264::describe(payload),
+        Codec::H265 => h265::describe(payload),
+        Codec::Av1 => av1::describe(payload),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_payload_starts_nothing_in_any_video_codec() {
+        for codec in Codec::ALL {
+            let facts = describe(codec, &[]);
+            assert_eq!(
+                facts.keyframe,
+                codec.kind() == MediaKind::Audio,
+                "{codec:?}"
+            );
+            assert!(!facts.decodable_parameters);
+        }
+    }
+
+    #[test]
+    fn no_cut_of_a_payload_matters() {
+        // Any bytes, cut anywhere: an answer, never a panic.
+        let bytes: Vec<u8> = (0..=255_u8).map(|byte| byte.wrapping_mul(167)).collect();
+        for codec in Codec::ALL {
+            for start in 0..bytes.len() {
+                for end in start..bytes.len().min(start + 40) {
+                    let _ = describe(codec, &bytes[start..end]);
+                }
+            }
         }
     }
 }
