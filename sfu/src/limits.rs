@@ -85,6 +85,11 @@ limits! {
     INBOX_COMMANDS: usize = 1_024, "commands waiting for one shard; full: RESOURCE_EXHAUSTED";
     EVENT_QUEUE: usize = 4_096, "events one shard may be ahead of their reader";
     SPEAKERS: usize = 16, "loudest participants told of";
+    SHARDS: usize = 64, "threads of one node, each with its own UDP port";
+    CANDIDATES: usize = 32, "addresses the engine binds, advertises or offers; host addresses beyond are left out";
+    LOCAL_ADDRESSES: usize = 256, "local addresses one shard tells apart; what arrives at a further one is answered from the address the routing table picks";
+    ORDERS_PER_BATCH: usize = 64, "commands carried out between two receive batches";
+    DEPARTURES_PER_BATCH: usize = 8, "full outboxes sent between two receive batches";
     PANICS_PER_MINUTE: usize = 3, "rooms that may fall to a bug; one more ends the process";
 }
 
@@ -100,6 +105,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const GATHER_VIDEO: Duration = Duration::from_millis(5);
 /// Audio is held this long at most.
 pub const GATHER_AUDIO: Duration = Duration::from_millis(1);
+/// A full socket buffer is waited for this long in one departure; what is left then is dropped.
+pub const SEND_WAIT: Duration = Duration::from_millis(5);
 /// At most one server offer to one participant in this time.
 pub const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 /// At most one key frame request to one encoding in this time.

@@ -140,7 +140,7 @@ impl<K: Copy> Wheel<K> {
             return None;
         }
         for ahead in 0..FINE as u64 {
-            let slot = (self.cursor + ahead) as usize % FINE;
+            let slot = fine_slot(self.cursor + ahead);
             if let Some(due) = self.earliest_in(slot) {
                 return Some(due);
             }
@@ -152,7 +152,7 @@ impl<K: Copy> Wheel<K> {
         }
         let base = self.cursor / FINE as u64;
         (1..=COARSE as u64).find_map(|ahead| {
-            let slot = FINE + (base + ahead) as usize % COARSE;
+            let slot = coarse_slot(base + ahead);
             self.earliest_in(slot)
                 .map(|due| due.max(Instant::from_millis((base + ahead) * FINE as u64)))
         })
@@ -189,7 +189,7 @@ impl<K: Copy> Wheel<K> {
     }
 
     fn due_in_slot(&mut self, now: Instant) -> Option<(TimerId, K)> {
-        let slot = self.cursor as usize % FINE;
+        let slot = fine_slot(self.cursor);
         let mut at = self.heads.get(slot).copied().unwrap_or(NONE);
         while let Some(entry) = self.entries.get(at as usize) {
             if entry.due <= now {
@@ -215,7 +215,7 @@ impl<K: Copy> Wheel<K> {
             }
             if self
                 .heads
-                .get(self.cursor as usize % FINE)
+                .get(fine_slot(self.cursor))
                 .copied()
                 .unwrap_or(NONE)
                 != NONE
@@ -226,7 +226,7 @@ impl<K: Copy> Wheel<K> {
     }
 
     fn cascade(&mut self) {
-        let slot = FINE + (self.cursor as usize / FINE) % COARSE;
+        let slot = coarse_slot(self.cursor / FINE as u64);
         let mut at = self.heads.get(slot).copied().unwrap_or(NONE);
         while let Some(entry) = self.entries.get(at as usize) {
             let (due, next) = (entry.due, entry.next);
@@ -244,6 +244,24 @@ impl<K: Copy> Wheel<K> {
         }
         earliest
     }
+}
+
+/// The 1 ms slot of a millisecond.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a remainder below the number of slots"
+)]
+const fn fine_slot(millis: u64) -> usize {
+    (millis % FINE as u64) as usize
+}
+
+/// The slot of a stretch of `FINE` milliseconds, counted from zero.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a remainder below the number of slots"
+)]
+const fn coarse_slot(stretch: u64) -> usize {
+    FINE + (stretch % COARSE as u64) as usize
 }
 
 /// The soonest of several deadlines, none of them necessarily set.

@@ -164,6 +164,10 @@ pub struct Msid {
 }
 
 /// One m-line with its attributes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "attributes of an m-line that are there or not, each independent of the others"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionDescription {
     /// Line number of the `m=` line, counted from 1, for error messages; 0 where we wrote it.

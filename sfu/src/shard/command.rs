@@ -28,6 +28,10 @@ impl Default for RoomParameters {
 }
 
 /// What a participant may do. Enforced in the shard.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a permission of its own; every combination is meant"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permissions {
     /// Send sound.

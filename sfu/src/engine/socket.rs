@@ -1,0 +1,413 @@
+//! The UDP sockets of one shard: batches in (recvmmsg, GRO, kernel time, local address), runs out
+//! (one sendmsg each, GSO). The only file that names quinn-udp and socket2.
+//!
+//! IPv4 and IPv6 have a socket each, so that a remote address has one spelling only.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::time::{Instant as Timeout, timeout_at};
+
+use super::EngineError;
+use super::config::{EngineConfig, nth_port};
+use super::stats::IoStats;
+use crate::limits::{DATAGRAM_BYTES, LOCAL_ADDRESSES, SEND_WAIT};
+use crate::outbox::{Outbox, Run};
+use crate::path::{Ecn, LocalId};
+
+/// What one receive call may give in one message: GRO joins up to 64 datagrams below 64 KiB.
+const MESSAGE_BYTES: usize = 1 << 16;
+
+/// How often a port that is free for IPv4 and taken for IPv6 is drawn anew (port 0 only).
+const FREE_PORT_TRIES: usize = 16;
+
+/// A socket before its thread starts.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) address: SocketAddr,
+    socket: Socket,
+}
+
+/// Every socket of shard `index`, all on one port.
+pub(super) fn bind(config: &EngineConfig, index: usize) -> Result<Vec<Bound>, EngineError> {
+    let base = config.udp.first().map_or(0, SocketAddr::port);
+    if base != 0 {
+        return bind_all(config, nth_port(base, index).unwrap_or(0));
+    }
+    for _ in 1..FREE_PORT_TRIES {
+        match bind_all(config, 0) {
+            Err(EngineError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {}
+            decided => return decided,
+        }
+    }
+    bind_all(config, 0)
+}
+
+/// Port 0: the first socket takes a free port, the others the same.
+fn bind_all(config: &EngineConfig, mut port: u16) -> Result<Vec<Bound>, EngineError> {
+    let mut bound: Vec<Bound> = Vec::with_capacity(config.udp.len());
+    for configured in &config.udp {
+        let address = SocketAddr::new(configured.ip(), port);
+        match open(address, config) {
+            Ok(socket) => {
+                port = socket.address.port();
+                bound.push(socket);
+            }
+            Err(source) if is_missing_family(&source, address) && config.udp.len() > 1 => {
+                tracing::info!(%address, "this host has no IPv6; going on without");
+            }
+            Err(source) => {
+                let cure = cure(source.kind());
+                return Err(EngineError::Bind {
+                    address,
+                    source,
+                    cure,
+                });
+            }
+        }
+    }
+    Ok(bound)
+}
+
+fn open(address: SocketAddr, config: &EngineConfig) -> io::Result<Bound> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    // The kernel grants at most rmem_max and wmem_max and says nothing: ask what it became.
+    socket.set_recv_buffer_size(config.receive_buffer_bytes)?;
+    socket.set_send_buffer_size(config.send_buffer_bytes)?;
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    tracing::info!(
+        %address,
+        receive_buffer_bytes = socket.recv_buffer_size()?,
+        send_buffer_bytes = socket.send_buffer_size()?,
+        "UDP socket; buffers as granted"
+    );
+    Ok(Bound { address, socket })
+}
+
+/// "Every IPv6 address" on a kernel without IPv6.
+fn is_missing_family(error: &io::Error, address: SocketAddr) -> bool {
+    let missing = [nix::libc::EAFNOSUPPORT, nix::libc::EADDRNOTAVAIL];
+    address.is_ipv6()
+        && address.ip().is_unspecified()
+        && error
+            .raw_os_error()
+            .is_some_and(|code| missing.contains(&code))
+}
+
+/// What helps against a failed bind.
+fn cure(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::AddrInUse {
+        "the port is in use: stop who holds it, or choose another with --udp address:port"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 need privileges: choose another with --udp address:port"
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        "this host has no such address: choose one of its own with --udp address:port"
+    } else {
+        "choose another address with --udp address:port"
+    }
+}
+
+/// What a [`LocalId`] stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Local {
+    socket: usize,
+    /// Source address of what leaves; none: as the routing table picks.
+    ip: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+struct ShardSocket {
+    io: UdpSocket,
+    state: UdpSocketState,
+    /// Found once at the start. quinn-udp gives GSO up for good after one failed run, which one
+    /// unlucky route would do to all others, so its later opinion is not asked.
+    gso: bool,
+}
+
+/// The sockets of one shard.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    sockets: Vec<ShardSocket>,
+    /// Its first entries are the sockets themselves, in their order.
+    locals: Vec<Local>,
+}
+
+impl Sockets {
+    /// Must be called inside the runtime that will run them.
+    pub(super) fn new(bound: Vec<Bound>) -> io::Result<Self> {
+        let mut sockets = Vec::with_capacity(bound.len());
+        for Bound { socket, .. } in bound {
+            let io = UdpSocket::from_std(socket.into())?;
+            let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+            let gso = state.max_gso_segments() > 1;
+            sockets.push(ShardSocket { io, state, gso });
+        }
+        let locals = (0..sockets.len())
+            .map(|socket| Local { socket, ip: None })
+            .collect();
+        Ok(Self { sockets, locals })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Whether runs leave whole, for each socket.
+    pub(super) fn gso(&self) -> impl Iterator<Item = bool> + '_ {
+        self.sockets.iter().map(|socket| socket.gso)
+    }
+
+    /// Ends when any socket may have something.
+    pub(super) async fn readable(&self) {
+        std::future::poll_fn(|task| {
+            let ready = |socket: &ShardSocket| socket.io.poll_recv_ready(task).is_ready();
+            // `map` then `fold`: every socket must be asked, or it would not wake this task.
+            let any = self.sockets.iter().map(ready).fold(false, |a, b| a | b);
+            if any {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// One batch from socket `index`; an empty one where it has nothing.
+    pub(super) fn receive(&self, index: usize, batch: &mut Batch) -> io::Result<()> {
+        batch.filled = 0;
+        let Some(socket) = self.sockets.get(index) else {
+            return Ok(());
+        };
+        let mut slices: ArrayVec<IoSliceMut<'_>, BATCH_SIZE> = batch
+            .bytes
+            .chunks_mut(MESSAGE_BYTES)
+            .take(BATCH_SIZE)
+            .map(IoSliceMut::new)
+            .collect();
+        let received = socket.io.try_io(Interest::READABLE, || {
+            let io = UdpSockRef::from(&socket.io);
+            socket.state.recv(io, &mut slices, &mut batch.metas)
+        });
+        match received {
+            Ok(filled) => batch.filled = filled,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The name of the local address `ip` of socket `index`. Bounded: a further address goes by
+    /// the name of the socket alone.
+    pub(super) fn local(&mut self, index: usize, ip: Option<IpAddr>) -> LocalId {
+        let local = Local { socket: index, ip };
+        let known = self.locals.iter().position(|&known| known == local);
+        let place = match known {
+            Some(place) => place,
+            None if self.locals.len() < LOCAL_ADDRESSES => {
+                self.locals.push(local);
+                self.locals.len() - 1
+            }
+            None => index,
+        };
+        LocalId(u32::try_from(place).unwrap_or(0))
+    }
+
+    /// Sends every run, in order. What a full socket buffer does not take within `SEND_WAIT`, in
+    /// all, is dropped and counted.
+    pub(super) async fn send(&self, outbox: &Outbox, stats: &mut IoStats) {
+        let mut patience = None;
+        for run in outbox.runs() {
+            let Some((socket, source)) = self.route(run.path.local) else {
+                stats.dropped_refused += run.datagrams().count() as u64;
+                continue;
+            };
+            let mut sending = Sending::new(run, source, socket.gso);
+            while sending.advance(socket, stats) == Progress::Full {
+                let until = *patience.get_or_insert_with(|| Timeout::now() + SEND_WAIT);
+                stats.send_waits += 1;
+                if timeout_at(until, socket.io.writable()).await.is_err() {
+                    stats.dropped_full += sending.left();
+                    break;
+                }
+            }
+        }
+    }
+
+    fn route(&self, local: LocalId) -> Option<(&ShardSocket, Option<IpAddr>)> {
+        let local = self.locals.get(local.0 as usize)?;
+        Some((self.sockets.get(local.socket)?, local.ip))
+    }
+}
+
+/// Whether a run is through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Done,
+    Full,
+}
+
+/// A run on its way out.
+#[derive(Debug)]
+struct Sending<'a> {
+    run: Run<'a>,
+    source: Option<IpAddr>,
+    /// Bytes that are through.
+    done: usize,
+    /// By one call; otherwise datagram by datagram.
+    whole: bool,
+}
+
+impl<'a> Sending<'a> {
+    fn new(run: Run<'a>, source: Option<IpAddr>, gso: bool) -> Self {
+        Self {
+            run,
+            source,
+            done: 0,
+            whole: gso && run.bytes.len() > run.segment_size,
+        }
+    }
+
+    /// Datagrams that are not through.
+    fn left(&self) -> u64 {
+        let bytes = self.run.bytes.len().saturating_sub(self.done);
+        bytes.div_ceil(self.run.segment_size.max(1)) as u64
+    }
+
+    fn advance(&mut self, socket: &ShardSocket, stats: &mut IoStats) -> Progress {
+        if self.whole {
+            match self.send(socket, self.run.bytes, Some(self.run.segment_size)) {
+                Ok(()) => {
+                    stats.sends += 1;
+                    stats.datagrams_out += self.left();
+                    return Progress::Done;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Full,
+                Err(_) => {
+                    stats.runs_split += 1;
+                    self.whole = false;
+                }
+            }
+        }
+        let left = self.run.bytes.get(self.done..).unwrap_or_default();
+        for datagram in left.chunks(self.run.segment_size.max(1)) {
+            match self.send(socket, datagram, None) {
+                Ok(()) => {
+                    stats.sends += 1;
+                    stats.datagrams_out += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Full,
+                Err(error) => *refusal(&error, stats) += 1,
+            }
+            self.done += datagram.len();
+        }
+        Progress::Done
+    }
+
+    fn send(
+        &self,
+        socket: &ShardSocket,
+        contents: &[u8],
+        segment_size: Option<usize>,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: self.run.path.remote,
+            ecn: None,
+            contents,
+            segment_size,
+            src_ip: self.source,
+        };
+        socket.io.try_io(Interest::WRITABLE, || {
+            socket
+                .state
+                .try_send(UdpSockRef::from(&socket.io), &transmit)
+        })
+    }
+}
+
+/// The counter of a datagram the kernel would not send.
+fn refusal<'a>(error: &io::Error, stats: &'a mut IoStats) -> &'a mut u64 {
+    match error.raw_os_error() {
+        Some(nix::libc::EMSGSIZE) => &mut stats.dropped_too_large,
+        Some(nix::libc::ENETUNREACH | nix::libc::EHOSTUNREACH | nix::libc::ENETDOWN) => {
+            &mut stats.dropped_unreachable
+        }
+        Some(_) | None => &mut stats.dropped_refused,
+    }
+}
+
+/// A datagram as it came in.
+#[derive(Debug)]
+pub(super) struct Received<'a> {
+    pub(super) remote: SocketAddr,
+    pub(super) local: Option<IpAddr>,
+    pub(super) ecn: Ecn,
+    /// The kernel's wall clock at arrival.
+    pub(super) stamp: Option<Duration>,
+    pub(super) bytes: &'a mut [u8],
+}
+
+/// Room for what one receive call gives; used again and again.
+#[derive(Debug)]
+pub(super) struct Batch {
+    bytes: Box<[u8]>,
+    metas: [RecvMeta; BATCH_SIZE],
+    filled: usize,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: vec![0; MESSAGE_BYTES * BATCH_SIZE].into_boxed_slice(),
+            metas: [RecvMeta::default(); BATCH_SIZE],
+            filled: 0,
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Every datagram, in the order of arrival; GRO's messages taken apart, each cut at
+    /// `DATAGRAM_BYTES`.
+    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = Received<'_>> {
+        let messages = self.bytes.chunks_mut(MESSAGE_BYTES).zip(&self.metas);
+        messages.take(self.filled).flat_map(|(bytes, meta)| {
+            let length = meta.len.min(bytes.len());
+            let (bytes, _) = bytes.split_at_mut(length);
+            bytes.chunks_mut(meta.stride.max(1)).map(|bytes| {
+                let length = bytes.len().min(DATAGRAM_BYTES);
+                Received {
+                    remote: meta.addr,
+                    local: meta.dst_ip,
+                    ecn: ecn(meta.ecn),
+                    stamp: meta.timestamp,
+                    bytes: bytes.split_at_mut(length).0,
+                }
+            })
+        })
+    }
+}
+
+const fn ecn(bits: Option<EcnCodepoint>) -> Ecn {
+    match bits {
+        None => Ecn::NotEct,
+        Some(EcnCodepoint::Ect0) => Ecn::Ect0,
+        Some(EcnCodepoint::Ect1) => Ecn::Ect1,
+        Some(EcnCodepoint::Ce) => Ecn::Ce,
+    }
+}

@@ -1,0 +1,213 @@
+//! The engine on loopback: whole threads and sockets, no network beyond.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::error::DropReason;
+use crate::shard::command::{Command, Reply};
+
+#[tokio::test]
+async fn each_shard_has_a_port_and_answers_commands() {
+    let engine = start(&["127.0.0.1:0", "[::1]:0"], 2);
+    assert_eq!(engine.handle.shards(), 2);
+    let mut ports: Vec<u16> = engine
+        .handle
+        .addresses()
+        .iter()
+        .map(|a| a[0].port())
+        .collect();
+    ports.dedup();
+    assert_eq!(ports.len(), 2, "{ports:?}");
+    for (shard, addresses) in engine.handle.addresses().iter().enumerate() {
+        assert!(addresses.iter().all(|a| a.port() == addresses[0].port()));
+        let reply = engine.handle.call(shard, Command::Inspect).await;
+        match reply {
+            Ok(Reply::Inspected(_)) | Err(CallError::Command(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = engine.handle.call(2, Command::Inspect).await;
+    assert!(matches!(refused, Err(CallError::Command(_))), "{refused:?}");
+    engine.handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn garbage_is_counted_by_reason_on_both_families_and_changes_nothing() {
+    let engine = start(&["127.0.0.1:0", "[::1]:0"], 1);
+    let mut sent = 0;
+    for address in engine.handle.addresses()[0].clone() {
+        let local: SocketAddr = if address.is_ipv4() {
+            ([127, 0, 0, 1], 0).into()
+        } else {
+            "[::1]:0".parse().expect("address")
+        };
+        let socket = UdpSocket::bind(local).await.expect("a free port");
+        for length in [1, 20, 1_200, 3_000] {
+            // 0xff belongs to no protocol (RFC 7983 §7).
+            let garbage = vec![0xff; length];
+            socket.send_to(&garbage, address).await.expect("loopback");
+            sent += 1;
+        }
+    }
+    let inspected = engine
+        .wait_for(|i| i.inspection.stats.datagrams_in == sent)
+        .await;
+    let stats = &inspected.inspection.stats;
+    assert_eq!(stats.dropped.get(DropReason::Unclassified), sent);
+    // 3,000 bytes count as what a datagram may have at most.
+    assert_eq!(stats.bytes_in, 2 * (1 + 20 + 1_200 + 1_500));
+    assert_eq!(inspected.io.datagrams_out, 0);
+    assert_eq!(inspected.io.panics, 0);
+    engine.handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn after_shutdown_callers_are_refused_at_once() {
+    let engine = start(&["127.0.0.1:0"], 2);
+    engine.handle.shutdown().await;
+    engine.handle.shutdown().await;
+    let late = engine.handle.call(0, Command::Inspect).await;
+    assert_eq!(late.expect_err("the engine is down"), CallError::Closed);
+}
+
+#[tokio::test]
+async fn an_engine_without_handles_ends_by_itself() {
+    let Started { handle, mut news } = start(&["127.0.0.1:0"], 1);
+    drop(handle);
+    let end = tokio::time::timeout(Duration::from_secs(20), news[0].recv()).await;
+    assert!(
+        matches!(end, Ok(None)),
+        "the shard's end of the channel goes with its thread"
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_with_the_address_and_the_cure() {
+    let taken = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let error = Engine::start(config(&[&address], 1), identity()).expect_err("taken");
+    let text = error.to_string();
+    assert!(text.contains(&address) && text.contains("--udp"), "{text}");
+}
+
+#[tokio::test]
+async fn runs_leave_from_the_address_they_were_asked_at() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    let remote = receiver.local_addr().expect("bound");
+    let mut sockets =
+        socket::Sockets::new(socket::bind(&config(&["0.0.0.0:0"], 1), 0).expect("a free port"))
+            .expect("sockets");
+    let local = sockets.local(0, Some([127, 0, 0, 9].into()));
+    assert_eq!(local, sockets.local(0, Some([127, 0, 0, 9].into())));
+    let mut outbox = crate::outbox::Outbox::new();
+    let path = crate::path::Path { local, remote };
+    for (fill, length) in [(1, 1_000), (2, 1_000), (3, 400)] {
+        outbox.slot(path, 1_472).expect("room").fill(fill);
+        outbox.commit(length);
+    }
+    assert_eq!(outbox.runs().count(), 1);
+    let mut stats = IoStats::default();
+    sockets.send(&outbox, &mut stats).await;
+    assert_eq!(stats.datagrams_out, 3, "{stats:?}");
+    for (fill, length) in [(1, 1_000), (2, 1_000), (3, 400)] {
+        let mut bytes = [0; 2_000];
+        let (received, from) = receiver.recv_from(&mut bytes).await.expect("a datagram");
+        assert_eq!(
+            (received, bytes[0], from.ip().to_string()),
+            (length, fill, "127.0.0.9".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_counted_by_reason() {
+    let mut sockets =
+        socket::Sockets::new(socket::bind(&config(&["127.0.0.1:0"], 1), 0).expect("a free port"))
+            .expect("sockets");
+    let local = sockets.local(0, None);
+    let nowhere = crate::path::LocalId(9_999);
+    let mut outbox = crate::outbox::Outbox::new();
+    for (local, remote) in [
+        (local, SocketAddr::from(([127, 0, 0, 1], 0))),
+        (nowhere, SocketAddr::from(([127, 0, 0, 1], 9))),
+    ] {
+        for _ in 0..2 {
+            outbox
+                .slot(crate::path::Path { local, remote }, 100)
+                .expect("room")
+                .fill(0);
+            outbox.commit(100);
+        }
+    }
+    let mut stats = IoStats::default();
+    sockets.send(&outbox, &mut stats).await;
+    assert_eq!(
+        (stats.dropped_refused, stats.datagrams_out),
+        (4, 0),
+        "{stats:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_deadline_timer_is_finer_than_a_millisecond() {
+    let deadline = clock::Deadline::new().expect("a timer");
+    let clock = Clock::start();
+    // The best of many tries: a busy machine may delay any one of them.
+    let mut best = Duration::MAX;
+    for _ in 0..50 {
+        let asked = Duration::from_micros(300);
+        let started = clock.now();
+        deadline.set(asked).expect("a timer");
+        deadline.passed().await;
+        let took = clock.now().since(started);
+        assert!(took >= asked, "{took:?}");
+        best = best.min(took);
+    }
+    assert!(best < Duration::from_micros(900), "{best:?}");
+}
+
+struct Started {
+    handle: EngineHandle,
+    news: Vec<mpsc::Receiver<Event>>,
+}
+
+impl Started {
+    async fn wait_for(&self, reached: impl Fn(&ShardInspection) -> bool) -> ShardInspection {
+        let wait = async {
+            loop {
+                let mut inspections = self.handle.inspect().await.expect("the engine is up");
+                let first = inspections.swap_remove(0);
+                if reached(&first) {
+                    return first;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, wait).await.expect("in time")
+    }
+}
+
+fn start(udp: &[&str], shards: usize) -> Started {
+    let (handle, news) = Engine::start(config(udp, shards), identity()).expect("free ports");
+    Started { handle, news }
+}
+
+fn config(udp: &[&str], shards: usize) -> EngineConfig {
+    EngineConfig {
+        udp: udp.iter().map(|text| text.parse().expect(text)).collect(),
+        shards: Some(shards),
+        ..EngineConfig::default()
+    }
+}
+
+fn identity() -> Arc<Identity> {
+    let drawn = rcgen::generate_simple_self_signed(Vec::new()).expect("a certificate");
+    let key = drawn.signing_key.serialize_der();
+    Arc::new(Identity::new(drawn.cert.der().to_vec(), key))
+}
