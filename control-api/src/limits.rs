@@ -1,0 +1,78 @@
+//! Every bound of the control plane, each with its reason. `plenum limits` prints this table after
+//! the media plane's.
+
+use std::time::Duration;
+
+pub use sfu::limits::Limit;
+
+macro_rules! limits {
+    ($($name:ident : $type:ty = $value:expr, $why:literal;)*) => {
+        $(#[doc = $why] pub const $name: $type = $value;)*
+
+        /// All bounds of this crate.
+        pub const ALL: &[Limit] = &[
+            $(Limit { name: stringify!($name), value: $name as u64, why: $why },)*
+        ];
+    };
+}
+
+limits! {
+    ROOMS_PER_NODE: usize = 20_000, "rooms on one node; a further one is refused";
+    PARTICIPANTS_PER_NODE: usize = 40_000, "participants on one node; a further join is refused";
+    ID_BYTES: usize = 128, "a room's or participant's id as people know it";
+    DISPLAY_NAME_CHARS: usize = 128, "characters of a display name";
+    METADATA_BYTES: usize = 64 << 10, "metadata of a room or a participant";
+    LABELS: usize = 64, "labels of a room, attributes of a participant";
+    LABEL_BYTES: usize = 1 << 10, "key or value of a label or an attribute";
+    TOMBSTONES: usize = 20_000, "deleted rooms and removed participants whose older tokens are void; full: the oldest leaves";
+
+    OUTBOUND_NEWS: usize = 1_024, "news waiting for one socket; full: the socket is cut, its owner joins again";
+    OUTBOUND_BYTES: usize = 1 << 20, "data waiting for one socket; full: the socket is cut";
+    NEWS_PER_BATCH: usize = 64, "news taken at once and coalesced into few messages";
+    MESSAGE_BYTES_IN: usize = 256 << 10, "one WebSocket message of a browser; a longer one ends the socket";
+    MESSAGE_BYTES_OUT: usize = 1 << 20, "one WebSocket message of the server; a roster beyond it is sent in parts";
+    DATA_BYTES: usize = 64 << 10, "payload of one data message over the WebSocket";
+    DATA_RECIPIENTS: usize = 256, "names in `to` of one data message";
+    TOPIC_BYTES: usize = 256, "topic of a data message";
+    JSON_DEPTH: usize = 32, "nesting of a JSON message";
+    TRACKS_PER_MESSAGE: usize = 256, "entries of one tracks or subscribe message";
+    MIDS_PER_PARTICIPANT: usize = 64, "m-lines a participant may say something about before they send";
+    TOKEN_BYTES: usize = 96 << 10, "a token; metadata may fill most of it";
+
+    HTTP_HEADER_BYTES: usize = 16 << 10, "headers of one HTTP request";
+    HTTP_CONNECTIONS: usize = 16_384, "connections of one listener at the same time; more wait in the kernel";
+    PAGE_SIZE: usize = 100, "items of one page of a list where the request says nothing";
+    PAGE_SIZE_MAX: usize = 1_000, "items of one page of a list";
+
+    JOINS_PER_MINUTE: u32 = 60, "join messages of one socket (one is taken; the rest are errors)";
+    NEGOTIATIONS_PER_SECOND: u32 = 20, "descriptions one socket may send, with a burst of as many";
+    COMMANDS_PER_SECOND: u32 = 50, "tracks, mute, subscribe and restart messages of one socket, each, with a burst of as many";
+    DATA_PER_SECOND: u32 = 100, "data messages of one socket, with a burst of as many";
+}
+
+/// A socket that has not joined by then is closed.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pings leave this often.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// A ping that is not answered by then ends the socket.
+pub const PONG_TIMEOUT: Duration = Duration::from_secs(15);
+/// A message that cannot be written by then ends the socket.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A participant whose socket closed is gone after this long without an authenticated datagram.
+pub const SILENCE_WITHOUT_SOCKET: Duration = Duration::from_secs(6);
+/// Headers of an HTTP request must be complete by then.
+pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often rooms and participants are looked through for what has expired.
+pub const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// The shortest life of an issued token.
+pub const TOKEN_TTL_MIN: Duration = Duration::from_secs(10);
+/// The longest life of an issued token.
+pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// The life of an issued token where the request says nothing.
+pub const TOKEN_TTL: Duration = Duration::from_secs(3_600);
+/// A page token is good for this long.
+pub const PAGE_TOKEN_TTL: Duration = Duration::from_secs(3_600);
+/// The longest `resume_window` of a room.
+pub const RESUME_WINDOW_MAX: Duration = Duration::from_secs(600);
+/// Clocks of token issuers may be this far off.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5);

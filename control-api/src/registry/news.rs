@@ -1,0 +1,241 @@
+//! What a participant is told: typed news in a bounded queue, one for each socket.
+//!
+//! A reader who falls behind is cut, never fed from growing memory: its socket ends with
+//! `WATCHER_TOO_SLOW` and its owner joins again, which gives it a fresh roster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use sfu::error::LeaveReason;
+use sfu::id::{ParticipantId, TrackId};
+use sfu::sdp::Description;
+use sfu::shard::event::{SectionBinding, SubscriptionFacts};
+use sfu::units::AudioLevel;
+use tokio::sync::mpsc;
+
+use super::name::ParticipantName;
+use super::spec::{ParticipantView, TrackView};
+use crate::limits::{NEWS_PER_BATCH, OUTBOUND_BYTES, OUTBOUND_NEWS};
+
+/// What the page is to do once it is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaveAction {
+    /// It is over.
+    Stop,
+    /// Join again.
+    Rejoin,
+}
+
+impl LeaveAction {
+    /// What follows from a reason.
+    #[must_use]
+    pub const fn of(reason: LeaveReason) -> Self {
+        match reason {
+            LeaveReason::ConsentExpired
+            | LeaveReason::TransportFailed
+            | LeaveReason::NodeDrained
+            | LeaveReason::ServerFailed => Self::Rejoin,
+            LeaveReason::LeftItself
+            | LeaveReason::Removed
+            | LeaveReason::Replaced
+            | LeaveReason::Moved
+            | LeaveReason::RoomDeleted
+            | LeaveReason::RoomExpired
+            | LeaveReason::TokenRevoked
+            | LeaveReason::LimitReached => Self::Stop,
+        }
+    }
+
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "STOP",
+            Self::Rejoin => "REJOIN",
+        }
+    }
+}
+
+/// A message from one participant to others.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DataMessage {
+    /// Who sends.
+    pub from: ParticipantName,
+    /// What it is about.
+    pub topic: String,
+    /// To whom; empty: everybody else.
+    pub to: Vec<ParticipantName>,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// One piece of news for one participant.
+#[derive(Clone, Debug)]
+pub enum RoomNews {
+    /// Somebody is there.
+    Joined(Arc<ParticipantView>),
+    /// Something about somebody changed.
+    Updated(Arc<ParticipantView>),
+    /// Somebody is gone.
+    Left(ParticipantName, LeaveReason),
+    /// A track is there.
+    Published(Arc<TrackView>),
+    /// Something about a track changed.
+    TrackUpdated(Arc<TrackView>),
+    /// A track is gone.
+    Unpublished(TrackId),
+    /// What our m-lines show and what became of our wishes: the whole map.
+    Subscriptions(Arc<(Vec<SectionBinding>, Vec<SubscriptionFacts>)>),
+    /// Who can be heard, loudest first.
+    Speakers(Arc<Vec<(ParticipantName, AudioLevel)>>),
+    /// An offer of the server.
+    Offer(Box<Description>),
+    /// A message.
+    Data(Arc<DataMessage>),
+    /// A data channel was opened towards us, carrying what `from` sends.
+    DataChannel {
+        /// SCTP stream id.
+        stream: u16,
+        /// Who sends.
+        from: ParticipantName,
+    },
+    /// We are out. Nothing follows.
+    Leave {
+        /// Why.
+        reason: LeaveReason,
+        /// What to do.
+        action: LeaveAction,
+        /// Words of whoever ended it.
+        message: Option<String>,
+    },
+}
+
+impl RoomNews {
+    /// Bytes counted against `OUTBOUND_BYTES`: what a sender can make large.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Data(data) => data.payload.len(),
+            Self::Joined(view) | Self::Updated(view) => view.spec.metadata.len(),
+            Self::Left(..)
+            | Self::Published(_)
+            | Self::TrackUpdated(_)
+            | Self::Unpublished(_)
+            | Self::Subscriptions(_)
+            | Self::Speakers(_)
+            | Self::Offer(_)
+            | Self::DataChannel { .. }
+            | Self::Leave { .. } => 0,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Backlog {
+    bytes: AtomicUsize,
+    cut: AtomicBool,
+}
+
+/// The registry's end of a socket's queue.
+#[derive(Clone, Debug)]
+pub(super) struct NewsSender {
+    queue: mpsc::Sender<RoomNews>,
+    backlog: Arc<Backlog>,
+}
+
+/// The socket's end.
+#[derive(Debug)]
+pub struct NewsReceiver {
+    queue: mpsc::Receiver<RoomNews>,
+    backlog: Arc<Backlog>,
+}
+
+/// The reader fell behind and has been cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooSlow;
+
+pub(super) fn channel() -> (NewsSender, NewsReceiver) {
+    let (sender, receiver) = mpsc::channel(OUTBOUND_NEWS);
+    let backlog = Arc::new(Backlog::default());
+    (
+        NewsSender {
+            queue: sender,
+            backlog: Arc::clone(&backlog),
+        },
+        NewsReceiver {
+            queue: receiver,
+            backlog,
+        },
+    )
+}
+
+impl NewsSender {
+    /// Puts news in, or cuts the reader.
+    pub(super) fn tell(&self, news: RoomNews) {
+        let bytes = news.bytes();
+        let before = self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
+        if before.saturating_add(bytes) > OUTBOUND_BYTES || self.queue.try_send(news).is_err() {
+            self.backlog.cut.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl NewsReceiver {
+    /// Waits for news and takes up to `NEWS_PER_BATCH` of them. False: none will follow.
+    ///
+    /// # Errors
+    /// The reader fell behind.
+    pub async fn receive(&mut self, batch: &mut Vec<RoomNews>) -> Result<bool, TooSlow> {
+        let count = self.queue.recv_many(batch, NEWS_PER_BATCH).await;
+        if self.backlog.cut.load(Ordering::Acquire) {
+            return Err(TooSlow);
+        }
+        let bytes = batch.iter().map(RoomNews::bytes).sum();
+        self.backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        Ok(count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(bytes: usize) -> RoomNews {
+        RoomNews::Data(Arc::new(DataMessage {
+            from: ParticipantName::new("ada").unwrap(),
+            topic: "chat".into(),
+            to: Vec::new(),
+            payload: "x".repeat(bytes),
+        }))
+    }
+
+    #[tokio::test]
+    async fn news_arrive_in_order_and_end_with_the_sender() {
+        let (sender, mut receiver) = channel();
+        sender.tell(RoomNews::Unpublished(TrackId(1)));
+        sender.tell(RoomNews::Unpublished(TrackId(2)));
+        drop(sender);
+        let mut batch = Vec::new();
+        assert_eq!(receiver.receive(&mut batch).await, Ok(true));
+        assert_eq!(batch.len(), 2);
+        assert!(matches!(batch[0], RoomNews::Unpublished(TrackId(1))));
+        batch.clear();
+        assert_eq!(receiver.receive(&mut batch).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_cut_by_count_and_by_bytes() {
+        let (sender, mut receiver) = channel();
+        for _ in 0..=OUTBOUND_NEWS {
+            sender.tell(RoomNews::Unpublished(TrackId(1)));
+        }
+        assert_eq!(receiver.receive(&mut Vec::new()).await, Err(TooSlow));
+
+        let (sender, mut receiver) = channel();
+        sender.tell(data(OUTBOUND_BYTES));
+        let mut batch = Vec::new();
+        assert_eq!(receiver.receive(&mut batch).await, Ok(true));
+        sender.tell(data(OUTBOUND_BYTES));
+        sender.tell(data(1));
+        assert_eq!(receiver.receive(&mut Vec::new()).await, Err(TooSlow));
+    }
+}

@@ -1,0 +1,482 @@
+//! One room's record: who is inside, what they publish, who is told of what. Pure: events and
+//! operations in, news into the members' queues out. No engine, no waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sfu::error::LeaveReason;
+use sfu::id::{Mid, ParticipantId, RoomId, TrackId};
+use sfu::shard::event::{SectionBinding, Speaker, SubscriptionFacts, TrackFacts};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::name::{ParticipantName, RoomName};
+use super::news::{DataMessage, LeaveAction, NewsSender, RoomNews};
+use super::spec::{
+    Door, ParticipantSpec, ParticipantState, ParticipantView, RoomSpec, RoomView, TrackSource,
+    TrackView,
+};
+use crate::clock::{Ulid, UnixTime};
+use crate::limits::{MIDS_PER_PARTICIPANT, SILENCE_WITHOUT_SOCKET};
+use crate::status::{Failure, Reason};
+
+/// What a participant said of an own m-line.
+#[derive(Clone, Copy, Debug, Default)]
+struct MidNote {
+    source: Option<TrackSource>,
+    muted: bool,
+}
+
+/// A participant's record.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) id: ParticipantId,
+    pub(super) name: ParticipantName,
+    pub(super) uid: Ulid,
+    pub(super) spec: Arc<ParticipantSpec>,
+    pub(super) door: Door,
+    pub(super) state: ParticipantState,
+    pub(super) join_time: UnixTime,
+    pub(super) resume_token: String,
+    pub(super) news: Option<NewsSender>,
+    pub(super) gone_at: Option<Instant>,
+    mids: BTreeMap<Mid, MidNote>,
+}
+
+impl Member {
+    pub(super) fn new(
+        id: ParticipantId,
+        name: ParticipantName,
+        uid: Ulid,
+        spec: Arc<ParticipantSpec>,
+        door: Door,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            uid,
+            spec,
+            door,
+            state: ParticipantState::Joining,
+            join_time: UnixTime::now(),
+            resume_token: String::new(),
+            news: None,
+            gone_at: None,
+            mids: BTreeMap::new(),
+        }
+    }
+
+    fn tell(&self, news: RoomNews) {
+        if let Some(queue) = &self.news {
+            queue.tell(news);
+        }
+    }
+}
+
+/// A published track's record.
+#[derive(Debug)]
+struct Track {
+    view: Arc<TrackView>,
+    owner: ParticipantId,
+}
+
+/// Something the shard has to be told because of a change here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MuteOrder {
+    pub(super) track: TrackId,
+    pub(super) muted: bool,
+}
+
+/// A room's record.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) id: RoomId,
+    pub(super) name: RoomName,
+    pub(super) uid: Ulid,
+    pub(super) shard: usize,
+    pub(super) spec: Arc<RoomSpec>,
+    pub(super) create_time: UnixTime,
+    pub(super) update_time: UnixTime,
+    pub(super) created_at: Instant,
+    /// Since when nobody is inside.
+    pub(super) empty_at: Option<Instant>,
+    /// Held by whoever creates, changes, joins or deletes: such things happen one by one.
+    pub(super) turnstile: Arc<Mutex<()>>,
+    members: BTreeMap<ParticipantId, Member>,
+    names: BTreeMap<ParticipantName, ParticipantId>,
+    tracks: BTreeMap<TrackId, Track>,
+}
+
+impl Room {
+    pub(super) fn new(id: RoomId, name: RoomName, uid: Ulid, shard: usize, spec: RoomSpec) -> Self {
+        let (time, at) = (UnixTime::now(), Instant::now());
+        Self {
+            id,
+            name,
+            uid,
+            shard,
+            spec: Arc::new(spec),
+            create_time: time,
+            update_time: time,
+            created_at: at,
+            empty_at: Some(at),
+            turnstile: Arc::new(Mutex::new(())),
+            members: BTreeMap::new(),
+            names: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn view(&self) -> RoomView {
+        RoomView {
+            id: self.id,
+            name: self.name.clone(),
+            uid: self.uid,
+            shard: self.shard,
+            spec: Arc::clone(&self.spec),
+            participant_count: self.members.len(),
+            create_time: self.create_time,
+            update_time: self.update_time,
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    pub(super) fn member(&self, id: ParticipantId) -> Result<&Member, Failure> {
+        self.members
+            .get(&id)
+            .ok_or_else(|| Failure::of(Reason::ParticipantNotFound))
+    }
+
+    fn member_mut(&mut self, id: ParticipantId) -> Result<&mut Member, Failure> {
+        self.members
+            .get_mut(&id)
+            .ok_or_else(|| Failure::of(Reason::ParticipantNotFound))
+    }
+
+    pub(super) fn id_of(&self, name: &ParticipantName) -> Option<ParticipantId> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn view_of(&self, member: &Member) -> ParticipantView {
+        let own = self.tracks.values().filter(|track| track.owner == member.id);
+        ParticipantView {
+            id: member.id,
+            room: self.name.clone(),
+            name: member.name.clone(),
+            uid: member.uid,
+            spec: Arc::clone(&member.spec),
+            door: member.door,
+            state: member.state,
+            join_time: member.join_time,
+            tracks: own.map(|track| TrackView::clone(&track.view)).collect(),
+        }
+    }
+
+    pub(super) fn views(&self) -> Vec<ParticipantView> {
+        self.members.values().map(|member| self.view_of(member)).collect()
+    }
+
+    pub(super) fn track(&self, id: TrackId) -> Result<&TrackView, Failure> {
+        let track = self.tracks.get(&id);
+        track
+            .map(|track| &*track.view)
+            .ok_or_else(|| Failure::of(Reason::TrackNotFound))
+    }
+
+    /// A new member; the others are told. Its name must be free.
+    pub(super) fn enter(&mut self, member: Member) {
+        self.empty_at = None;
+        let (id, view) = (member.id, Arc::new(self.view_of(&member)));
+        self.names.insert(member.name.clone(), id);
+        self.members.insert(id, member);
+        self.tell_others(id, &RoomNews::Joined(view));
+    }
+
+    /// A member is out, with its tracks; it and the others are told. False: it was out already.
+    pub(super) fn exit(
+        &mut self,
+        id: ParticipantId,
+        reason: LeaveReason,
+        message: Option<String>,
+    ) -> bool {
+        let Some(member) = self.members.remove(&id) else {
+            return false;
+        };
+        if self.names.get(&member.name) == Some(&id) {
+            self.names.remove(&member.name);
+        }
+        self.tracks.retain(|_, track| track.owner != id);
+        if self.members.is_empty() {
+            self.empty_at = Some(Instant::now());
+        }
+        member.tell(RoomNews::Leave {
+            reason,
+            action: LeaveAction::of(reason),
+            message,
+        });
+        self.tell_others(id, &RoomNews::Left(member.name, reason));
+        true
+    }
+
+    /// Everybody is told that it is over.
+    pub(super) fn close(&mut self, reason: LeaveReason, message: Option<&str>) {
+        for member in std::mem::take(&mut self.members).into_values() {
+            member.tell(RoomNews::Leave {
+                reason,
+                action: LeaveAction::of(reason),
+                message: message.map(str::to_owned),
+            });
+        }
+    }
+
+    fn tell_others(&self, except: ParticipantId, news: &RoomNews) {
+        for member in self.members.values().filter(|member| member.id != except) {
+            member.tell(news.clone());
+        }
+    }
+
+    pub(super) fn tell(&self, id: ParticipantId, news: RoomNews) {
+        if let Some(member) = self.members.get(&id) {
+            member.tell(news);
+        }
+    }
+
+    fn updated(&self, id: ParticipantId) {
+        if let Some(member) = self.members.get(&id) {
+            let view = Arc::new(self.view_of(member));
+            self.tell_others(id, &RoomNews::Updated(Arc::clone(&view)));
+            member.tell(RoomNews::Updated(view));
+        }
+    }
+
+    /// New words about a member.
+    pub(super) fn describe(
+        &mut self,
+        id: ParticipantId,
+        spec: ParticipantSpec,
+    ) -> Result<(), Failure> {
+        self.member_mut(id)?.spec = Arc::new(spec);
+        self.updated(id);
+        Ok(())
+    }
+
+    /// ICE and DTLS are up.
+    pub(super) fn connected(&mut self, id: ParticipantId) {
+        if let Some(member) = self.members.get_mut(&id)
+            && member.state == ParticipantState::Joining
+        {
+            member.state = ParticipantState::Active;
+            if member.gone_at.is_some() {
+                member.state = ParticipantState::Resuming;
+            }
+            self.updated(id);
+        }
+    }
+
+    /// The socket closed without `leave`: media may live on for a while. True: told now.
+    pub(super) fn socket_closed(&mut self, id: ParticipantId) -> bool {
+        let window = self.spec.config.resume_window;
+        let Some(member) = self.members.get_mut(&id) else {
+            return false;
+        };
+        member.news = None;
+        // Without media there is nothing that could prove life.
+        let alive_for = match member.state {
+            ParticipantState::Joining => SILENCE_WITHOUT_SOCKET.min(window),
+            ParticipantState::Active | ParticipantState::Resuming => window,
+        };
+        member.gone_at = Some(Instant::now() + alive_for);
+        if member.state == ParticipantState::Active {
+            member.state = ParticipantState::Resuming;
+            self.updated(id);
+        }
+        true
+    }
+
+    /// Members whose socket closed too long ago.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<ParticipantId> {
+        let due = |member: &&Member| member.gone_at.is_some_and(|at| at <= now);
+        self.members.values().filter(due).map(|member| member.id).collect()
+    }
+
+    /// Empty or old for too long.
+    pub(super) fn expired(&self, now: Instant) -> Option<LeaveReason> {
+        let config = &self.spec.config;
+        let since = |at: Instant| now.saturating_duration_since(at);
+        if config.duration_max.is_some_and(|most| since(self.created_at) >= most) {
+            return Some(LeaveReason::RoomExpired);
+        }
+        let empty_for = self.empty_at.map(since)?;
+        (config.empty_timeout > Duration::ZERO && empty_for >= config.empty_timeout)
+            .then_some(LeaveReason::RoomExpired)
+    }
+
+    /// What own m-lines are. Tracks that are there already change at once.
+    pub(super) fn note_sources(
+        &mut self,
+        id: ParticipantId,
+        sources: &[(Mid, TrackSource)],
+    ) -> Result<Vec<MuteOrder>, Failure> {
+        let member = self.member_mut(id)?;
+        for &(mid, source) in sources {
+            if !member.spec.permissions.may_publish(source) {
+                return Err(super::spec::not_permitted(&format!("publishing {}", source.as_str())));
+            }
+            note(&mut member.mids, mid)?.source = Some(source);
+        }
+        Ok(sources
+            .iter()
+            .filter_map(|&(mid, source)| self.change_track(id, mid, |view| view.source = source))
+            .collect())
+    }
+
+    /// The publisher's own mute.
+    pub(super) fn note_muted(
+        &mut self,
+        id: ParticipantId,
+        mid: Mid,
+        muted: bool,
+    ) -> Result<Option<MuteOrder>, Failure> {
+        let member = self.member_mut(id)?;
+        note(&mut member.mids, mid)?.muted = muted;
+        Ok(self.change_track(id, mid, |view| view.muted_by_publisher = muted))
+    }
+
+    /// The server's mute.
+    pub(super) fn mute_by_server(
+        &mut self,
+        track: TrackId,
+        muted: bool,
+    ) -> Result<Option<MuteOrder>, Failure> {
+        let view = self.track(track)?;
+        let mid = view.mid;
+        let owner = self.tracks.get(&track).map(|track| track.owner);
+        let owner = owner.ok_or_else(|| Failure::of(Reason::TrackNotFound))?;
+        Ok(self.change_track(owner, mid, |view| view.muted_by_server = muted))
+    }
+
+    fn change_track(
+        &mut self,
+        owner: ParticipantId,
+        mid: Mid,
+        change: impl FnOnce(&mut TrackView),
+    ) -> Option<MuteOrder> {
+        let permissions = self.members.get(&owner)?.spec.permissions.clone();
+        let track = self
+            .tracks
+            .values_mut()
+            .find(|track| track.owner == owner && track.view.mid == mid)?;
+        let before = Arc::clone(&track.view);
+        let mut view = TrackView::clone(&before);
+        change(&mut view);
+        view.muted_by_server |= !permissions.may_publish(view.source);
+        if view == *before {
+            return None;
+        }
+        let order = (view.muted() != before.muted()).then_some(MuteOrder {
+            track: view.id,
+            muted: view.muted(),
+        });
+        track.view = Arc::new(view);
+        let news = RoomNews::TrackUpdated(Arc::clone(&track.view));
+        for member in self.members.values() {
+            member.tell(news.clone());
+        }
+        order
+    }
+
+    /// A track appeared or changed. The shard is to be told where its mute differs from ours.
+    pub(super) fn track_changed(&mut self, facts: &TrackFacts) -> Option<MuteOrder> {
+        let member = self.members.get(&facts.participant)?;
+        let note = member.mids.get(&facts.mid).copied().unwrap_or_default();
+        let source = note.source.unwrap_or(TrackSource::of(facts.kind));
+        let known = self.tracks.get(&facts.track);
+        let view = Arc::new(TrackView {
+            id: facts.track,
+            participant: member.name.clone(),
+            mid: facts.mid,
+            kind: facts.kind,
+            source,
+            codec: facts.codec,
+            muted_by_publisher: note.muted,
+            // A source that may not be published is heard and seen by nobody.
+            muted_by_server: known.is_some_and(|track| track.view.muted_by_server)
+                || !member.spec.permissions.may_publish(source),
+        });
+        let order = (view.muted() != facts.muted).then_some(MuteOrder {
+            track: facts.track,
+            muted: view.muted(),
+        });
+        let news = match known {
+            Some(track) if track.view == view => return order,
+            Some(_) => RoomNews::TrackUpdated(Arc::clone(&view)),
+            None => RoomNews::Published(Arc::clone(&view)),
+        };
+        let owner = facts.participant;
+        self.tracks.insert(facts.track, Track { view, owner });
+        for member in self.members.values() {
+            member.tell(news.clone());
+        }
+        order
+    }
+
+    /// A track is gone.
+    pub(super) fn track_unpublished(&mut self, track: TrackId) {
+        if self.tracks.remove(&track).is_some() {
+            for member in self.members.values() {
+                member.tell(RoomNews::Unpublished(track));
+            }
+        }
+    }
+
+    /// Which m-line shows what, for one member.
+    pub(super) fn subscriptions_changed(
+        &self,
+        id: ParticipantId,
+        sections: Vec<SectionBinding>,
+        subscriptions: Vec<SubscriptionFacts>,
+    ) {
+        self.tell(id, RoomNews::Subscriptions(Arc::new((sections, subscriptions))));
+    }
+
+    /// Who can be heard.
+    pub(super) fn speakers_changed(&self, speakers: &[Speaker]) {
+        let named = speakers.iter().filter_map(|speaker| {
+            let member = self.members.get(&speaker.participant)?;
+            Some((member.name.clone(), speaker.level))
+        });
+        let news = RoomNews::Speakers(Arc::new(named.collect()));
+        for member in self.members.values() {
+            member.tell(news.clone());
+        }
+    }
+
+    /// A message of one member to others; says how many it went to.
+    pub(super) fn relay(&self, from: ParticipantId, data: &Arc<DataMessage>) -> usize {
+        let mut count = 0;
+        let named = |name: &ParticipantName| data.to.is_empty() || data.to.contains(name);
+        for member in self.members.values() {
+            if member.id != from && member.news.is_some() && named(&member.name) {
+                member.tell(RoomNews::Data(Arc::clone(data)));
+                count += 1;
+            }
+        }
+        count
+    }
+}
+
+fn note(mids: &mut BTreeMap<Mid, MidNote>, mid: Mid) -> Result<&mut MidNote, Failure> {
+    if !mids.contains_key(&mid) && mids.len() >= MIDS_PER_PARTICIPANT {
+        let why = format!("more than {MIDS_PER_PARTICIPANT} m-lines are named");
+        return Err(Failure::new(Reason::LimitExceeded, why));
+    }
+    Ok(mids.entry(mid).or_default())
+}

@@ -1,0 +1,193 @@
+//! What one who is inside may do. A [`Seat`] is one join: after a replacement or a removal it is
+//! void, and every operation says `PARTICIPANT_NOT_FOUND`.
+
+use std::sync::Arc;
+
+use sfu::error::LeaveReason;
+use sfu::id::{Mid, ParticipantId, RoomId};
+use sfu::sdp::Description;
+use sfu::shard::command::{Command, Negotiated, Reply, Wish};
+
+use super::Registry;
+use super::name::ParticipantName;
+use super::news::DataMessage;
+use super::room::{MuteOrder, Room};
+use super::spec::{TrackSource, not_permitted};
+use crate::limits;
+use crate::status::{Failure, Reason};
+
+/// One join of one participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seat {
+    /// The room.
+    pub room: RoomId,
+    /// The participant.
+    pub participant: ParticipantId,
+}
+
+impl Registry {
+    /// It leaves. Missing: done.
+    pub fn leave(&self, seat: Seat, reason: LeaveReason) {
+        self.put_out(seat, reason, None);
+    }
+
+    /// Its description, for the shard's negotiation.
+    ///
+    /// # Errors
+    /// `SDP_INVALID`, `SDP_UNSUPPORTED_CODEC`, `PARTICIPANT_NOT_FOUND`, `NODE_OVERLOADED`.
+    pub async fn negotiate(
+        &self,
+        seat: Seat,
+        description: Description,
+    ) -> Result<Negotiated, Failure> {
+        let command = Command::Negotiate {
+            room: seat.room,
+            participant: seat.participant,
+            description: Box::new(description),
+        };
+        match self.ask(seat, command).await? {
+            Reply::Negotiated(negotiated) => Ok(negotiated),
+            Reply::Done | Reply::Inspected(_) => Err(Failure::of(Reason::ServerFailed)),
+        }
+    }
+
+    /// A server offer with new ICE credentials follows.
+    ///
+    /// # Errors
+    /// `PARTICIPANT_NOT_FOUND`, `NODE_OVERLOADED`.
+    pub async fn restart_ice(&self, seat: Seat) -> Result<(), Failure> {
+        let command = Command::RestartIce {
+            room: seat.room,
+            participant: seat.participant,
+        };
+        self.ask(seat, command).await.map(drop)
+    }
+
+    /// What its own m-lines are.
+    ///
+    /// # Errors
+    /// `PERMISSION_MISSING`, `LIMIT_EXCEEDED`, `PARTICIPANT_NOT_FOUND`.
+    pub fn describe_tracks(
+        &self,
+        seat: Seat,
+        sources: &[(Mid, TrackSource)],
+    ) -> Result<(), Failure> {
+        let mut room = self.room_mut(seat.room)?;
+        let orders = room.note_sources(seat.participant, sources)?;
+        for order in orders {
+            self.order_mute(&room, order);
+        }
+        Ok(())
+    }
+
+    /// Mutes or unmutes an own m-line.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED`, `PARTICIPANT_NOT_FOUND`.
+    pub fn mute(&self, seat: Seat, mid: Mid, muted: bool) -> Result<(), Failure> {
+        let mut room = self.room_mut(seat.room)?;
+        if let Some(order) = room.note_muted(seat.participant, mid, muted)? {
+            self.order_mute(&room, order);
+        }
+        Ok(())
+    }
+
+    /// Its wishes.
+    ///
+    /// # Errors
+    /// `PERMISSION_MISSING`, `TRACK_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`, `LIMIT_EXCEEDED`.
+    pub async fn subscribe(
+        &self,
+        seat: Seat,
+        subscribe_all: Option<bool>,
+        wishes: Vec<Wish>,
+    ) -> Result<(), Failure> {
+        {
+            let room = self.room(seat.room)?;
+            if !room.member(seat.participant)?.spec.permissions.subscribe {
+                return Err(not_permitted("subscribe"));
+            }
+            for wish in &wishes {
+                room.track(wish.track)?;
+            }
+        }
+        let command = Command::UpdateSubscriptions {
+            room: seat.room,
+            participant: seat.participant,
+            subscribe_all,
+            wishes,
+        };
+        self.ask(seat, command).await.map(drop)
+    }
+
+    /// A message to others; says how many it goes to.
+    ///
+    /// # Errors
+    /// `PERMISSION_MISSING`, `FIELD_INVALID`, `PARTICIPANT_NOT_FOUND`.
+    pub fn send_data(
+        &self,
+        seat: Seat,
+        topic: String,
+        to: Vec<ParticipantName>,
+        payload: String,
+    ) -> Result<usize, Failure> {
+        if payload.len() > limits::DATA_BYTES {
+            return Err(Failure::field("payload", "at most 64 KiB"));
+        }
+        if topic.len() > limits::TOPIC_BYTES {
+            return Err(Failure::field("topic", "at most 256 bytes"));
+        }
+        if to.len() > limits::DATA_RECIPIENTS {
+            return Err(Failure::field("to", "at most 256 names"));
+        }
+        let room = self.room(seat.room)?;
+        let member = room.member(seat.participant)?;
+        if !member.spec.permissions.send_data {
+            return Err(not_permitted("send_data"));
+        }
+        if let Some(index) = to.iter().position(|name| room.id_of(name).is_none()) {
+            let mut failure = Failure::of(Reason::ParticipantNotFound);
+            failure.field = Some(format!("to[{index}]"));
+            return Err(failure);
+        }
+        let data = DataMessage {
+            from: member.name.clone(),
+            topic,
+            to,
+            payload,
+        };
+        Ok(room.relay(seat.participant, &Arc::new(data)))
+    }
+
+    /// Its socket closed without a word: media may live on for `resume_window`.
+    pub fn socket_closed(&self, seat: Seat) {
+        let shard = match self.room_mut(seat.room) {
+            Ok(mut room) if room.socket_closed(seat.participant) => room.shard,
+            Ok(_) | Err(_) => return,
+        };
+        let command = Command::SetSilenceMax {
+            room: seat.room,
+            participant: seat.participant,
+            silence_max: limits::SILENCE_WITHOUT_SOCKET,
+        };
+        self.insist(shard, command);
+    }
+
+    async fn ask(&self, seat: Seat, command: Command) -> Result<Reply, Failure> {
+        let shard = {
+            let room = self.room(seat.room)?;
+            room.member(seat.participant)?;
+            room.shard
+        };
+        self.call(shard, command).await
+    }
+
+    pub(super) fn order_mute(&self, room: &Room, order: MuteOrder) {
+        let command = Command::SetTrackMuted {
+            room: room.id,
+            track: order.track,
+            muted: order.muted,
+        };
+        self.insist(room.shard, command);
+    }
+}

@@ -1,0 +1,487 @@
+//! What a caller says of a room or a participant, and what everybody is shown of them.
+//!
+//! Specs are checked by `check` before anything acts on them; a view is a copy taken at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sfu::error::LeaveReason;
+use sfu::id::{Mid, ParticipantId, RoomId, TrackId};
+use sfu::shard::command::RoomParameters;
+use sfu::units::MediaKind;
+use sfu::wire::payload::Codec;
+
+use super::name::{ParticipantName, RoomName};
+use crate::clock::{Ulid, UnixTime};
+use crate::limits;
+use crate::status::{Failure, Reason};
+
+/// Timeouts and bounds of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomConfig {
+    /// An empty room goes after this long; zero: never.
+    pub empty_timeout: Duration,
+    /// A participant whose socket closed while media lives may come back for this long.
+    pub resume_window: Duration,
+    /// The room ends after this long, whoever is inside.
+    pub duration_max: Option<Duration>,
+    /// Participants at the same time.
+    pub participants_max: usize,
+    /// Codecs that may be negotiated, in order of preference; empty: all.
+    pub codecs: Vec<Codec>,
+}
+
+impl Default for RoomConfig {
+    fn default() -> Self {
+        Self {
+            empty_timeout: Duration::from_secs(300),
+            resume_window: Duration::from_secs(30),
+            duration_max: None,
+            participants_max: 100,
+            codecs: Vec::new(),
+        }
+    }
+}
+
+impl RoomConfig {
+    /// What the shard is told of it.
+    #[must_use]
+    pub fn parameters(&self) -> RoomParameters {
+        RoomParameters {
+            participants_max: self.participants_max,
+            codecs: self.codecs.clone(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.resume_window > limits::RESUME_WINDOW_MAX {
+            return Err(Failure::field("config.resume_window", "at most 600 s"));
+        }
+        if self.duration_max == Some(Duration::ZERO) {
+            return Err(Failure::field("config.duration_max", "must be above 0"));
+        }
+        let most = sfu::limits::PARTICIPANTS_PER_ROOM;
+        if !(1..=most).contains(&self.participants_max) {
+            let why = format!("from 1 to {most}");
+            return Err(Failure::field("config.participants_max", why));
+        }
+        Ok(())
+    }
+}
+
+/// A room as its owner wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomSpec {
+    /// For people.
+    pub display_name: String,
+    /// Opaque; participants see it.
+    pub metadata: String,
+    /// For backends only.
+    pub labels: BTreeMap<String, String>,
+    /// Timeouts and bounds.
+    pub config: RoomConfig,
+    /// Further joins are refused.
+    pub locked: bool,
+}
+
+impl RoomSpec {
+    /// # Errors
+    /// The first field that makes no sense.
+    pub fn check(&self) -> Result<(), Failure> {
+        check_display_name(&self.display_name)?;
+        check_metadata(&self.metadata)?;
+        check_map("labels", &self.labels)?;
+        self.config.check()
+    }
+}
+
+/// A room, seen at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomView {
+    /// Its number in the process.
+    pub id: RoomId,
+    /// Its id as people know it.
+    pub name: RoomName,
+    /// This incarnation.
+    pub uid: Ulid,
+    /// Which shard it lives on.
+    pub shard: usize,
+    /// As its owner wants it.
+    pub spec: Arc<RoomSpec>,
+    /// Who is inside.
+    pub participant_count: usize,
+    /// When it was made.
+    pub create_time: UnixTime,
+    /// When it was last changed.
+    pub update_time: UnixTime,
+}
+
+/// What a track shows or carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrackSource {
+    /// A camera.
+    Camera,
+    /// A microphone.
+    Microphone,
+    /// A shared screen or window.
+    Screen,
+    /// The sound of a shared screen.
+    ScreenAudio,
+    /// Something else.
+    Other,
+}
+
+impl TrackSource {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Camera,
+        Self::Microphone,
+        Self::Screen,
+        Self::ScreenAudio,
+        Self::Other,
+    ];
+
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Camera => "CAMERA",
+            Self::Microphone => "MICROPHONE",
+            Self::Screen => "SCREEN",
+            Self::ScreenAudio => "SCREEN_AUDIO",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// From the API's word.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == label)
+    }
+
+    /// What an m-line is taken for until its owner says more.
+    #[must_use]
+    pub const fn of(kind: MediaKind) -> Self {
+        match kind {
+            MediaKind::Audio => Self::Microphone,
+            MediaKind::Video => Self::Camera,
+        }
+    }
+}
+
+/// What a participant may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// What it may publish; none: everything.
+    pub publish_sources: Option<Vec<TrackSource>>,
+    /// Receive tracks.
+    pub subscribe: bool,
+    /// Send data, by channel or message.
+    pub send_data: bool,
+    /// Tracks published at the same time.
+    pub tracks_max: Option<usize>,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            publish_sources: None,
+            subscribe: true,
+            send_data: true,
+            tracks_max: None,
+        }
+    }
+}
+
+impl Permissions {
+    /// Whether a track of this source may be published.
+    #[must_use]
+    pub fn may_publish(&self, source: TrackSource) -> bool {
+        self.publish_sources
+            .as_ref()
+            .is_none_or(|sources| sources.contains(&source))
+    }
+
+    /// What the shard is told of them.
+    #[must_use]
+    pub fn parameters(&self) -> sfu::shard::command::Permissions {
+        let may = |sources: &[TrackSource]| sources.iter().any(|&source| self.may_publish(source));
+        sfu::shard::command::Permissions {
+            publish_audio: may(&[
+                TrackSource::Microphone,
+                TrackSource::ScreenAudio,
+                TrackSource::Other,
+            ]),
+            publish_video: may(&[TrackSource::Camera, TrackSource::Screen, TrackSource::Other]),
+            subscribe: self.subscribe,
+            send_data: self.send_data,
+            tracks_max: self
+                .tracks_max
+                .unwrap_or(sfu::limits::TRACKS_PER_PARTICIPANT)
+                .min(sfu::limits::TRACKS_PER_PARTICIPANT),
+        }
+    }
+}
+
+/// By which door a participant came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// `/v1/connect`.
+    WebSocket,
+    /// TransportService.
+    Grpc,
+}
+
+/// Where a participant is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParticipantState {
+    /// Joined; its transport is not up yet.
+    Joining,
+    /// Media can flow.
+    Active,
+    /// Its socket is closed, its media still lives.
+    Resuming,
+}
+
+impl ParticipantState {
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joining => "JOINING",
+            Self::Active => "ACTIVE",
+            Self::Resuming => "RESUMING",
+        }
+    }
+}
+
+/// A participant as its token or a backend describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParticipantSpec {
+    /// For people.
+    pub display_name: String,
+    /// Opaque; the others see it.
+    pub metadata: String,
+    /// The others see them.
+    pub attributes: BTreeMap<String, String>,
+    /// What it may do.
+    pub permissions: Permissions,
+}
+
+impl ParticipantSpec {
+    /// # Errors
+    /// The first field that makes no sense.
+    pub fn check(&self) -> Result<(), Failure> {
+        check_display_name(&self.display_name)?;
+        check_metadata(&self.metadata)?;
+        check_map("attributes", &self.attributes)
+    }
+}
+
+/// A track, seen at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackView {
+    /// Its id.
+    pub id: TrackId,
+    /// Who publishes it.
+    pub participant: ParticipantName,
+    /// The publisher's m-line.
+    pub mid: Mid,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What it shows or carries.
+    pub source: TrackSource,
+    /// What it is coded in now.
+    pub codec: Codec,
+    /// Muted by its publisher.
+    pub muted_by_publisher: bool,
+    /// Muted by the server.
+    pub muted_by_server: bool,
+}
+
+impl TrackView {
+    /// Muted by anybody.
+    #[must_use]
+    pub const fn muted(&self) -> bool {
+        self.muted_by_publisher || self.muted_by_server
+    }
+
+    /// The id as text: "t" and hexadecimal digits.
+    #[must_use]
+    pub fn label(&self) -> String {
+        track_label(self.id)
+    }
+}
+
+/// A track's id as text.
+#[must_use]
+pub fn track_label(id: TrackId) -> String {
+    format!("t{id}")
+}
+
+/// A track's id from its text.
+#[must_use]
+pub fn track_from_label(label: &str) -> Option<TrackId> {
+    let digits = label.strip_prefix('t')?;
+    // `from_str_radix` would take a sign.
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u64::from_str_radix(digits, 16).ok().map(TrackId)
+}
+
+/// A participant, seen at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantView {
+    /// Its number in the process.
+    pub id: ParticipantId,
+    /// The room it is in.
+    pub room: RoomName,
+    /// Its id as people know it.
+    pub name: ParticipantName,
+    /// This join.
+    pub uid: Ulid,
+    /// As its token or a backend describes it.
+    pub spec: Arc<ParticipantSpec>,
+    /// By which door it came.
+    pub door: Door,
+    /// Where it is in its life.
+    pub state: ParticipantState,
+    /// When it joined.
+    pub join_time: UnixTime,
+    /// What it publishes, in order of id.
+    pub tracks: Vec<TrackView>,
+}
+
+/// As the API writes a reason to be out.
+#[must_use]
+pub const fn leave_label(reason: LeaveReason) -> &'static str {
+    match reason {
+        LeaveReason::LeftItself => "LEFT_ITSELF",
+        LeaveReason::Removed => "REMOVED",
+        LeaveReason::Replaced => "REPLACED",
+        LeaveReason::Moved => "MOVED",
+        LeaveReason::RoomDeleted => "ROOM_DELETED",
+        LeaveReason::RoomExpired => "ROOM_EXPIRED",
+        LeaveReason::ConsentExpired => "CONSENT_EXPIRED",
+        LeaveReason::TransportFailed => "TRANSPORT_FAILED",
+        LeaveReason::TokenRevoked => "TOKEN_REVOKED",
+        LeaveReason::NodeDrained => "NODE_DRAINED",
+        LeaveReason::LimitReached => "LIMIT_REACHED",
+        LeaveReason::ServerFailed => "SERVER_FAILED",
+    }
+}
+
+/// A codec as `RoomConfig.codecs` names it: "video/VP8".
+///
+/// # Errors
+/// No such codec here.
+pub fn codec_from_label(label: &str) -> Result<Codec, Failure> {
+    Codec::ALL
+        .into_iter()
+        .find(|codec| {
+            label
+                .split_once('/')
+                .is_some_and(|(kind, name)| {
+                    kind.eq_ignore_ascii_case(codec.kind().as_str())
+                        && name.eq_ignore_ascii_case(codec.name())
+                })
+        })
+        .ok_or_else(|| Failure::field("config.codecs", format!("{label:?} is no codec known here")))
+}
+
+/// A codec as `RoomConfig.codecs` names it.
+#[must_use]
+pub fn codec_label(codec: Codec) -> String {
+    format!("{}/{}", codec.kind().as_str(), codec.name())
+}
+
+fn check_display_name(name: &str) -> Result<(), Failure> {
+    if name.chars().count() > limits::DISPLAY_NAME_CHARS {
+        return Err(Failure::field("display_name", "at most 128 characters"));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Failure::field("display_name", "no control characters"));
+    }
+    Ok(())
+}
+
+fn check_metadata(metadata: &str) -> Result<(), Failure> {
+    if metadata.len() > limits::METADATA_BYTES {
+        return Err(Failure::field("metadata", "at most 64 KiB"));
+    }
+    Ok(())
+}
+
+fn check_map(field: &'static str, map: &BTreeMap<String, String>) -> Result<(), Failure> {
+    if map.len() > limits::LABELS {
+        return Err(Failure::field(field, "at most 64 entries"));
+    }
+    let long = |text: &String| text.len() > limits::LABEL_BYTES;
+    if map.iter().any(|(key, value)| key.is_empty() || long(key) || long(value)) {
+        return Err(Failure::field(field, "keys of 1 to 1,024 bytes, values up to 1,024 bytes"));
+    }
+    Ok(())
+}
+
+/// The failure of a participant that may not do something.
+#[must_use]
+pub fn not_permitted(what: &str) -> Failure {
+    Failure::new(Reason::PermissionMissing, format!("the permissions do not include {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn track_labels_survive_the_way_there_and_back() {
+        for id in [0, 1, 0xdead_beef, u64::MAX] {
+            assert_eq!(track_from_label(&track_label(TrackId(id))), Some(TrackId(id)));
+        }
+        for bad in ["", "t", "1f", "t+1", "tg", "t11111111111111111"] {
+            assert_eq!(track_from_label(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn permissions_become_kinds() {
+        let only = |sources: &[TrackSource]| Permissions {
+            publish_sources: Some(sources.to_vec()),
+            ..Permissions::default()
+        };
+        for (permissions, audio, video) in [
+            (Permissions::default(), true, true),
+            (only(&[]), false, false),
+            (only(&[TrackSource::Microphone]), true, false),
+            (only(&[TrackSource::Screen]), false, true),
+            (only(&[TrackSource::Other]), true, true),
+        ] {
+            let parameters = permissions.parameters();
+            assert_eq!((parameters.publish_audio, parameters.publish_video), (audio, video));
+        }
+    }
+
+    #[test]
+    fn a_spec_is_refused_by_the_field_at_fault() {
+        let mut spec = RoomSpec::default();
+        assert!(spec.check().is_ok());
+        spec.config.participants_max = 0;
+        assert_eq!(spec.check().unwrap_err().field.as_deref(), Some("config.participants_max"));
+        let spec = ParticipantSpec {
+            display_name: "a\u{7}b".into(),
+            ..ParticipantSpec::default()
+        };
+        assert_eq!(spec.check().unwrap_err().field.as_deref(), Some("display_name"));
+    }
+
+    #[test]
+    fn codecs_go_by_their_media_type() {
+        for codec in Codec::ALL {
+            assert_eq!(codec_from_label(&codec_label(codec)).unwrap(), codec);
+        }
+        assert!(codec_from_label("video/opus").is_err());
+        assert!(codec_from_label("VP8").is_err());
+    }
+}
