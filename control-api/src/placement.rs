@@ -33,13 +33,19 @@ impl Placement {
     /// Rooms on all shards.
     #[must_use]
     pub fn rooms(&self) -> usize {
-        self.0.iter().map(|load| load.rooms.load(Ordering::Relaxed)).sum()
+        self.0
+            .iter()
+            .map(|load| load.rooms.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Participants on all shards.
     #[must_use]
     pub fn participants(&self) -> usize {
-        self.0.iter().map(|load| load.participants.load(Ordering::Relaxed)).sum()
+        self.0
+            .iter()
+            .map(|load| load.participants.load(Ordering::Relaxed))
+            .sum()
     }
 
     pub(crate) fn room_made(&self, shard: usize) {

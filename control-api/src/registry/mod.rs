@@ -213,7 +213,10 @@ impl Registry {
             }
             let parameters = spec.config.parameters();
             if parameters != before.config.parameters() {
-                let command = Command::UpdateRoom { room: id, parameters };
+                let command = Command::UpdateRoom {
+                    room: id,
+                    parameters,
+                };
                 this.call(shard, command).await?;
             }
             let mut room = this.room_mut(id)?;
@@ -470,7 +473,10 @@ impl Registry {
             }
             if let Some((id, shard, turn)) = self.reserve(name, spec)? {
                 let parameters = spec.config.parameters();
-                let command = Command::CreateRoom { room: id, parameters };
+                let command = Command::CreateRoom {
+                    room: id,
+                    parameters,
+                };
                 if let Err(failure) = self.call(shard, command).await {
                     self.forget_room(id);
                     return Err(failure);
@@ -533,7 +539,11 @@ impl Registry {
         };
         let tombstones = self.0.tombstones.lock().await;
         let void = |participant| tombstones.covers(&request.room, participant, issued_at);
-        if request.participant.as_ref().is_some_and(|name| void(Some(name))) {
+        if request
+            .participant
+            .as_ref()
+            .is_some_and(|name| void(Some(name)))
+        {
             return Err(Failure::of(Reason::TokenRevoked));
         }
         let makes_room = request.missing_room != MissingRoom::Refuse;
@@ -549,7 +559,9 @@ impl Registry {
             let room = self.room(id)?;
             let resumed = request.resume_token.as_deref().and_then(|token| {
                 let mut members = room.members();
-                members.find(|member| member.resume_token == token).map(|member| member.name.clone())
+                members
+                    .find(|member| member.resume_token == token)
+                    .map(|member| member.name.clone())
             });
             let name = match resumed.or(request.participant) {
                 Some(name) => name,
@@ -657,7 +669,8 @@ async fn carried_through<T: Send + 'static>(
     operation: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     let task = tokio::spawn(operation.in_current_span());
-    task.await.unwrap_or_else(|_| Err(Failure::of(Reason::ServerFailed)))
+    task.await
+        .unwrap_or_else(|_| Err(Failure::of(Reason::ServerFailed)))
 }
 
 fn from_call(error: CallError) -> Failure {

@@ -166,7 +166,10 @@ impl Room {
     }
 
     pub(super) fn view_of(&self, member: &Member) -> ParticipantView {
-        let own = self.tracks.values().filter(|track| track.owner == member.id);
+        let own = self
+            .tracks
+            .values()
+            .filter(|track| track.owner == member.id);
         ParticipantView {
             id: member.id,
             room: self.name.clone(),
@@ -181,7 +184,10 @@ impl Room {
     }
 
     pub(super) fn views(&self) -> Vec<ParticipantView> {
-        self.members.values().map(|member| self.view_of(member)).collect()
+        self.members
+            .values()
+            .map(|member| self.view_of(member))
+            .collect()
     }
 
     pub(super) fn track(&self, id: TrackId) -> Result<&TrackView, Failure> {
@@ -304,14 +310,21 @@ impl Room {
     /// Members whose socket closed too long ago.
     pub(super) fn overdue(&self, now: Instant) -> Vec<ParticipantId> {
         let due = |member: &&Member| member.gone_at.is_some_and(|at| at <= now);
-        self.members.values().filter(due).map(|member| member.id).collect()
+        self.members
+            .values()
+            .filter(due)
+            .map(|member| member.id)
+            .collect()
     }
 
     /// Empty or old for too long.
     pub(super) fn expired(&self, now: Instant) -> Option<LeaveReason> {
         let config = &self.spec.config;
         let since = |at: Instant| now.saturating_duration_since(at);
-        if config.duration_max.is_some_and(|most| since(self.created_at) >= most) {
+        if config
+            .duration_max
+            .is_some_and(|most| since(self.created_at) >= most)
+        {
             return Some(LeaveReason::RoomExpired);
         }
         let empty_for = self.empty_at.map(since)?;
@@ -328,7 +341,10 @@ impl Room {
         let member = self.member_mut(id)?;
         for &(mid, source) in sources {
             if !member.spec.permissions.may_publish(source) {
-                return Err(super::spec::not_permitted(&format!("publishing {}", source.as_str())));
+                return Err(super::spec::not_permitted(&format!(
+                    "publishing {}",
+                    source.as_str()
+                )));
             }
             note(&mut member.mids, mid)?.source = Some(source);
         }
@@ -444,7 +460,10 @@ impl Room {
         sections: Vec<SectionBinding>,
         subscriptions: Vec<SubscriptionFacts>,
     ) {
-        self.tell(id, RoomNews::Subscriptions(Arc::new((sections, subscriptions))));
+        self.tell(
+            id,
+            RoomNews::Subscriptions(Arc::new((sections, subscriptions))),
+        );
     }
 
     /// Who can be heard.

@@ -157,7 +157,9 @@ impl TrackSource {
     /// From the API's word.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.as_str() == label)
+        Self::ALL
+            .into_iter()
+            .find(|source| source.as_str() == label)
     }
 
     /// What an m-line is taken for until its owner says more.
@@ -381,12 +383,10 @@ pub fn codec_from_label(label: &str) -> Result<Codec, Failure> {
     Codec::ALL
         .into_iter()
         .find(|codec| {
-            label
-                .split_once('/')
-                .is_some_and(|(kind, name)| {
-                    kind.eq_ignore_ascii_case(codec.kind().as_str())
-                        && name.eq_ignore_ascii_case(codec.name())
-                })
+            label.split_once('/').is_some_and(|(kind, name)| {
+                kind.eq_ignore_ascii_case(codec.kind().as_str())
+                    && name.eq_ignore_ascii_case(codec.name())
+            })
         })
         .ok_or_else(|| Failure::field("config.codecs", format!("{label:?} is no codec known here")))
 }
@@ -419,8 +419,14 @@ fn check_map(field: &'static str, map: &BTreeMap<String, String>) -> Result<(), 
         return Err(Failure::field(field, "at most 64 entries"));
     }
     let long = |text: &String| text.len() > limits::LABEL_BYTES;
-    if map.iter().any(|(key, value)| key.is_empty() || long(key) || long(value)) {
-        return Err(Failure::field(field, "keys of 1 to 1,024 bytes, values up to 1,024 bytes"));
+    if map
+        .iter()
+        .any(|(key, value)| key.is_empty() || long(key) || long(value))
+    {
+        return Err(Failure::field(
+            field,
+            "keys of 1 to 1,024 bytes, values up to 1,024 bytes",
+        ));
     }
     Ok(())
 }
@@ -428,7 +434,10 @@ fn check_map(field: &'static str, map: &BTreeMap<String, String>) -> Result<(), 
 /// The failure of a participant that may not do something.
 #[must_use]
 pub fn not_permitted(what: &str) -> Failure {
-    Failure::new(Reason::PermissionMissing, format!("the permissions do not include {what}"))
+    Failure::new(
+        Reason::PermissionMissing,
+        format!("the permissions do not include {what}"),
+    )
 }
 
 #[cfg(test)]
@@ -438,7 +447,10 @@ mod tests {
     #[test]
     fn track_labels_survive_the_way_there_and_back() {
         for id in [0, 1, 0xdead_beef, u64::MAX] {
-            assert_eq!(track_from_label(&track_label(TrackId(id))), Some(TrackId(id)));
+            assert_eq!(
+                track_from_label(&track_label(TrackId(id))),
+                Some(TrackId(id))
+            );
         }
         for bad in ["", "t", "1f", "t+1", "tg", "t11111111111111111"] {
             assert_eq!(track_from_label(bad), None, "{bad}");
@@ -459,7 +471,10 @@ mod tests {
             (only(&[TrackSource::Other]), true, true),
         ] {
             let parameters = permissions.parameters();
-            assert_eq!((parameters.publish_audio, parameters.publish_video), (audio, video));
+            assert_eq!(
+                (parameters.publish_audio, parameters.publish_video),
+                (audio, video)
+            );
         }
     }
 
@@ -468,12 +483,18 @@ mod tests {
         let mut spec = RoomSpec::default();
         assert!(spec.check().is_ok());
         spec.config.participants_max = 0;
-        assert_eq!(spec.check().unwrap_err().field.as_deref(), Some("config.participants_max"));
+        assert_eq!(
+            spec.check().unwrap_err().field.as_deref(),
+            Some("config.participants_max")
+        );
         let spec = ParticipantSpec {
             display_name: "a\u{7}b".into(),
             ..ParticipantSpec::default()
         };
-        assert_eq!(spec.check().unwrap_err().field.as_deref(), Some("display_name"));
+        assert_eq!(
+            spec.check().unwrap_err().field.as_deref(),
+            Some("display_name")
+        );
     }
 
     #[test]

@@ -20,7 +20,12 @@ pub(super) struct Tombstones {
 
 impl Tombstones {
     /// Tokens issued up to `now` for this are void.
-    pub(super) fn add(&mut self, room: RoomName, participant: Option<ParticipantName>, now: UnixTime) {
+    pub(super) fn add(
+        &mut self,
+        room: RoomName,
+        participant: Option<ParticipantName>,
+        now: UnixTime,
+    ) {
         let key = (room, participant);
         self.at.insert(key.clone(), now);
         self.order.push_back((now, key));
@@ -60,7 +65,11 @@ mod tests {
         let mut stones = Tombstones::default();
         stones.add(room(0), Some(ada.clone()), at);
         assert!(stones.covers(&room(0), Some(&ada), at));
-        assert!(!stones.covers(&room(0), Some(&ada), at.after(std::time::Duration::from_millis(1))));
+        assert!(!stones.covers(
+            &room(0),
+            Some(&ada),
+            at.after(std::time::Duration::from_millis(1))
+        ));
         assert!(!stones.covers(&room(0), None, at));
         assert!(!stones.covers(&room(1), Some(&ada), at));
         for n in 0..TOMBSTONES {
