@@ -170,9 +170,11 @@ impl Authority {
         let claim: ParticipantClaim = serde_json::from_value(claims.plenum)
             .map_err(|error| invalid(format!("plenum: {error}")))?;
         let room = claim.room.strip_prefix("rooms/").unwrap_or(&claim.room);
-        let in_token = |failure: Failure| match failure.reason {
-            Reason::FeatureAbsent => failure,
-            _ => invalid(failure.message),
+        let in_token = |failure: Failure| {
+            if failure.reason == Reason::FeatureAbsent {
+                return failure;
+            }
+            invalid(failure.message)
         };
         let room_config = claim
             .room_config
@@ -187,7 +189,7 @@ impl Authority {
                 .map_err(in_token)?,
             spec: claim.spec().map_err(in_token)?,
             room_config: room_config.transpose().map_err(in_token)?,
-            issued_at: claims.iat.map_or(UnixTime::default(), moment),
+            issued_at: claims.iat.map_or_else(UnixTime::default, moment),
         })
     }
 

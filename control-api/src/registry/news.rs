@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sfu::error::LeaveReason;
-use sfu::id::{ParticipantId, TrackId};
+use sfu::id::TrackId;
 use sfu::sdp::Description;
 use sfu::shard::event::{SectionBinding, SubscriptionFacts};
 use sfu::units::AudioLevel;

@@ -413,7 +413,7 @@ impl Room {
     pub(super) fn track_changed(&mut self, facts: &TrackFacts) -> Option<MuteOrder> {
         let member = self.members.get(&facts.participant)?;
         let note = member.mids.get(&facts.mid).copied().unwrap_or_default();
-        let source = note.source.unwrap_or(TrackSource::of(facts.kind));
+        let source = note.source.unwrap_or_else(|| TrackSource::of(facts.kind));
         let known = self.tracks.get(&facts.track);
         let view = Arc::new(TrackView {
             id: facts.track,

@@ -161,9 +161,14 @@ impl Registry {
 
     /// Its socket closed without a word: media may live on for `resume_window`.
     pub fn socket_closed(&self, seat: Seat) {
-        let shard = match self.room_mut(seat.room) {
-            Ok(mut room) if room.socket_closed(seat.participant) => room.shard,
-            Ok(_) | Err(_) => return,
+        let shard = {
+            let Ok(mut room) = self.room_mut(seat.room) else {
+                return;
+            };
+            if !room.socket_closed(seat.participant) {
+                return;
+            }
+            room.shard
         };
         let command = Command::SetSilenceMax {
             room: seat.room,
