@@ -37,6 +37,7 @@ limits! {
     SUBSCRIPTIONS_PER_PARTICIPANT: usize = 256, "wishes one participant may state";
     PORTS_PER_ROOM: usize = 16, "plaintext doors of one room";
     PORT_QUEUE_BYTES: usize = 1 << 20, "media waiting for one port; full: drop, Gap, KeyframeWanted";
+    PORT_PARAMETERS_BYTES: usize = 1_024, "a=fmtp of an encoding told through a port; browsers write about 100";
     PORT_QUEUE_MESSAGES: usize = 1_024, "messages waiting for one port";
 
     DATAGRAM_BYTES: usize = 1_500, "an incoming datagram; a longer one is cut by the socket and fails authentication";

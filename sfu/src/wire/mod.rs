@@ -11,6 +11,7 @@
 //! | [`rtcp`] | RTCP compounds taken apart and put together |
 //! | [`feedback`] | NACK, PLI, FIR, REMB |
 //! | [`twcc`] | transport-wide feedback, read and written |
+//! | [`port`] | `PortMessage` and its one versioned binary form |
 //! | [`payload`] | what a payload says of itself: key frame, layer |
 
 pub(crate) mod bytes;
@@ -18,6 +19,7 @@ pub mod demux;
 pub mod extension;
 pub mod feedback;
 pub mod payload;
+pub mod port;
 pub mod rtcp;
 pub mod rtp;
 pub mod sequence;
