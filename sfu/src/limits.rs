@@ -81,6 +81,12 @@ limits! {
     SDP_SSRC_LINES: usize = 256, "a=ssrc lines of one m-line";
     SDP_PAYLOADS: usize = 64, "payload types of one m-line";
     SDP_EXTENSIONS: usize = 32, "header extensions of one m-line";
+    SDP_FEEDBACK: usize = 16, "a=rtcp-fb values of one payload type; the surplus is ignored";
+    SDP_FEEDBACK_BYTES: usize = 64, "one a=rtcp-fb value; a longer one is ignored, since `*` copies it to each payload type";
+    SDP_FINGERPRINTS: usize = 8, "a=fingerprint lines of one m-line; the surplus is ignored";
+    SDP_RIDS: usize = 16, "rids of one m-line and direction; the surplus is ignored";
+    SDP_MSIDS: usize = 8, "a=msid lines of one m-line; the surplus is ignored";
+    SDP_SSRC_GROUPS: usize = 16, "a=ssrc-group lines of one m-line, and SSRCs of one; the surplus is ignored";
 
     EVENTS: usize = 4_096, "data messages and speakers waiting to be told; lists are coalesced per object instead";
     INBOX_COMMANDS: usize = 1_024, "commands waiting for one shard; full: RESOURCE_EXHAUSTED";

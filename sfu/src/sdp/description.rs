@@ -82,6 +82,61 @@ pub struct IceCredentials {
     pub password: String,
 }
 
+impl Direction {
+    /// From whether the writer sends and receives.
+    #[must_use]
+    pub const fn of(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// The writer sends.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// The writer receives.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The same as the reader sees it.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self::of(self.receives(), self.sends())
+    }
+
+    /// The attribute's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// The direction named so.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::SendRecv,
+            Self::SendOnly,
+            Self::RecvOnly,
+            Self::Inactive,
+        ]
+        .into_iter()
+        .find(|direction| direction.as_str() == name)
+    }
+}
+
 impl std::fmt::Debug for IceCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "IceCredentials({}, …)", self.ufrag)
@@ -121,6 +176,8 @@ pub struct Payload {
 pub struct Extmap {
     /// 1 to 255 (15 and above need the two-byte form).
     pub id: u8,
+    /// Which way it travels, seen by the writer.
+    pub direction: Direction,
     /// What it means.
     pub uri: String,
 }
@@ -169,6 +226,10 @@ pub struct Msid {
     reason = "attributes of an m-line that are there or not, each independent of the others"
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one attribute that is there or not, independent of the others"
+)]
 pub struct SectionDescription {
     /// Line number of the `m=` line, counted from 1, for error messages; 0 where we wrote it.
     pub line: usize,
@@ -176,6 +237,8 @@ pub struct SectionDescription {
     pub mid: Mid,
     /// Audio, video, data or unknown.
     pub kind: SectionKind,
+    /// The media field, as written, to be answered alike.
+    pub media: String,
     /// The protocol field, as written, to be answered alike.
     pub protocol: String,
     /// The formats as written, needed to reject an unknown m-line with the same.
@@ -219,3 +282,44 @@ pub struct SectionDescription {
     /// `a=max-message-size`; 64 KiB where not said (RFC 8841 §6.1).
     pub message_bytes_max: u64,
 }
+
+impl SectionDescription {
+    /// An m-line that says nothing yet: inactive, without transport.
+    #[must_use]
+    pub fn empty(mid: Mid, kind: SectionKind) -> Self {
+        let (media, protocol) = match kind {
+            SectionKind::Media(kind) => (kind.as_str(), "UDP/TLS/RTP/SAVPF"),
+            SectionKind::Data | SectionKind::Unknown => ("application", "UDP/DTLS/SCTP"),
+        };
+        Self {
+            line: 0,
+            mid,
+            kind,
+            media: media.to_owned(),
+            protocol: protocol.to_owned(),
+            formats: Vec::new(),
+            rejected: false,
+            bundle_only: false,
+            direction: Direction::Inactive,
+            ice: None,
+            fingerprints: Vec::new(),
+            setup: None,
+            payloads: Vec::new(),
+            extensions: Vec::new(),
+            rids_send: Vec::new(),
+            rids_receive: Vec::new(),
+            ssrcs: Vec::new(),
+            ssrc_groups: Vec::new(),
+            msids: Vec::new(),
+            candidates: Vec::new(),
+            end_of_candidates: false,
+            rtcp_mux: false,
+            rtcp_reduced_size: false,
+            sctp_port: None,
+            message_bytes_max: MESSAGE_BYTES_UNSAID,
+        }
+    }
+}
+
+/// What `a=max-message-size` means where it is missing (RFC 8841 §6.1).
+pub const MESSAGE_BYTES_UNSAID: u64 = 64 << 10;

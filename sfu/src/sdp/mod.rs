@@ -3,9 +3,19 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`description`] | a session description as values |
+//! | [`parse`] | text to values |
+//! | `attribute` | values of single attributes |
+//! | [`write`] | values to text |
 //! | [`negotiate`] | an m-line both sides have spoken about: answer and plan |
+//! | [`numbers`] | payload types and extension ids of a BUNDLE group |
 
+mod attribute;
 pub mod description;
 pub mod negotiate;
+pub mod numbers;
+pub mod parse;
+pub mod write;
 
 pub use description::Description;
+pub use parse::{SdpError, parse};
+pub use write::write;
