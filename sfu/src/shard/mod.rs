@@ -5,10 +5,12 @@
 //! |---|---|
 //! | [`command`] | what is asked, and the answers |
 //! | [`event`] | what the world is told |
+//! | [`negotiation`] | the JSEP state machine of one participant |
 //! | [`stats`] | counters and table sizes |
 
 pub mod command;
 pub mod event;
+pub mod negotiation;
 pub mod stats;
 
 use std::net::SocketAddr;

@@ -1,0 +1,190 @@
+//! One m-line as it was agreed last.
+
+use super::{Change, OfferedContent, OfferedLine, OfferedMedia, msid};
+use crate::id::Mid;
+use crate::sdp::description::{Direction, Msid, SectionDescription, SsrcDescription, SsrcGroup};
+use crate::sdp::negotiate::MediaPlan;
+
+/// An m-line's place and what it holds now.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) mid: Mid,
+    pub(super) line: Line,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Turned down by one of us; the text that says so.
+    Stopped(Box<SectionDescription>),
+    Data {
+        sctp_port: u16,
+        message_bytes_max: u64,
+    },
+    Media(Box<Media>),
+}
+
+/// RTP both ways.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Media {
+    /// As they speak of it: rids, SSRCs and msid are theirs.
+    pub(super) plan: MediaPlan,
+    /// They send.
+    pub(super) receiving: bool,
+    /// We may send.
+    pub(super) sending: Option<Sending>,
+}
+
+/// What we send with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sending {
+    pub(super) ssrc: u32,
+    pub(super) rtx_ssrc: Option<u32>,
+    pub(super) stream: String,
+}
+
+impl Section {
+    pub(super) const fn is_stopped(&self) -> bool {
+        matches!(self.line, Line::Stopped(_))
+    }
+
+    pub(super) fn media(&self) -> Option<&Media> {
+        match &self.line {
+            Line::Media(media) => Some(media),
+            Line::Stopped(_) | Line::Data { .. } => None,
+        }
+    }
+
+    pub(super) fn sending(&self) -> Option<&Sending> {
+        self.media().and_then(|media| media.sending.as_ref())
+    }
+
+    pub(super) fn has_ssrc(&self, ssrc: u32) -> bool {
+        let mut sending = self.sending().into_iter();
+        sending.any(|sending| sending.ssrc == ssrc || sending.rtx_ssrc == Some(ssrc))
+    }
+
+    /// The same again in an offer of ours.
+    pub(super) fn offered(&self) -> OfferedLine {
+        let content = match &self.line {
+            Line::Stopped(_) => OfferedContent::Stopped,
+            Line::Data { .. } => OfferedContent::Data,
+            Line::Media(media) => OfferedContent::Media(Box::new(OfferedMedia {
+                plan: media.plan.clone(),
+                direction: Direction::of(media.sending.is_some(), media.receiving),
+                sending: media.sending.clone(),
+                request: None,
+            })),
+        };
+        OfferedLine {
+            mid: self.mid,
+            content,
+        }
+    }
+}
+
+impl Media {
+    /// The plan as it counts for what we send.
+    pub(super) fn sent_plan(&self) -> Option<MediaPlan> {
+        let sending = self.sending.as_ref()?;
+        Some(MediaPlan {
+            rids: Vec::new(),
+            ssrcs: Vec::new(),
+            msid: Some(sending.msid(self.plan.mid)),
+            ..self.plan.clone()
+        })
+    }
+}
+
+impl Sending {
+    pub(super) fn msid(&self, mid: Mid) -> Msid {
+        msid(&self.stream, mid)
+    }
+
+    /// Adds SSRCs and msid to the text of an m-line.
+    pub(super) fn describe(&self, text: &mut SectionDescription, plan: &MediaPlan, cname: &str) {
+        let rtx_ssrc = self.rtx_ssrc.filter(|_| plan.retransmits());
+        let ssrcs = std::iter::once(self.ssrc).chain(rtx_ssrc);
+        text.ssrcs = ssrcs
+            .map(|ssrc| SsrcDescription {
+                ssrc,
+                cname: Some(cname.to_owned()),
+            })
+            .collect();
+        text.ssrc_groups.extend(rtx_ssrc.map(|rtx_ssrc| SsrcGroup {
+            semantics: "FID".to_owned(),
+            ssrcs: vec![self.ssrc, rtx_ssrc],
+        }));
+        text.msids = vec![self.msid(plan.mid)];
+    }
+}
+
+/// What an m-line's new state changes: first what ends, then what begins.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) ends: Vec<Change>,
+    pub(super) begins: Vec<Change>,
+}
+
+impl Changes {
+    /// Notes the difference between an m-line's state before and now.
+    pub(super) fn note(&mut self, old: Option<&Section>, new: &Section) {
+        if let Line::Data {
+            sctp_port,
+            message_bytes_max,
+        } = new.line
+            && !old.is_some_and(|old| old.line == new.line)
+        {
+            self.begins.push(Change::Data {
+                sctp_port,
+                message_bytes_max,
+            });
+        }
+        // Another mid in its place is another m-line: nothing of the old one goes on.
+        let same = old
+            .filter(|old| old.mid == new.mid)
+            .and_then(Section::media);
+        let old = old.and_then(Section::media);
+        let media = new.media();
+        self.note_receiving(old, same, media);
+        self.note_sending(old, same, media);
+    }
+
+    fn note_receiving(&mut self, old: Option<&Media>, same: Option<&Media>, new: Option<&Media>) {
+        let new = new.filter(|media| media.receiving);
+        match (same.filter(|media| media.receiving), new) {
+            (Some(before), Some(now)) if before.plan == now.plan => {}
+            (Some(_), Some(now)) => self.begins.push(Change::ReceiveUpdated(now.plan.clone())),
+            (None, Some(now)) => self.begins.push(Change::ReceiveStarted(now.plan.clone())),
+            (_, None) => {}
+        }
+        if let Some(before) = old.filter(|media| media.receiving)
+            && (same.is_none() || new.is_none())
+        {
+            self.ends.push(Change::ReceiveStopped(before.plan.mid));
+        }
+    }
+
+    fn note_sending(&mut self, old: Option<&Media>, same: Option<&Media>, new: Option<&Media>) {
+        let before = same.and_then(|media| media.sent_plan().zip(media.sending.as_ref()));
+        let now = new.and_then(|media| media.sent_plan().zip(media.sending.as_ref()));
+        let kept = matches!((&before, &now), (Some((_, before)), Some((_, now))) if before == now);
+        if let Some(plan) = old.and_then(Media::sent_plan)
+            && !kept
+        {
+            self.ends.push(Change::SendClosed(plan.mid));
+        }
+        match (before, now) {
+            (Some((before, _)), Some((now, _))) if kept => {
+                if before != now {
+                    self.begins.push(Change::SendUpdated(now));
+                }
+            }
+            (_, Some((plan, sending))) => self.begins.push(Change::SendOpened {
+                ssrc: sending.ssrc,
+                rtx_ssrc: sending.rtx_ssrc,
+                plan,
+            }),
+            (_, None) => {}
+        }
+    }
+}

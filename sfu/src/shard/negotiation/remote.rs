@@ -1,0 +1,564 @@
+//! Their descriptions: an offer becomes an answer, an answer ends our offer. First everything is
+//! judged, then everything is taken; on an error nothing has changed.
+
+use super::line::{Changes, Line, Media, Section};
+use super::{
+    Change, LocalParameters, Negotiation, OFFER_PATIENCE, OFFER_PAUSE, OfferOutcome,
+    OfferedContent, OfferedLine, OfferedMedia, OwnOffer, add_candidates, add_transport, data_text,
+    media_text, unusable,
+};
+use crate::error::CommandError;
+use crate::id::Mid;
+use crate::limits;
+use crate::sdp::description::{
+    Description, Direction, Fingerprint, IceCredentials, SdpType, SectionDescription, SectionKind,
+    Setup,
+};
+use crate::sdp::negotiate::{self, MediaPlan};
+use crate::time::Instant;
+use crate::units::MediaKind;
+use crate::wire::extension::Extension;
+
+/// Their side of the transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RemoteTransport {
+    ice: IceCredentials,
+    fingerprints: Vec<Fingerprint>,
+    /// Active or passive.
+    setup: Setup,
+}
+
+/// What one of their m-lines comes to.
+#[derive(Debug)]
+enum Verdict {
+    Stopped,
+    Data,
+    Media {
+        plan: MediaPlan,
+        receiving: bool,
+        sending: bool,
+    },
+}
+
+impl Negotiation {
+    /// Their offer changes their credentials: our transport needs new ones before the answer.
+    #[must_use]
+    pub fn is_restart(&self, offer: &Description) -> bool {
+        let known = self.remote.as_ref().filter(|_| self.is_stable());
+        let tagged = offer
+            .sections
+            .iter()
+            .find(|section| is_offered(offer, section));
+        known
+            .zip(tagged)
+            .is_some_and(|(known, tagged)| tagged.ice.as_ref() != Some(&known.ice))
+    }
+
+    /// Their offer.
+    ///
+    /// # Errors
+    /// It cannot be used, and why; nothing has changed.
+    pub fn handle_offer(
+        &mut self,
+        now: Instant,
+        offer: &Description,
+        local: &LocalParameters<'_>,
+        ssrc: &mut dyn FnMut() -> u32,
+    ) -> Result<OfferOutcome, CommandError> {
+        if self
+            .offer
+            .as_ref()
+            .is_some_and(|own| now < own.at + OFFER_PATIENCE)
+        {
+            return Ok(OfferOutcome::Ignored);
+        }
+        let restarts = self.is_restart(offer);
+        let verdicts = self.judge(offer, local)?;
+        let mut judged = offer.sections.iter().zip(&verdicts);
+        let used = judged.find(|(_, verdict)| !matches!(verdict, Verdict::Stopped));
+        let remote = used
+            .map(|(tagged, _)| self.remote_transport(tagged))
+            .transpose()?;
+
+        self.handle_rollback();
+        let mut changes = Changes::default();
+        let ice = self.take_remote(remote);
+        let credentials = match &self.told {
+            Some(told) if !restarts => told.clone(),
+            Some(_) | None => local.ice.clone(),
+        };
+        // Both sides have new credentials now; a restart that was waiting has happened.
+        self.restart_wanted &= !restarts;
+        let mut sections = Vec::with_capacity(verdicts.len());
+        for (index, (offered, verdict)) in offer.sections.iter().zip(verdicts).enumerate() {
+            self.numbers.learn(offered);
+            let section = self.settle(index, offered, verdict, ssrc);
+            let mut text = answered_text(&section, offered, local.cname);
+            if !text.rejected {
+                add_transport(&mut text, &credentials, local.fingerprint, self.our_setup());
+            }
+            changes.note(self.sections.get(index), &section);
+            self.put(index, section);
+            sections.push(text);
+        }
+        self.told = Some(credentials);
+        self.forgive();
+        let accepted = |mid: &&Mid| {
+            sections
+                .iter()
+                .any(|section| section.mid == **mid && !section.rejected)
+        };
+        let bundle: Vec<Mid> = offer.bundle.iter().filter(accepted).copied().collect();
+        let first = sections
+            .iter()
+            .find(|section| !section.rejected)
+            .map(|section| section.mid);
+        let tagged = bundle.first().copied().or(first);
+        add_candidates(&mut sections, tagged, local.candidates);
+        let mixed = offer.extmap_allow_mixed;
+        let answer = self.description(SdpType::Answer, bundle, mixed, sections);
+        let changes = gather(ice, changes);
+        Ok(OfferOutcome::Answer { answer, changes })
+    }
+
+    /// Their answer to our offer.
+    ///
+    /// # Errors
+    /// It is not one; our offer is void then, and made again later where still wanted.
+    pub fn handle_answer(
+        &mut self,
+        now: Instant,
+        answer: &Description,
+    ) -> Result<Vec<Change>, CommandError> {
+        let Some(own) = self.offer.take() else {
+            return Err(unusable(None, "an answer, but no offer stands"));
+        };
+        let remote = self.check_answer(&own, answer).inspect_err(|_| {
+            self.restart_wanted |= own.restarts;
+            self.offer_after = now + OFFER_PAUSE;
+        })?;
+        let mut changes = Changes::default();
+        let ice = self.take_remote(remote);
+        self.told = Some(own.ice);
+        // What was asked for is answered now; the shard states what is still missing.
+        self.requests.clear();
+        let mut refusals = Vec::new();
+        for (index, (line, section)) in own.lines.into_iter().zip(&answer.sections).enumerate() {
+            self.numbers.learn(section);
+            let usable = is_offered(answer, section);
+            let settled = self.settle_answered(line, section, usable, &mut refusals);
+            changes.note(self.sections.get(index), &settled);
+            self.put(index, settled);
+        }
+        changes.begins.extend(refusals);
+        Ok(gather(ice, changes))
+    }
+
+    /// Which of their m-lines can be used, and for what.
+    fn judge(
+        &self,
+        offer: &Description,
+        local: &LocalParameters<'_>,
+    ) -> Result<Vec<Verdict>, CommandError> {
+        if offer.sections.len() < self.sections.len() {
+            // RFC 9429 §5.2.2: an m-line never goes away, its port becomes 0.
+            let why = format!("m-lines are missing: there were {}", self.sections.len());
+            return Err(unusable(None, why));
+        }
+        if offer.sections.len() > limits::SECTIONS_PER_TRANSPORT {
+            return Err(CommandError::LimitReached {
+                limit: "SECTIONS_PER_TRANSPORT",
+                value: limits::SECTIONS_PER_TRANSPORT as u64,
+            });
+        }
+        let mut tracks = local.tracks_max.min(limits::TRACKS_PER_PARTICIPANT);
+        let mut has_data = false;
+        let mut unknown = None;
+        let mut verdicts = Vec::with_capacity(offer.sections.len());
+        for (index, offered) in offer.sections.iter().enumerate() {
+            self.check_place(index, offered)?;
+            if !is_offered(offer, offered) {
+                verdicts.push(Verdict::Stopped);
+                continue;
+            }
+            let verdict = match offered.kind {
+                // One SCTP association has all data channels (RFC 8841 §4.3).
+                SectionKind::Data if !has_data => {
+                    has_data = true;
+                    Verdict::Data
+                }
+                SectionKind::Data | SectionKind::Unknown => Verdict::Stopped,
+                SectionKind::Media(kind) => {
+                    let verdict = self.judge_media(index, offered, kind, local, &mut tracks)?;
+                    if matches!(verdict, Verdict::Stopped) {
+                        unknown = unknown.or(Some(index));
+                    }
+                    verdict
+                }
+            };
+            verdicts.push(verdict);
+        }
+        let nothing = verdicts
+            .iter()
+            .all(|verdict| matches!(verdict, Verdict::Stopped));
+        match unknown.filter(|_| nothing) {
+            Some(section) => Err(CommandError::UnsupportedCodec {
+                section,
+                offered: offer
+                    .sections
+                    .get(section)
+                    .map(negotiate::names_offered)
+                    .unwrap_or_default(),
+            }),
+            None => Ok(verdicts),
+        }
+    }
+
+    /// An m-line keeps its place, and its mid until it is turned down.
+    fn check_place(&self, index: usize, offered: &SectionDescription) -> Result<(), CommandError> {
+        let known = self.sections.get(index).filter(|known| !known.is_stopped());
+        let Some(known) = known.filter(|_| !offered.rejected) else {
+            return Ok(());
+        };
+        if known.mid != offered.mid {
+            let why = format!(
+                "this m-line had mid {}; m-lines keep their order",
+                known.mid
+            );
+            return Err(unusable(Some(index), why));
+        }
+        let same = match &known.line {
+            Line::Media(media) => offered.kind == SectionKind::Media(media.plan.kind),
+            Line::Data { .. } => offered.kind == SectionKind::Data,
+            Line::Stopped(_) => true,
+        };
+        if same {
+            return Ok(());
+        }
+        Err(unusable(
+            Some(index),
+            "an m-line cannot become one of another kind",
+        ))
+    }
+
+    fn judge_media(
+        &self,
+        index: usize,
+        offered: &SectionDescription,
+        kind: MediaKind,
+        local: &LocalParameters<'_>,
+        tracks: &mut usize,
+    ) -> Result<Verdict, CommandError> {
+        if !offered.rtcp_mux {
+            return Err(unusable(
+                Some(index),
+                "a=rtcp-mux is missing; RTCP shares the port here",
+            ));
+        }
+        let Some(mut plan) = negotiate::plan(offered, local.codecs) else {
+            return Ok(Verdict::Stopped);
+        };
+        // One id means one thing on all m-lines (RFC 9143 §9.2); what contradicts is left out.
+        for extension in Extension::ALL {
+            if let Some(id) = plan.extensions.id(extension)
+                && !self.numbers.agrees(extension, id)
+            {
+                plan.extensions.set(extension, 0);
+            }
+        }
+        let may_publish = match kind {
+            MediaKind::Audio => local.publish_audio,
+            MediaKind::Video => local.publish_video,
+        };
+        let receiving = offered.direction.sends() && may_publish && *tracks > 0;
+        if receiving {
+            *tracks = tracks.saturating_sub(1);
+        } else {
+            plan.rids.clear();
+            plan.ssrcs.clear();
+        }
+        Ok(Verdict::Media {
+            plan,
+            receiving,
+            sending: offered.direction.receives(),
+        })
+    }
+
+    /// What they say of the transport; roles and certificates stay as they are once agreed.
+    fn remote_transport(
+        &self,
+        tagged: &SectionDescription,
+    ) -> Result<RemoteTransport, CommandError> {
+        let Some(ice) = tagged.ice.clone() else {
+            return Err(unusable(None, "a=ice-ufrag and a=ice-pwd are missing"));
+        };
+        let known = self.remote.as_ref().map(|remote| remote.setup);
+        // RFC 8842 §5.3: we answer passive wherever we may; whoever says nothing is active.
+        let setup = match (tagged.setup, known) {
+            (Some(Setup::Passive), None | Some(Setup::Passive)) => Setup::Passive,
+            (None | Some(Setup::ActPass), Some(known)) => known,
+            (None | Some(Setup::ActPass), None) => Setup::Active,
+            (Some(Setup::Active), None | Some(Setup::Active | Setup::ActPass)) => Setup::Active,
+            (Some(Setup::Active), Some(Setup::Passive))
+            | (Some(Setup::Passive), Some(Setup::Active | Setup::ActPass)) => {
+                return Err(unusable(
+                    None,
+                    "a=setup: the DTLS roles stay as they were agreed",
+                ));
+            }
+        };
+        Ok(RemoteTransport {
+            ice,
+            fingerprints: tagged.fingerprints.clone(),
+            setup,
+        })
+    }
+
+    const fn our_setup(&self) -> Setup {
+        match &self.remote {
+            Some(RemoteTransport {
+                setup: Setup::Passive,
+                ..
+            }) => Setup::Active,
+            Some(_) | None => Setup::Passive,
+        }
+    }
+
+    /// Their transport counts from now on; the change, where it is one.
+    fn take_remote(&mut self, remote: Option<RemoteTransport>) -> Option<Change> {
+        let remote = remote.filter(|remote| self.remote.as_ref() != Some(remote))?;
+        let before = self.remote.replace(remote.clone());
+        Some(Change::Ice {
+            restart: before.is_some_and(|before| before.ice != remote.ice),
+            credentials: remote.ice,
+            fingerprints: remote.fingerprints,
+            setup: remote.setup,
+        })
+    }
+
+    /// The state their offered m-line leads to.
+    fn settle(
+        &self,
+        index: usize,
+        offered: &SectionDescription,
+        verdict: Verdict,
+        ssrc: &mut dyn FnMut() -> u32,
+    ) -> Section {
+        let line = match verdict {
+            Verdict::Stopped => Line::Stopped(Box::new(negotiate::reject(offered))),
+            Verdict::Data => data_line(offered),
+            Verdict::Media {
+                plan,
+                receiving,
+                sending,
+            } => {
+                let known = self
+                    .sections
+                    .get(index)
+                    .filter(|known| known.mid == offered.mid);
+                let known = known.and_then(Section::sending).cloned();
+                let sending = sending.then(|| {
+                    known.unwrap_or_else(|| {
+                        self.make_sending(plan.kind, &self.spare_stream(index, plan.kind), ssrc)
+                    })
+                });
+                Line::Media(Box::new(Media {
+                    plan,
+                    receiving,
+                    sending,
+                }))
+            }
+        };
+        Section {
+            mid: offered.mid,
+            line,
+        }
+    }
+
+    /// The stream of a section nobody has asked for: the n-th audio and the n-th video m-line are
+    /// one, so that a page that shows `streams[0]` finds sound and picture in it.
+    fn spare_stream(&self, index: usize, kind: MediaKind) -> String {
+        let before = self.sections.iter().take(index).filter_map(Section::media);
+        format!(
+            "plenum-{}",
+            before.filter(|media| media.plan.kind == kind).count()
+        )
+    }
+
+    /// Their answer is one to our offer, and what it says of the transport.
+    fn check_answer(
+        &self,
+        own: &OwnOffer,
+        answer: &Description,
+    ) -> Result<Option<RemoteTransport>, CommandError> {
+        if answer.sections.len() != own.lines.len() {
+            let why = format!("the answer wants {} m-lines as the offer", own.lines.len());
+            return Err(unusable(None, why));
+        }
+        for (index, (line, section)) in own.lines.iter().zip(&answer.sections).enumerate() {
+            let stopped = matches!(line.content, OfferedContent::Stopped);
+            if line.mid != section.mid && !stopped && !section.rejected {
+                let why = format!("the offer has mid {} here", line.mid);
+                return Err(unusable(Some(index), why));
+            }
+        }
+        let tagged = answer
+            .sections
+            .iter()
+            .find(|section| is_offered(answer, section));
+        tagged
+            .map(|tagged| self.remote_transport(tagged))
+            .transpose()
+    }
+
+    /// The state our offered m-line leads to.
+    fn settle_answered(
+        &mut self,
+        line: OfferedLine,
+        section: &SectionDescription,
+        usable: bool,
+        refusals: &mut Vec<Change>,
+    ) -> Section {
+        let mid = line.mid;
+        let OfferedMedia {
+            plan,
+            direction,
+            sending,
+            request,
+        } = match line.content {
+            OfferedContent::Data if usable => {
+                return Section {
+                    mid,
+                    line: data_line(section),
+                };
+            }
+            OfferedContent::Stopped | OfferedContent::Data => {
+                return Section {
+                    mid,
+                    line: stopped_line(mid, section),
+                };
+            }
+            OfferedContent::Media(media) => *media,
+        };
+        let agreed = negotiate::plan_answered(&plan, section).filter(|_| usable);
+        let agreed_direction = match &agreed {
+            Some(_) => Direction::of(
+                direction.sends() && section.direction.receives(),
+                direction.receives() && section.direction.sends(),
+            ),
+            None => Direction::Inactive,
+        };
+        if let Some(request) = request {
+            let carried = agreed
+                .as_ref()
+                .and_then(|plan| plan.for_format(&request.format));
+            let left_out = carried.is_none() && usable && section.direction.receives();
+            let known = self.refused.len() >= limits::SDP_PAYLOADS || self.refuses(&request.format);
+            if left_out && !known {
+                self.refused.push(request.format);
+            }
+            if carried.is_none() || !agreed_direction.sends() {
+                refusals.push(Change::SectionRefused(request));
+            }
+        }
+        if !usable {
+            return Section {
+                mid,
+                line: stopped_line(mid, section),
+            };
+        }
+        let media = Media {
+            plan: agreed.unwrap_or(plan),
+            receiving: agreed_direction.receives(),
+            sending: sending.filter(|_| agreed_direction.sends()),
+        };
+        Section {
+            mid,
+            line: Line::Media(Box::new(media)),
+        }
+    }
+
+    fn put(&mut self, index: usize, section: Section) {
+        match self.sections.get_mut(index) {
+            Some(place) => *place = section,
+            None => self.sections.push(section),
+        }
+    }
+
+    /// What they show now they no longer refuse.
+    fn forgive(&mut self) {
+        let plans = self
+            .sections
+            .iter()
+            .filter_map(Section::media)
+            .map(|media| &media.plan);
+        let plans: Vec<&MediaPlan> = plans.collect();
+        self.refused
+            .retain(|format| !plans.iter().any(|plan| plan.for_format(format).is_some()));
+    }
+}
+
+fn gather(ice: Option<Change>, changes: Changes) -> Vec<Change> {
+    ice.into_iter()
+        .chain(changes.ends)
+        .chain(changes.begins)
+        .collect()
+}
+
+/// It is on, and on the one transport there is: in the BUNDLE group, or alone.
+fn is_offered(description: &Description, section: &SectionDescription) -> bool {
+    let bundled = if description.bundle.is_empty() {
+        let mut sections = description.sections.iter();
+        let first = sections.find(|section| is_known(section));
+        first.is_some_and(|first| first.mid == section.mid)
+    } else {
+        description.bundle.contains(&section.mid)
+    };
+    is_known(section) && bundled
+}
+
+fn is_known(section: &SectionDescription) -> bool {
+    !section.rejected && section.kind != SectionKind::Unknown
+}
+
+fn data_line(theirs: &SectionDescription) -> Line {
+    Line::Data {
+        sctp_port: theirs.sctp_port.unwrap_or(crate::sdp::write::SCTP_PORT),
+        message_bytes_max: theirs.message_bytes_max,
+    }
+}
+
+/// Turned down, under our name for it.
+fn stopped_line(mid: Mid, theirs: &SectionDescription) -> Line {
+    let mut text = negotiate::reject(theirs);
+    text.mid = mid;
+    Line::Stopped(Box::new(text))
+}
+
+/// The m-line of our answer, without transport.
+fn answered_text(
+    section: &Section,
+    offered: &SectionDescription,
+    cname: &str,
+) -> SectionDescription {
+    let mut text = match &section.line {
+        Line::Stopped(text) => return (**text).clone(),
+        Line::Data { .. } => data_text(section.mid),
+        Line::Media(media) => {
+            let direction = Direction::of(media.sending.is_some(), media.receiving);
+            media_text(&media.plan, direction, media.sending.as_ref(), cname)
+        }
+    };
+    text.protocol.clone_from(&offered.protocol);
+    // RFC 8285 §6: an extension travels the other way in the answer.
+    for extmap in &mut text.extensions {
+        let theirs = offered
+            .extensions
+            .iter()
+            .find(|theirs| theirs.id == extmap.id);
+        extmap.direction = theirs
+            .map(|theirs| theirs.direction.reversed())
+            .unwrap_or_default();
+    }
+    text
+}
