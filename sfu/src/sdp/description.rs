@@ -221,10 +221,6 @@ pub struct Msid {
 }
 
 /// One m-line with its attributes.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "attributes of an m-line that are there or not, each independent of the others"
-)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,

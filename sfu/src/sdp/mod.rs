@@ -3,9 +3,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`description`] | a session description as values |
-//! | [`parse`] | text to values |
+//! | [`mod@parse`] | text to values |
 //! | `attribute` | values of single attributes |
-//! | [`write`] | values to text |
+//! | [`mod@write`] | values to text |
 //! | [`negotiate`] | an m-line both sides have spoken about: answer and plan |
 //! | [`numbers`] | payload types and extension ids of a BUNDLE group |
 
