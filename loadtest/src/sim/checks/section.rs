@@ -1,0 +1,137 @@
+//! The laws of one outgoing stream: numbers, media time, decodability.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::numbers::Numbers;
+use super::{Law, repeated};
+use crate::media::Stamp;
+use crate::robot::reception::{Observed, Packet, Source};
+use crate::sim::datagram::RtpSeen;
+
+/// Packets whose neighbours may still come.
+const NEIGHBOURS: usize = 2_048;
+
+/// One outgoing stream.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// It carries retransmissions: numbers of its own, media times of others.
+    repair: bool,
+    numbers: Numbers,
+    /// (number, media time) of the newest.
+    newest: Option<(u64, u32)>,
+    /// The number it began with.
+    first: Option<u16>,
+    sources: BTreeSet<Source>,
+    neighbours: BTreeMap<u64, Stamp>,
+}
+
+impl Section {
+    pub(super) fn new(repair: bool) -> Self {
+        Self {
+            repair,
+            numbers: Numbers::default(),
+            newest: None,
+            first: None,
+            sources: BTreeSet::new(),
+            neighbours: BTreeMap::new(),
+        }
+    }
+
+    /// A packet of it left the server.
+    pub(super) fn handle_departure(&mut self, packet: &RtpSeen) -> Option<(Law, String)> {
+        let number = self.numbers.unwrap(packet.sequence);
+        let verdict = self.numbers.see(packet.sequence, packet.digest);
+        self.first.get_or_insert(packet.sequence);
+        if let Some(found) = repeated(verdict, packet.sequence) {
+            return Some(found);
+        }
+        if self.repair {
+            let holes = self.numbers.holes();
+            return (holes > 0)
+                .then(|| (Law::Gapless, format!("{holes} holes among retransmissions")));
+        }
+        let (newest, time) = self.newest.unwrap_or((number, packet.timestamp));
+        if number < newest {
+            return None;
+        }
+        self.newest = Some((number, packet.timestamp));
+        // Half the range is forward (RFC 3550 §5.1, modulo 2^32).
+        let advance = packet.timestamp.wrapping_sub(time);
+        let back = advance >= 1 << 31;
+        back.then(|| {
+            let back = time.wrapping_sub(packet.timestamp);
+            (
+                Law::TimeForward,
+                format!("number {number} is {back} before {newest}"),
+            )
+        })
+    }
+
+    /// The robot could read a packet of it. `missing`: packets of a source that have not reached
+    /// the server.
+    pub(super) fn handle_observed(
+        &mut self,
+        observed: &Observed,
+        packet: &Packet,
+        missing: impl Fn(&Source) -> u64,
+    ) -> Option<(Law, String)> {
+        let stamp = *packet.stamp();
+        self.sources.insert((stamp.sender, stamp.track));
+        if let Some(found) = self.check_gaps(missing) {
+            return Some(found);
+        }
+        match packet {
+            Packet::Audio(_) => None,
+            Packet::Video(_) => self.check_neighbours(observed, stamp),
+        }
+    }
+
+    /// Holes beyond what upstream has lost.
+    pub(super) fn check_gaps(&self, missing: impl Fn(&Source) -> u64) -> Option<(Law, String)> {
+        let holes = self.numbers.holes();
+        if self.repair || self.sources.is_empty() || holes == 0 {
+            return None;
+        }
+        let missing: u64 = self.sources.iter().map(missing).sum();
+        (holes > missing).then(|| {
+            let detail = format!("{holes} holes, though upstream misses only {missing}");
+            (Law::Gapless, detail)
+        })
+    }
+
+    fn check_neighbours(&mut self, observed: &Observed, stamp: Stamp) -> Option<(Law, String)> {
+        let number = observed.sequence;
+        let starts = stamp.keyframe && stamp.packet == 0;
+        let low_bits = u16::try_from(number & 0xffff).ok();
+        let before = self.neighbours.get(&number.wrapping_sub(1)).copied();
+        let after = self.neighbours.get(&number.wrapping_add(1)).copied();
+        let is_first = low_bits == self.first && self.numbers.count() < 1 << 15;
+        self.neighbours.insert(number, stamp);
+        while self.neighbours.len() > NEIGHBOURS {
+            self.neighbours.pop_first();
+        }
+        if is_first && !starts {
+            return Some((Law::Decodable, format!("it begins with {stamp:?}")));
+        }
+        let pairs = [before.map(|it| (it, stamp)), after.map(|it| (stamp, it))];
+        let broken = pairs
+            .into_iter()
+            .flatten()
+            .find(|(left, right)| !follows(left, right));
+        broken.map(|(left, right)| {
+            (
+                Law::Decodable,
+                format!("around number {number}: {right:?} follows {left:?}"),
+            )
+        })
+    }
+}
+
+/// Whether a decoder that has seen `left` can use `right`.
+fn follows(left: &Stamp, right: &Stamp) -> bool {
+    let same_source = (left.sender, left.track) == (right.sender, right.track);
+    let next_packet = left.frame == right.frame && left.packet + 1 == right.packet;
+    let next_frame =
+        left.frame + 1 == right.frame && left.packet + 1 == left.packets && right.packet == 0;
+    (same_source && (next_packet || next_frame)) || (right.keyframe && right.packet == 0)
+}
