@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`robot`] | a virtual participant on an independent sans-IO WebRTC stack |
+//! | [`scene`] | who joins, publishes, subscribes, leaves, when (text form) |
 //! | [`media`] | synthetic audio and video whose bytes say who, when, which frame |
 //! | [`sim`] | world one: shards, robots and links under one virtual clock and seed |
 //! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
@@ -14,4 +15,5 @@ pub mod identity;
 pub mod media;
 pub mod report;
 pub mod robot;
+pub mod scene;
 pub mod sim;

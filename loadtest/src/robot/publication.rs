@@ -9,6 +9,7 @@ use str0m::format::Codec;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 
+use super::reception::Source;
 use crate::media::{Stamp, write_audio, write_video};
 
 /// What a track is like.
@@ -93,6 +94,7 @@ pub struct Publication {
     sequence: u64,
     timestamp_start: u32,
     picture_id: u16,
+    ssrc: Option<u32>,
     sent: Sent,
 }
 
@@ -117,6 +119,7 @@ impl Publication {
             sequence: fastrand::u64(1..65_000),
             timestamp_start: fastrand::u32(..),
             picture_id: fastrand::u16(..0x8000),
+            ssrc: None,
             sent: Sent::default(),
         }
     }
@@ -140,6 +143,18 @@ impl Publication {
             Stage::Live(mid) => Some(mid),
             Stage::Wanted | Stage::Ending(_) | Stage::Ended => None,
         }
+    }
+
+    /// Who made it, as payloads say.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        (self.sender, self.track)
+    }
+
+    /// Its SSRC, once something was sent.
+    #[must_use]
+    pub const fn ssrc(&self) -> Option<u32> {
+        self.ssrc
     }
 
     /// What has been sent so far.
@@ -211,6 +226,7 @@ impl Publication {
         let Some(stream) = direct.stream_tx_by_mid(line.0, None) else {
             return;
         };
+        self.ssrc = Some(*stream.ssrc());
         let video = self.parameters.kind == MediaKind::Video;
         let keyframe = !video || std::mem::take(&mut self.keyframe_wanted);
         let packets = if video && keyframe {

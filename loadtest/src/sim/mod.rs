@@ -5,7 +5,13 @@
 //! | [`link`] | delay, jitter, loss, bursts, reordering, duplication, rate |
 //! | [`datagram`] | what a bystander can tell of a datagram |
 //! | [`checks`] | the laws, asked on every report |
+//! | [`fault`] | planted faults, that each law is shown to catch |
+//! | [`trace`] | a hash over all that happens |
+//! | [`world`] | one clock over all of it |
 
 pub mod checks;
 pub mod datagram;
+pub mod fault;
 pub mod link;
+pub mod trace;
+pub mod world;

@@ -1,0 +1,402 @@
+//! One virtual clock over a shard, robots and the links between them.
+//!
+//! Time jumps from one deadline to the next: a datagram's arrival, a signal's, a robot's timer,
+//! the shard's. All that is due at one moment is handed in, then the shard departs, as the engine
+//! does after each batch. Everything follows from the seed; see `trace` for what that leaves out.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `step` | what lands, what departs, what the laws are asked |
+//! | `look` | what can be looked at |
+
+mod look;
+mod step;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use sfu::error::{CommandError, LeaveReason};
+use sfu::id::{ParticipantId, RoomId, TrackId};
+use sfu::outbox::Outbox;
+use sfu::shard::command::{ParticipantParameters, RoomParameters};
+use sfu::shard::event::{SectionBinding, TrackFacts};
+use sfu::shard::{Command, Reply, Shard, ShardConfig};
+use sfu::time::{Duration, Instant, ServerClock};
+use str0m::RtcError;
+
+use super::checks::Laws;
+use super::fault::Tap;
+use super::link::{Link, LinkParameters};
+use super::trace::Trace;
+use crate::robot::{Robot, RobotParameters};
+
+/// Where the shard listens.
+const SERVER: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    5_000,
+);
+/// After the last one has left, timers may run out for this long.
+const REST: Duration = Duration::from_secs(2);
+
+/// Why a world could not be made or driven. Not a law: the scene itself is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The shard would not be made.
+    #[error("the shard: {0}")]
+    Shard(CommandError),
+    /// The robot would not be made.
+    #[error("a robot: {0}")]
+    Robot(#[from] RtcError),
+    /// There is no such member.
+    #[error("there is no member {0}")]
+    NoMember(usize),
+}
+
+/// How somebody leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// Says so, as a closed page does by its socket.
+    Says,
+    /// By its stack alone: BYE and close_notify.
+    Closes,
+    /// Is cut off and says nothing.
+    Dies,
+    /// Is removed by a command.
+    Removed,
+}
+
+/// What a member knows of a track, by events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Whose.
+    pub member: usize,
+    /// As the shard told it last.
+    pub facts: TrackFacts,
+}
+
+/// One who joined.
+struct Member {
+    robot: Robot,
+    room: RoomId,
+    participant: ParticipantId,
+    up: Link,
+    down: Link,
+    /// What the server sees as its address.
+    outside: SocketAddr,
+    signal_delay: Duration,
+    /// The last signal's arrival, each way: signals keep their order.
+    signals_until: [Instant; 2],
+    left: Option<LeaveReason>,
+    bindings: Vec<SectionBinding>,
+    /// Offers of the server that were sent to it and answers of it that were taken.
+    offers: (u64, u64),
+}
+
+/// Something on its way.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Flight {
+    ToServer {
+        member: usize,
+        source: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    ToRobot {
+        member: usize,
+        bytes: Vec<u8>,
+    },
+    SignalToServer {
+        member: usize,
+        signal: (bool, String),
+    },
+    SignalToRobot {
+        member: usize,
+        signal: (bool, String),
+    },
+}
+
+/// The simulated world.
+pub struct World {
+    seed: u64,
+    now: Instant,
+    epoch: std::time::Instant,
+    chance: ChaCha8Rng,
+    shard: Shard,
+    outbox: Outbox,
+    members: Vec<Member>,
+    /// When each robot wants to be called.
+    wakes: Vec<Option<Instant>>,
+    outsides: BTreeMap<SocketAddr, usize>,
+    rooms: Vec<RoomId>,
+    tracks: BTreeMap<TrackId, Published>,
+    flying: BinaryHeap<Reverse<(Instant, u64, Flight)>>,
+    flights: u64,
+    next_outside: u16,
+    link: LinkParameters,
+    datagrams: (u64, u64),
+    sizes_at: Instant,
+    refusals: Vec<(usize, CommandError)>,
+    laws: Laws,
+    tap: Tap,
+    trace: Trace,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "World(seed {}, {} µs, {} members)",
+            self.seed,
+            self.now.as_micros(),
+            self.members.len()
+        )
+    }
+}
+
+impl World {
+    /// An empty world.
+    ///
+    /// # Errors
+    /// The shard would not be made.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the robots' stack counts from some moment of its own"
+    )]
+    pub fn new(seed: u64) -> Result<Self, WorldError> {
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        let config = ShardConfig {
+            index: 0,
+            candidates: vec![SERVER],
+            identity: Arc::new(crate::identity::node()),
+            clock: ServerClock::from_unix(Duration::from_secs(1_764_000_000)),
+        };
+        let mut shard_seed = [0; 32];
+        chance.fill_bytes(&mut shard_seed);
+        let shard = Shard::new(config, shard_seed, Instant::ZERO).map_err(WorldError::Shard)?;
+        Ok(Self {
+            seed,
+            now: Instant::ZERO,
+            epoch: std::time::Instant::now(),
+            chance,
+            shard,
+            outbox: Outbox::new(),
+            members: Vec::new(),
+            wakes: Vec::new(),
+            outsides: BTreeMap::new(),
+            rooms: Vec::new(),
+            tracks: BTreeMap::new(),
+            flying: BinaryHeap::new(),
+            flights: 0,
+            next_outside: 10_000,
+            link: LinkParameters::with_delay(Duration::from_millis(20)),
+            datagrams: (0, 0),
+            sizes_at: Instant::ZERO,
+            refusals: Vec::new(),
+            laws: Laws::default(),
+            tap: Tap::default(),
+            trace: Trace::default(),
+        })
+    }
+
+    /// Keeps a trace of everything from now on; robots that join from now on keep their RTCP.
+    pub fn start_trace(&mut self) {
+        self.trace.start();
+    }
+
+    /// Shows the laws something that did not happen.
+    pub const fn set_tap(&mut self, tap: Tap) {
+        self.tap = tap;
+    }
+
+    /// Both directions of those who join from now on.
+    pub const fn set_link(&mut self, link: LinkParameters) {
+        self.link = link;
+    }
+
+    /// Both directions of one who is here already.
+    pub fn set_link_of(&mut self, member: usize, link: LinkParameters) {
+        if let Some(member) = self.members.get_mut(member) {
+            member.up.set_parameters(link);
+            member.down.set_parameters(link);
+        }
+    }
+
+    /// Loses everything of one who is here, both ways, or no more. Signals go on.
+    pub fn set_cut(&mut self, member: usize, cut: bool) {
+        if let Some(member) = self.members.get_mut(member) {
+            member.up.set_cut(cut);
+            member.down.set_cut(cut);
+        }
+    }
+
+    /// A NAT forgets: the member's datagrams come from a new port, those to the old one are lost.
+    pub fn rebind(&mut self, member: usize) {
+        let outside = self.draw_outside();
+        if let Some(it) = self.members.get_mut(member) {
+            self.outsides.remove(&it.outside);
+            self.outsides.insert(outside, member);
+            it.outside = outside;
+        }
+    }
+
+    /// A new room.
+    pub fn create_room(&mut self) -> RoomId {
+        let room = RoomId(self.chance.next_u64());
+        self.rooms.push(room);
+        let parameters = RoomParameters::default();
+        self.command_as(None, Command::CreateRoom { room, parameters });
+        room
+    }
+
+    /// One more robot enters a room; its number is its place among the members.
+    ///
+    /// # Errors
+    /// The robot would not be made.
+    pub fn join(&mut self, room: RoomId) -> Result<usize, WorldError> {
+        let index = self.members.len();
+        let participant = ParticipantId(self.chance.next_u64());
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        let [_, high, middle, low] = number.to_be_bytes();
+        let parameters = RobotParameters {
+            number,
+            seed: self.chance.next_u64(),
+            address: ([10, high, middle, low], 4_000).into(),
+            epoch: self.epoch,
+            traced: self.trace.is_on(),
+        };
+        let outside = self.draw_outside();
+        let member = Member {
+            robot: Robot::new(parameters, self.now)?,
+            room,
+            participant,
+            up: Link::new(self.link, self.chance.next_u64()),
+            down: Link::new(self.link, self.chance.next_u64()),
+            outside,
+            signal_delay: self.link.delay,
+            signals_until: [self.now; 2],
+            left: None,
+            bindings: Vec::new(),
+            offers: (0, 0),
+        };
+        self.members.push(member);
+        self.wakes.push(None);
+        self.outsides.insert(outside, index);
+        self.laws.handle_join(index, room.0);
+        let parameters = ParticipantParameters {
+            name: format!("robot{index}"),
+            permissions: sfu::shard::command::Permissions::default(),
+            subscribe_all: true,
+        };
+        self.command_as(
+            Some(index),
+            Command::Join {
+                room,
+                participant,
+                parameters,
+            },
+        );
+        Ok(index)
+    }
+
+    /// A command of a door, carried out at once. A refusal is kept.
+    pub fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let reply = self.shard.handle_command(self.now, command);
+        self.depart();
+        reply
+    }
+
+    /// Somebody leaves.
+    pub fn leave(&mut self, member: usize, how: Farewell) {
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        let (room, participant) = (it.room, it.participant);
+        match how {
+            Farewell::Dies => {
+                self.set_cut(member, true);
+                return;
+            }
+            Farewell::Closes => {
+                it.robot.close(self.now);
+                self.handle_robot(member);
+                return;
+            }
+            Farewell::Says => {
+                it.robot.close(self.now);
+                self.handle_robot(member);
+            }
+            Farewell::Removed => {}
+        }
+        let reason = if how == Farewell::Says {
+            LeaveReason::LeftItself
+        } else {
+            LeaveReason::Removed
+        };
+        self.command_as(
+            Some(member),
+            Command::Leave {
+                room,
+                participant,
+                reason,
+            },
+        );
+        self.depart();
+    }
+
+    /// Does something with a robot, and takes what follows.
+    ///
+    /// # Errors
+    /// There is no such member.
+    pub fn with_robot<T>(
+        &mut self,
+        member: usize,
+        act: impl FnOnce(&mut Robot, Instant) -> T,
+    ) -> Result<T, WorldError> {
+        let it = self
+            .members
+            .get_mut(member)
+            .ok_or(WorldError::NoMember(member))?;
+        let outcome = act(&mut it.robot, self.now);
+        self.handle_robot(member);
+        self.depart();
+        Ok(outcome)
+    }
+
+    /// Lets virtual time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while self.step(until) {}
+        self.now = until;
+    }
+
+    /// Everybody leaves, every room is deleted, timers run out: nothing may be left.
+    pub fn end(&mut self) {
+        for member in 0..self.members.len() {
+            if self.left(member).is_none() {
+                self.leave(member, Farewell::Says);
+            }
+        }
+        for room in std::mem::take(&mut self.rooms) {
+            let reason = LeaveReason::RoomDeleted;
+            self.command_as(None, Command::DeleteRoom { room, reason });
+        }
+        self.run_for(REST);
+        let sizes = self.tap.sizes(self.shard.sizes());
+        self.laws.handle_rest(self.now);
+        self.laws.handle_end(self.now, &sizes);
+    }
+
+    fn draw_outside(&mut self) -> SocketAddr {
+        self.next_outside += 1;
+        ([198, 51, 100, 7], self.next_outside).into()
+    }
+
+    fn command_as(&mut self, member: Option<usize>, command: Command) {
+        if let Err(error) = self.command(command) {
+            self.refusals.push((member.unwrap_or(usize::MAX), error));
+        }
+    }
+}

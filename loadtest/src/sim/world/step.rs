@@ -1,0 +1,400 @@
+//! One step after the other: what lands, what departs, what the laws are asked.
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
+use sfu::error::CommandError;
+use sfu::id::ParticipantId;
+use sfu::path::{Ecn, LocalId, Path};
+use sfu::sdp::Description;
+use sfu::sdp::description::SdpType;
+use sfu::shard::command::Negotiated;
+use sfu::shard::{Command, Datagram, Departed, Event, Reply};
+use sfu::time::{Duration, Instant};
+
+use super::{Flight, Published, SERVER, World};
+use crate::robot::{Signal, Transmit};
+use crate::sim::datagram::Seen;
+
+/// What any DTLS record costs a bottleneck: the real ones differ by a few bytes from run to run,
+/// since signatures do.
+const DTLS_BYTES: usize = 1_000;
+/// How often table sizes are looked at.
+const SIZES_INTERVAL: Duration = Duration::from_millis(50);
+
+impl World {
+    /// The next moment at which something happens, or false: nothing until `until`.
+    pub(super) fn step(&mut self, until: Instant) -> bool {
+        let flight = self.flying.peek().map(|Reverse(it)| it.0);
+        let robot = self.wakes.iter().flatten().min().copied();
+        let shard = self.shard.poll_timeout();
+        let Some(next) = [flight, robot, shard].into_iter().flatten().min() else {
+            return false;
+        };
+        if next > until {
+            return false;
+        }
+        self.now = self.now.max(next);
+        while self
+            .flying
+            .peek()
+            .is_some_and(|Reverse(it)| it.0 <= self.now)
+        {
+            if let Some(Reverse((_, _, flight))) = self.flying.pop() {
+                self.land(flight);
+            }
+        }
+        for member in 0..self.members.len() {
+            if self
+                .wakes
+                .get(member)
+                .copied()
+                .flatten()
+                .is_some_and(|at| at <= self.now)
+            {
+                if let Some(it) = self.members.get_mut(member) {
+                    it.robot.handle_timeout(self.now);
+                }
+                self.handle_robot(member);
+            }
+        }
+        if shard.is_some_and(|at| at <= self.now) {
+            self.shard.handle_timeout(self.now);
+        }
+        self.depart();
+        self.check();
+        true
+    }
+
+    fn land(&mut self, flight: Flight) {
+        match flight {
+            Flight::ToServer {
+                member,
+                source,
+                bytes,
+            } => self.land_at_server(member, source, bytes),
+            Flight::ToRobot { member, bytes } => {
+                let Some(it) = self.members.get_mut(member) else {
+                    return;
+                };
+                self.trace.datagram(self.now, (member, "down"), &bytes);
+                it.robot.handle_datagram(self.now, SERVER, &bytes);
+                self.handle_robot(member);
+            }
+            Flight::SignalToServer { member, signal } => self.land_signal(member, signal),
+            Flight::SignalToRobot {
+                member,
+                signal: (offer, text),
+            } => {
+                let Some(it) = self.members.get_mut(member) else {
+                    return;
+                };
+                self.trace.text(self.now, (member, "signal down"), &text);
+                let signal = if offer {
+                    Signal::Offer(text)
+                } else {
+                    Signal::Answer(text)
+                };
+                it.robot.handle_signal(self.now, &signal);
+                self.handle_robot(member);
+            }
+        }
+    }
+
+    fn land_at_server(&mut self, member: usize, source: SocketAddr, mut bytes: Vec<u8>) {
+        self.trace.datagram(self.now, (member, "up"), &bytes);
+        match Seen::of(&bytes) {
+            Seen::StunRequest { nominates } => self.laws.handle_check(member, source, nominates),
+            Seen::Rtp(packet) => {
+                let publications = self.members.get(member).map(|it| it.robot.publications());
+                let ours = publications
+                    .unwrap_or_default()
+                    .iter()
+                    .find(|it| it.ssrc() == Some(packet.ssrc));
+                if let Some(publication) = ours {
+                    self.laws.handle_delivered(publication.source(), &packet);
+                }
+            }
+            Seen::Stun | Seen::Dtls | Seen::Rtcp { .. } | Seen::Other => {}
+        }
+        self.datagrams.0 += 1;
+        let datagram = Datagram {
+            path: Path {
+                local: LocalId(0),
+                remote: source,
+            },
+            arrived_at: self.now,
+            ecn: Ecn::NotEct,
+            bytes: &mut bytes,
+        };
+        self.shard.handle_datagram(self.now, datagram);
+    }
+
+    fn land_signal(&mut self, member: usize, signal: (bool, String)) {
+        let (offer, text) = signal;
+        let Some((room, participant)) = self.names(member) else {
+            return;
+        };
+        self.trace.text(self.now, (member, "signal up"), &text);
+        let sdp_type = if offer {
+            SdpType::Offer
+        } else {
+            SdpType::Answer
+        };
+        let description = match sfu::sdp::parse(sdp_type, &text) {
+            Ok(description) => Box::new(description),
+            Err(error) => {
+                let why = error.to_string();
+                self.refusals
+                    .push((member, CommandError::Unusable { section: None, why }));
+                return;
+            }
+        };
+        let command = Command::Negotiate {
+            room,
+            participant,
+            description,
+        };
+        match self.shard.handle_command(self.now, command) {
+            Ok(Reply::Negotiated(Negotiated::Answer(answer))) => self.signal(member, &answer),
+            Ok(Reply::Negotiated(Negotiated::Accepted)) => {
+                if let Some(it) = self.members.get_mut(member) {
+                    it.offers.1 += 1;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => self.refusals.push((member, error)),
+        }
+    }
+
+    /// A description of the server sets out.
+    fn signal(&mut self, member: usize, description: &Description) {
+        let text = sfu::sdp::write(description);
+        self.laws.handle_description(member, &text);
+        let signal = (description.sdp_type == SdpType::Offer, text);
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        it.offers.0 += u64::from(signal.0);
+        let arrival = (self.now + it.signal_delay).max(it.signals_until[1]);
+        it.signals_until[1] = arrival;
+        self.fly(arrival, Flight::SignalToRobot { member, signal });
+    }
+
+    /// Takes what a robot has to say.
+    pub(super) fn handle_robot(&mut self, member: usize) {
+        while let Some(signal) = self
+            .members
+            .get_mut(member)
+            .and_then(|it| it.robot.poll_signal())
+        {
+            self.signal_up(member, signal);
+        }
+        while let Some(it) = self
+            .members
+            .get_mut(member)
+            .and_then(|it| it.robot.poll_transmit())
+        {
+            self.send_up(member, it);
+        }
+        while let Some(observed) = self
+            .members
+            .get_mut(member)
+            .and_then(|it| it.robot.poll_observed())
+        {
+            self.trace.observed(self.now, member, &observed);
+            let observed = self.tap.observed(member, observed);
+            self.laws.handle_observed(self.now, member, &observed);
+        }
+        while let Some(rtcp) = self
+            .members
+            .get_mut(member)
+            .and_then(|it| it.robot.poll_rtcp())
+        {
+            self.trace.rtcp(self.now, member, &rtcp);
+        }
+        let wake = self
+            .members
+            .get(member)
+            .and_then(|it| it.robot.poll_timeout());
+        if let Some(it) = self.wakes.get_mut(member) {
+            *it = wake;
+        }
+    }
+
+    fn signal_up(&mut self, member: usize, signal: Signal) {
+        let signal = match signal {
+            Signal::Offer(text) => (true, text),
+            Signal::Answer(text) => (false, text),
+        };
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        let arrival = (self.now + it.signal_delay).max(it.signals_until[0]);
+        it.signals_until[0] = arrival;
+        self.fly(arrival, Flight::SignalToServer { member, signal });
+    }
+
+    fn send_up(&mut self, member: usize, transmit: Transmit) {
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        let seen = Seen::of(&transmit.bytes);
+        if let Seen::Rtp(packet) = &seen
+            && let Some(ours) = it
+                .robot
+                .publications()
+                .iter()
+                .find(|it| it.ssrc() == Some(packet.ssrc))
+        {
+            self.laws.handle_published(ours.source(), packet);
+        }
+        let source = it.outside;
+        let arrivals = it.up.send(self.now, cost(&seen, transmit.bytes.len()));
+        if transmit.destination != SERVER {
+            return;
+        }
+        for arrival in arrivals.into_iter().flatten() {
+            let bytes = transmit.bytes.clone();
+            self.fly(
+                arrival,
+                Flight::ToServer {
+                    member,
+                    source,
+                    bytes,
+                },
+            );
+        }
+    }
+
+    /// Everything that may leave the shard leaves it, and its news is heard.
+    pub(super) fn depart(&mut self) {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        loop {
+            let departed = self.shard.depart(self.now, &mut outbox);
+            for run in outbox.runs() {
+                for datagram in run.datagrams() {
+                    self.send_down(run.path.remote, datagram);
+                }
+            }
+            outbox.clear();
+            if departed == Departed::Done {
+                break;
+            }
+        }
+        self.outbox = outbox;
+        while let Some(event) = self.shard.poll_event() {
+            self.handle_event(event);
+        }
+    }
+
+    fn send_down(&mut self, destination: SocketAddr, bytes: &[u8]) {
+        self.datagrams.1 += 1;
+        let seen = Seen::of(bytes);
+        let (shown_to, shown) = self.tap.departure(destination, seen);
+        self.laws.handle_departure(self.now, shown_to, &shown);
+        let Some(member) = self.outsides.get(&destination).copied() else {
+            return;
+        };
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        for arrival in it
+            .down
+            .send(self.now, cost(&seen, bytes.len()))
+            .into_iter()
+            .flatten()
+        {
+            self.fly(
+                arrival,
+                Flight::ToRobot {
+                    member,
+                    bytes: bytes.to_vec(),
+                },
+            );
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        match event {
+            Event::ParticipantLeft {
+                participant,
+                reason,
+                ..
+            } => {
+                if let Some(member) = self.member_of(participant) {
+                    self.laws.handle_left(self.now, member);
+                    self.members
+                        .get_mut(member)
+                        .map(|it| it.left.get_or_insert(reason));
+                }
+            }
+            Event::Offer {
+                participant,
+                description,
+                ..
+            } => {
+                if let Some(member) = self.member_of(participant) {
+                    self.signal(member, &description);
+                }
+            }
+            Event::TrackChanged { facts, .. } => {
+                if let Some(member) = self.member_of(facts.participant) {
+                    self.tracks.insert(facts.track, Published { member, facts });
+                }
+            }
+            Event::TrackUnpublished { track, .. } => {
+                self.tracks.remove(&track);
+            }
+            Event::SubscriptionsChanged {
+                participant,
+                sections,
+                ..
+            } => {
+                let member = self.member_of(participant);
+                if let Some(it) = member.and_then(|it| self.members.get_mut(it)) {
+                    it.bindings = sections;
+                }
+            }
+            Event::ParticipantConnected { .. }
+            | Event::RoomDeleted { .. }
+            | Event::SpeakersChanged { .. }
+            | Event::DataChannelOpened { .. } => {}
+        }
+    }
+
+    /// Asks the laws what is asked in every step.
+    fn check(&mut self) {
+        let stats = self.shard.stats();
+        let counted = self.tap.counted(self.datagrams);
+        self.laws.handle_stats(self.now, stats, counted);
+        if self.now >= self.sizes_at {
+            self.sizes_at = self.now + SIZES_INTERVAL;
+            let here = self.members.iter().filter(|it| it.left.is_none()).count();
+            let sizes = self.tap.sizes(self.shard.sizes());
+            self.laws
+                .handle_sizes(self.now, &sizes, (self.rooms.len(), here));
+        }
+    }
+
+    fn member_of(&self, participant: ParticipantId) -> Option<usize> {
+        self.members
+            .iter()
+            .position(|it| it.participant == participant)
+    }
+
+    fn fly(&mut self, arrival: Instant, flight: Flight) {
+        self.flights += 1;
+        self.flying.push(Reverse((arrival, self.flights, flight)));
+    }
+}
+
+/// What a datagram costs a bottleneck, with its IPv4 and UDP headers.
+const fn cost(seen: &Seen, bytes: usize) -> usize {
+    match seen {
+        Seen::Dtls => DTLS_BYTES,
+        Seen::StunRequest { .. } | Seen::Stun | Seen::Rtp(_) | Seen::Rtcp { .. } | Seen::Other => {
+            bytes + 28
+        }
+    }
+}
