@@ -259,7 +259,8 @@ struct Statuses {
 impl TransportFeedbackWriter {
     /// Writes one RTCP packet for `base` and what follows it: the arrivals of consecutive sequence
     /// numbers, `None` for what did not arrive. Takes as many as `out` holds and deltas of 16 bits
-    /// span, up to the last that arrived. `None` where nothing arrived, or nothing fits.
+    /// span, up to the last that arrived. `None` where nothing fits, or nothing arrived among the
+    /// first [`limits::TRANSPORT_FEEDBACK_WRITTEN`]: let `base` be one that did.
     #[must_use]
     pub fn write(
         &self,

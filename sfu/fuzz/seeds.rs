@@ -1,0 +1,340 @@
+//! Seeds of the fuzz corpora, made by our own writers: one well-formed input of each shape, from
+//! which the fuzzer goes on. `PLENUM_BLESS=1 cargo test -p sfu --test corpus` puts them in place.
+
+use std::net::SocketAddr;
+
+use sfu::id::{Mid, Rid, TrackId};
+use sfu::time::{Instant, NtpTime};
+use sfu::units::{AudioLevel, Bitrate};
+use sfu::wire::extension::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues};
+use sfu::wire::payload::{Codec, Format};
+use sfu::wire::port::{PortEncoding, PortMedia, PortMessage};
+use sfu::wire::rtcp::{CompoundWriter, ReportBlock, SenderReport};
+use sfu::wire::rtp::{RtpHeader, pad};
+use sfu::wire::stun::{Class, IceRole, IntegrityKey, Writer};
+use sfu::wire::twcc::TransportFeedbackWriter;
+
+/// Target, name, bytes.
+pub(crate) type Seed = (&'static str, String, Vec<u8>);
+
+/// All seeds.
+pub(crate) fn all() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    stun(&mut seeds);
+    rtp(&mut seeds);
+    rtcp(&mut seeds);
+    twcc(&mut seeds);
+    payload(&mut seeds);
+    port(&mut seeds);
+    seeds
+}
+
+fn stun(seeds: &mut Vec<Seed>) {
+    let key = IntegrityKey::new(b"passwordpasswordpassword");
+    for (name, class, address) in [
+        ("request", Class::Request, None),
+        ("indication", Class::Indication, None),
+        ("success_v4", Class::Success, Some("192.0.2.7:40000")),
+        ("success_v6", Class::Success, Some("[2001:db8::7]:40000")),
+        ("error", Class::Error, None),
+    ] {
+        let mut out = [0; 400];
+        let mut writer = Writer::new(&mut out, class, *b"transactions");
+        if class == Class::Request {
+            writer.username(b"abcdefgh:ijkl");
+            writer.priority(0x6E7F_1EFF);
+            writer.use_candidate();
+            writer.role(IceRole::Controlling(7));
+        }
+        if class == Class::Error {
+            writer.error_code(487);
+        }
+        if let Some(address) = address {
+            writer.mapped_address(address.parse::<SocketAddr>().unwrap());
+        }
+        let len = writer.finish(&key).unwrap();
+        seeds.push(("stun", name.to_owned(), out[..len].to_vec()));
+    }
+}
+
+fn values() -> ExtensionValues {
+    ExtensionValues {
+        mid: Mid::new("0"),
+        rid: Rid::new("hi"),
+        repaired_rid: Rid::new("lo"),
+        audio_level: Some((AudioLevel(42), true)),
+        abs_send_time: Some(0x0A_BC_DE),
+        transport_sequence: Some(0xFEDC),
+        orientation: Some(3),
+        playout_delay: Some([1, 2, 3]),
+        abs_capture_time: Some(AbsCaptureTime {
+            ntp: NtpTime(0x0102_0304_0506_0708),
+            offset: Some(-5),
+        }),
+    }
+}
+
+fn rtp(seeds: &mut Vec<Seed>) {
+    let header = RtpHeader {
+        payload_type: 96,
+        marker: true,
+        sequence: 0x1234,
+        timestamp: 3_000,
+        ssrc: 0xCAFE_BABE,
+    };
+    for (name, first_id) in [("one_byte", 1), ("two_byte", 20)] {
+        let mut map = ExtensionMap::default();
+        let ids: Vec<u8> = (first_id..).take(Extension::ALL.len()).collect();
+        for (extension, id) in Extension::ALL.into_iter().zip(&ids) {
+            map.set(extension, *id);
+        }
+        let mut out = [7; 300];
+        let len = header.write(&values(), &map, &mut out).unwrap() + 20;
+        seeds.push(("rtp", name.to_owned(), out[..len].to_vec()));
+        seeds.push(("extension", name.to_owned(), [&ids, &out[..len]].concat()));
+        assert!(pad(&mut out, len, 290));
+        seeds.push(("rtp", format!("{name}_padded"), out[..290].to_vec()));
+    }
+    let mut out = [7; 60];
+    let len = header
+        .write(
+            &ExtensionValues::default(),
+            &ExtensionMap::default(),
+            &mut out,
+        )
+        .unwrap();
+    seeds.push(("rtp", "bare".to_owned(), out[..len + 20].to_vec()));
+    out[0] |= 2;
+    seeds.push(("rtp", "two_csrcs".to_owned(), out[..len + 20].to_vec()));
+}
+
+fn rtcp(seeds: &mut Vec<Seed>) {
+    let block = ReportBlock {
+        ssrc: 0xDEAD_BEEF,
+        fraction_lost: 64,
+        packets_lost: -3,
+        sequence_highest: 0x0001_FFFF,
+        jitter: 90,
+        last_sr: 0x1234_5678,
+        delay_since_sr: 65_536,
+    };
+    let sender = SenderReport {
+        ssrc: 1,
+        ntp: NtpTime(0xE900_0000_8000_0000),
+        rtp: 3,
+        packets: 4,
+        bytes: 5,
+    };
+    let mut put = |name: &str, write: &dyn Fn(&mut CompoundWriter<'_>) -> bool| {
+        let mut out = [0; 600];
+        let mut writer = CompoundWriter::new(&mut out);
+        assert!(write(&mut writer));
+        let len = writer.len();
+        seeds.push(("rtcp", name.to_owned(), out[..len].to_vec()));
+    };
+    put("sender", &|out| {
+        out.sender_report(&sender, &[block, block]) && out.sdes_cname(1, "cname")
+    });
+    put("receiver", &|out| {
+        out.receiver_report(1, &[block]) && out.bye(&[1, 2])
+    });
+    put("nack", &|out| out.nack(1, 2, &[65_530, 65_535, 3, 10, 200]));
+    put("pli", &|out| out.pli(1, 2) && out.pli(1, 3));
+    put("fir", &|out| out.fir(1, 2, 200));
+    put("remb", &|out| {
+        out.remb(1, Bitrate::from_kbps(2_500), &[2, 3])
+    });
+    put("extended", &|out| out.raw(&[0x80, 207, 0, 1, 0, 0, 0, 1]));
+    put("feedback", &|out| {
+        let mut packet = [0; 200];
+        let arrivals = (0..60_u64).map(|at| (at % 7 != 3).then(|| Instant::from_millis(at * 9)));
+        let written = TransportFeedbackWriter::default().write(9, arrivals, &mut packet);
+        out.raw(&packet[..written.unwrap().bytes])
+    });
+}
+
+fn twcc(seeds: &mut Vec<Seed>) {
+    for (name, step, lost) in [
+        ("runs", 1_000, 0),
+        ("one_bit", 3_000, 3),
+        ("two_bit", 90_000, 2),
+    ] {
+        let mut out = [0; 400];
+        let arrivals = (0..80_u64).map(|at| {
+            (lost == 0 || at % lost != 1)
+                .then(|| Instant::from_micros(at * step + at % 5 * step * 3))
+        });
+        let writer = TransportFeedbackWriter {
+            sender: 1,
+            media: 2,
+            feedback_count: 3,
+        };
+        let written = writer.write(65_500, arrivals, &mut out).unwrap();
+        seeds.push(("twcc", name.to_owned(), out[4..written.bytes].to_vec()));
+    }
+}
+
+/// Payloads by name.
+const PAYLOADS: &[(&str, Codec, &[u8])] = &[
+    ("opus", Codec::Opus, &[0x78, 0xC3, 0x11, 0x90]),
+    (
+        "red",
+        Codec::Red,
+        &[0x80 | 111, 0x0F, 0x00, 3, 111, 1, 2, 3, 0x78, 1, 2, 3],
+    ),
+    (
+        "vp8_key",
+        Codec::Vp8,
+        &[
+            0x90, 0xF0, 0x92, 0x34, 0x07, 0x00, 0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A,
+        ],
+    ),
+    (
+        "vp8_short",
+        Codec::Vp8,
+        &[0xB0, 0xE0, 0x7F, 0x07, 0xA0, 0x11, 1, 2],
+    ),
+    ("vp8_bare", Codec::Vp8, &[0x10, 0x51, 0x1A, 0x00]),
+    (
+        "vp9_structure",
+        Codec::Vp9,
+        &[
+            0x8E, 0x92, 0x34, 0x18, 0x02, 0x80, 0x01, 0x68, 0x01, 0x04, 0x01, 0x82, 0x49,
+        ],
+    ),
+    (
+        "vp9_layers",
+        Codec::Vp9,
+        &[0xEC, 0x05, 0x52, 0x08, 0x86, 1, 2],
+    ),
+    (
+        "vp9_flexible",
+        Codec::Vp9,
+        &[0xF8, 0x05, 0x20, 0x03, 0x04, 0x86, 1],
+    ),
+    ("h264_single", Codec::H264, &[0x65, 0xB8, 0x00, 0x04]),
+    (
+        "h264_aggregate",
+        Codec::H264,
+        &[
+            0x78, 0, 4, 0x67, 0x42, 0xC0, 0x1F, 0, 4, 0x68, 0xCE, 0x3C, 0x80,
+        ],
+    ),
+    (
+        "h264_fragment",
+        Codec::H264,
+        &[0x7C, 0x85, 0xB8, 0x00, 0x04],
+    ),
+    ("h265_single", Codec::H265, &[0x26, 0x01, 0xAF, 0x08]),
+    (
+        "h265_aggregate",
+        Codec::H265,
+        &[0x60, 0x01, 0, 3, 0x40, 1, 0x0C, 0, 3, 0x42, 1, 1],
+    ),
+    (
+        "h265_fragment",
+        Codec::H265,
+        &[0x62, 0x01, 0x93, 0xAF, 0x08],
+    ),
+    (
+        "h265_paci",
+        Codec::H265,
+        &[0x64, 0x01, 0x26, 0x30, 1, 2, 3, 0xAF],
+    ),
+    (
+        "av1_key",
+        Codec::Av1,
+        &[
+            0x28, 0x0B, 0x08, 0, 0, 0, 0x42, 0xA7, 0xBF, 0xE6, 0x2E, 0xDF, 0xC8, 0x30, 0x10, 0,
+        ],
+    ),
+    (
+        "av1_layers",
+        Codec::Av1,
+        &[0xA0, 0x02, 0x08, 0x08, 0x34, 0x48, 0x20],
+    ),
+    (
+        "av1_uncounted",
+        Codec::Av1,
+        &[0x00, 0x01, 0x30, 0x82, 0x00, 0x08, 0x00],
+    ),
+    ("pcmu", Codec::Pcmu, &[0xFF; 20]),
+];
+
+/// The first byte is the codec's place in `Codec::ALL`, then come a picture id and a base layer
+/// index to write.
+fn payload(seeds: &mut Vec<Seed>) {
+    for &(name, codec, bytes) in PAYLOADS {
+        let place = Codec::ALL.iter().position(|&known| known == codec).unwrap();
+        let head = [u8::try_from(place).unwrap(), 0x55, 0xAA, 9];
+        seeds.push(("payload", name.to_owned(), [&head, bytes].concat()));
+    }
+}
+
+fn port(seeds: &mut Vec<Seed>) {
+    let encoding = PortEncoding(3);
+    let track = TrackId(0x0304_0506_0708_090A);
+    let media = |orientation| {
+        PortMessage::Media(PortMedia {
+            encoding,
+            sequence: 1 << 40,
+            timestamp: (1 << 33) + 90,
+            arrived_at: Instant::from_millis(5),
+            marker: true,
+            orientation,
+            payload: &[0x90, 0x80, 1, 2],
+        })
+    };
+    let format = Format {
+        codec: Codec::H264,
+        profile: 0x42_E0,
+        packetization_mode: 1,
+    };
+    let parameters = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+    for (name, message) in [
+        ("media", media(None)),
+        ("media_turned", media(Some(1))),
+        (
+            "started",
+            PortMessage::EncodingStarted {
+                encoding,
+                track,
+                rung: 1,
+                format,
+                parameters,
+            },
+        ),
+        ("ended", PortMessage::EncodingEnded { encoding }),
+        (
+            "clock",
+            PortMessage::Clock {
+                encoding,
+                timestamp: 90_000,
+                server: NtpTime(1 << 60),
+            },
+        ),
+        (
+            "level",
+            PortMessage::Level {
+                encoding,
+                level: AudioLevel(30),
+                voice: true,
+            },
+        ),
+        ("muted", PortMessage::Muted { track, muted: true }),
+        ("gap", PortMessage::Gap { messages: 7 }),
+        ("keyframe", PortMessage::KeyframeWanted { encoding }),
+        ("wanted", PortMessage::EncodingsWanted { track, mask: 5 }),
+        (
+            "bitrate",
+            PortMessage::BitrateMax {
+                track,
+                bitrate: Bitrate::from_kbps(800),
+            },
+        ),
+    ] {
+        let mut out = [0; 200];
+        let len = message.encode(&mut out).unwrap();
+        seeds.push(("port", name.to_owned(), out[..len].to_vec()));
+    }
+}
