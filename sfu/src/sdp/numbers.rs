@@ -148,12 +148,14 @@ impl Numbers {
             (Codec::Red, Some(opus)) => format!("{opus}/{opus}"),
             _ => parameters(format),
         };
-        Some(Numbered {
+        let numbered = Numbered {
             format,
             payload_type,
             rtx,
             parameters,
-        })
+        };
+        self.learn_format(numbered.clone());
+        Some(numbered)
     }
 
     /// `preferred`, else a free dynamic payload type (RFC 3551 §6); with RTCP on the same port 64
@@ -252,7 +254,8 @@ const fn entry(codec: Codec, profile: u32, mode: u8, payload_type: u8, rtx: u8) 
     }
 }
 
-/// What we offer to somebody who has not shown otherwise, under Chromium's numbers.
+/// What we offer to somebody who has not shown otherwise, under Chromium's numbers. What only few
+/// can decode comes by request: payload types are scarce, and Chromium fails to offer without.
 const CATALOGUE: &[Entry] = &[
     entry(Codec::Opus, 0, 0, 111, 0),
     entry(Codec::Red, 0, 0, 63, 0),
@@ -267,7 +270,5 @@ const CATALOGUE: &[Entry] = &[
     entry(Codec::H264, 0x42e0, 0, 114, 115),
     entry(Codec::H264, 0x4d00, 1, 116, 117),
     entry(Codec::H264, 0x4d00, 0, 39, 40),
-    entry(Codec::H264, 0x640c, 1, 112, 113),
     entry(Codec::Av1, 0, 0, 45, 46),
-    entry(Codec::H265, 1, 0, 49, 50),
 ];

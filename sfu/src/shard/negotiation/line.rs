@@ -2,7 +2,9 @@
 
 use super::{Change, OfferedContent, OfferedLine, OfferedMedia, msid};
 use crate::id::Mid;
-use crate::sdp::description::{Direction, Msid, SectionDescription, SsrcDescription, SsrcGroup};
+use crate::sdp::description::{
+    Direction, Msid, SectionDescription, SectionKind, SsrcDescription, SsrcGroup,
+};
 use crate::sdp::negotiate::MediaPlan;
 
 /// An m-line's place and what it holds now.
@@ -45,6 +47,15 @@ pub(super) struct Sending {
 impl Section {
     pub(super) const fn is_stopped(&self) -> bool {
         matches!(self.line, Line::Stopped(_))
+    }
+
+    /// Sound or pictures, whether it is on or not.
+    pub(super) fn was_media(&self) -> bool {
+        match &self.line {
+            Line::Stopped(text) => matches!(text.kind, SectionKind::Media(_)),
+            Line::Data { .. } => false,
+            Line::Media(_) => true,
+        }
     }
 
     pub(super) fn media(&self) -> Option<&Media> {

@@ -307,7 +307,6 @@ impl Negotiation {
         let mut sections: Vec<SectionDescription> = sections.collect();
         for section in sections.iter_mut().filter(|section| !section.rejected) {
             add_transport(section, &ice, local.fingerprint, Setup::ActPass);
-            self.numbers.learn(section);
         }
         let in_use = sections.iter().filter(|section| !section.rejected);
         let bundle: Vec<Mid> = in_use.map(|section| section.mid).collect();
@@ -340,6 +339,7 @@ impl Negotiation {
             let mid = self.make_mid(lines);
             place(
                 lines,
+                &self.sections,
                 OfferedLine {
                     mid,
                     content: OfferedContent::Data,
@@ -369,7 +369,7 @@ impl Negotiation {
                 sending: Some(sending),
                 request: Some(request),
             }));
-            if !place(lines, OfferedLine { mid, content }) {
+            if !place(lines, &self.sections, OfferedLine { mid, content }) {
                 return;
             }
         }
@@ -458,10 +458,15 @@ impl Negotiation {
 }
 
 /// Puts a new m-line in the place of a stopped one, else at the end; false where there is no room.
-fn place(lines: &mut Vec<OfferedLine>, line: OfferedLine) -> bool {
-    let mut stopped = lines.iter_mut();
-    // RFC 9429 §5.2.2: a rejected m-line is used again, with another mid.
-    if let Some(place) = stopped.find(|line| matches!(line.content, OfferedContent::Stopped)) {
+fn place(lines: &mut Vec<OfferedLine>, known: &[Section], line: OfferedLine) -> bool {
+    let data = matches!(line.content, OfferedContent::Data);
+    let mut stopped = lines.iter_mut().zip(known);
+    // RFC 9429 §5.2.2: a rejected m-line is used again, with another mid. Firefox lets no m-line
+    // become an application one, or cease to be.
+    let free = stopped.find(|(line, known)| {
+        matches!(line.content, OfferedContent::Stopped) && known.was_media() && !data
+    });
+    if let Some((place, _)) = free {
         *place = line;
         return true;
     }
