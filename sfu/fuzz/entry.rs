@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 
 use sfu::id::{Mid, Rid};
+use sfu::sdp::description::{Direction, SdpType};
+use sfu::sdp::{negotiate, parse, write};
 use sfu::time::Instant;
 use sfu::wire::demux::classify;
 use sfu::wire::extension::{Extension, ExtensionMap, ExtensionValues};
@@ -30,6 +32,7 @@ pub(crate) const ALL: &[(&str, Entry)] = &[
     ("twcc", twcc),
     ("payload", payload),
     ("port", port),
+    ("sdp", sdp),
 ];
 
 /// A datagram: what class, and a STUN message.
@@ -422,4 +425,36 @@ pub(crate) fn port(bytes: &[u8]) {
         .encode(&mut out)
         .expect("what is read can be written");
     assert_eq!(&out[..len], bytes);
+}
+
+/// A byte that chooses offer or answer, then the text of a description.
+pub(crate) fn sdp(bytes: &[u8]) {
+    let Some((choice, text)) = bytes.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return;
+    };
+    let sdp_type = if choice % 2 == 0 {
+        SdpType::Offer
+    } else {
+        SdpType::Answer
+    };
+    let Ok(description) = parse::parse(sdp_type, text) else {
+        return;
+    };
+    assert!(description.sections.len() <= sfu::limits::SECTIONS_PER_TRANSPORT);
+    for section in &description.sections {
+        let _ = negotiate::names_offered(section);
+        assert!(negotiate::reject(section).rejected);
+        if let Some(plan) = negotiate::plan(section, &Codec::ALL) {
+            let _ = negotiate::describe(&plan, Direction::SendRecv);
+            let _ = negotiate::plan_answered(&plan, section);
+        }
+    }
+    // What is written is a normal form: read and written again, it stays.
+    let written = write::write(&description);
+    if let Ok(again) = parse::parse(sdp_type, &written) {
+        assert_eq!(write::write(&again), written);
+    }
 }

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 
 use sfu::id::{Mid, Rid, TrackId};
+use sfu::sdp::description::SdpType;
+use sfu::sdp::{parse, write};
 use sfu::time::{Instant, NtpTime};
 use sfu::units::{AudioLevel, Bitrate};
 use sfu::wire::extension::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues};
@@ -26,6 +28,7 @@ pub(crate) fn all() -> Vec<Seed> {
     twcc(&mut seeds);
     payload(&mut seeds);
     port(&mut seeds);
+    sdp(&mut seeds);
     seeds
 }
 
@@ -336,5 +339,68 @@ fn port(seeds: &mut Vec<Seed>) {
         let mut out = [0; 200];
         let len = message.encode(&mut out).unwrap();
         seeds.push(("port", name.to_owned(), out[..len].to_vec()));
+    }
+}
+
+const SESSION: &str = "v=0\r\no=- 42 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+const TRANSPORT: &str = "c=IN IP4 0.0.0.0\r\na=ice-ufrag:ufra\r\n\
+    a=ice-pwd:passwordpasswordpasswo\r\na=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:\
+    0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\na=setup:SETUP\r\n";
+
+/// Descriptions by name: what follows `SESSION`, `TRANSPORT` standing for the attributes of ICE
+/// and DTLS.
+const DESCRIPTIONS: [(&str, &str); 5] = [
+    (
+        "audio",
+        "a=group:BUNDLE 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nTRANSPORTa=mid:0\r\n\
+         a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=sendrecv\r\n\
+         a=msid:s t\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n\
+         a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\n\
+         a=fmtp:63 111/111\r\na=ssrc:7 cname:c\r\n",
+    ),
+    (
+        "video",
+        "a=group:BUNDLE v\r\na=extmap-allow-mixed\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 103 98\r\n\
+         TRANSPORTa=mid:v\r\na=sendonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\n\
+         a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+         a=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 goog-remb\r\na=rtpmap:97 rtx/90000\r\n\
+         a=fmtp:97 apt=96\r\na=rtpmap:103 H264/90000\r\na=fmtp:103 level-asymmetry-allowed=1;\
+         packetization-mode=1;profile-level-id=42e01f\r\na=rtpmap:98 VP9/90000\r\n\
+         a=fmtp:98 profile-id=0\r\na=ssrc-group:FID 1 2\r\na=ssrc:1 cname:c\r\na=ssrc:2 cname:c\r\n",
+    ),
+    (
+        "simulcast",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nTRANSPORTa=mid:1\r\n\
+         a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\na=sendonly\r\n\
+         a=rtcp-mux\r\na=rtpmap:96 AV1/90000\r\na=rid:q send\r\na=rid:h send\r\n\
+         a=rid:f send\r\na=simulcast:send q;h;f\r\n",
+    ),
+    (
+        "data",
+        "a=group:BUNDLE d\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nTRANSPORT\
+         a=mid:d\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
+    ),
+    (
+        "candidates",
+        "a=ice-lite\r\nm=audio 40000 UDP/TLS/RTP/SAVPF 0\r\nTRANSPORT\
+         a=candidate:1 1 udp 2130706431 192.0.2.7 40000 typ host\r\n\
+         a=candidate:2 1 udp 2130706175 2001:db8::7 40000 typ host\r\na=end-of-candidates\r\n\
+         a=mid:0\r\na=recvonly\r\na=rtcp-mux\r\na=rtpmap:0 PCMU/8000\r\n\
+         m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=inactive\r\n",
+    ),
+];
+
+fn sdp(seeds: &mut Vec<Seed>) {
+    for (choice, sdp_type, setup) in [
+        (0, SdpType::Offer, "actpass"),
+        (1, SdpType::Answer, "active"),
+    ] {
+        for (name, text) in DESCRIPTIONS {
+            let transport = TRANSPORT.replace("SETUP", setup);
+            let text = format!("{SESSION}{}", text.replace("TRANSPORT", &transport));
+            let written = write::write(&parse::parse(sdp_type, &text).unwrap());
+            let bytes = [&[choice], written.as_bytes()].concat();
+            seeds.push(("sdp", format!("{name}_{setup}"), bytes));
+        }
     }
 }
