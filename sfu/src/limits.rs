@@ -39,6 +39,7 @@ limits! {
     PORT_QUEUE_BYTES: usize = 1 << 20, "media waiting for one port; full: drop, Gap, KeyframeWanted";
     PORT_PARAMETERS_BYTES: usize = 1_024, "a=fmtp of an encoding told through a port; browsers write about 100";
     PORT_QUEUE_MESSAGES: usize = 1_024, "messages waiting for one port";
+    PORT_TRACKS: usize = 1_024, "tracks one port may want encodings of";
 
     DATAGRAM_BYTES: usize = 1_500, "an incoming datagram; a longer one is cut by the socket and fails authentication";
     PACKET_BYTES: usize = 1_472, "one outgoing datagram: Ethernet less IPv4 and UDP headers";
@@ -68,6 +69,13 @@ limits! {
     HISTORY_PAGE_BYTES: usize = 64 << 10, "one page of packet history";
     HISTORY_PAGES_PER_ENCODING: usize = 16, "1 MiB of one encoding's recent packets: 2 s at 4 Mb/s";
     HISTORY_PACKETS_PER_ENCODING: usize = 2_048, "index entries of one encoding's history";
+    HISTORY_PACKETS_PER_AUDIO_ENCODING: usize = 512, "the same of a sound: 10 s of 20 ms packets";
+    HISTORY_PAGES: usize = 32_768, "pages of one shard's histories: 2 GiB; beyond, an encoding uses its oldest page again";
+    HISTORY_POOL_PAGES: usize = 256, "unused pages kept for the next history: 16 MiB";
+    HOLD_PACKETS: usize = 64, "packets of one encoding gathered before they leave; full: they leave";
+    CATCH_UP_PACKETS: u64 = 512, "packets behind a key frame that are sent at once to one who starts there";
+    SENT_RING_AUDIO: usize = 128, "the same of a section without NACK, to place late packets";
+    BINDINGS_PER_SECTION: usize = 4, "re-bindings of a section whose packets can still be repeated";
     SENT_RING: usize = 1_024, "packets a section remembers for NACK";
     NACK_LIST: usize = 256, "gaps of one encoding asked for at once; beyond: a key frame instead";
     NACK_TRIES: u8 = 10, "times one packet is asked for";

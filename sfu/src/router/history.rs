@@ -1,6 +1,23 @@
-//! Recent packets of one encoding, in pages of a pool that all rooms of a shard share.
+//! Recent packets of one encoding, for every section that forwards or repeats them: a ring of
+//! index entries by sequence, and payload bytes in pages of a pool that all rooms of a shard share.
+//!
+//! One copy is made when a packet arrives; everything later reads from here. Bounded twice: by
+//! `HISTORY_PAGES_PER_ENCODING` and by age (a page older than two seconds is used again before a
+//! new one is taken). Inputs that will never be forwarded (padding, muted) have an entry without
+//! bytes, so that numbering can tell them from inputs that were lost.
 
-use crate::limits::HISTORY_PAGE_BYTES;
+use std::collections::VecDeque;
+
+use crate::limits::{
+    HISTORY_PACKETS_PER_AUDIO_ENCODING, HISTORY_PACKETS_PER_ENCODING, HISTORY_PAGE_BYTES,
+    HISTORY_PAGES, HISTORY_PAGES_PER_ENCODING, HISTORY_POOL_PAGES,
+};
+use crate::time::{Duration, Instant};
+use crate::units::{AudioLevel, MediaKind};
+use crate::wire::extension::AbsCaptureTime;
+
+/// A page whose newest packet is older than this serves nobody: no NACK comes that late.
+const PAGE_AGE: Duration = Duration::from_secs(2);
 
 /// Pages that no history uses now, and how many are in use.
 #[derive(Debug, Default)]
@@ -22,15 +39,275 @@ impl PagePool {
         self.in_use
     }
 
-    pub(super) fn take(&mut self) -> Box<[u8]> {
+    fn take(&mut self) -> Option<Box<[u8]>> {
+        if self.in_use >= HISTORY_PAGES {
+            return None;
+        }
         self.in_use += 1;
-        self.free
-            .pop()
-            .unwrap_or_else(|| vec![0; HISTORY_PAGE_BYTES].into_boxed_slice())
+        let page = self.free.pop();
+        Some(page.unwrap_or_else(|| vec![0; HISTORY_PAGE_BYTES].into_boxed_slice()))
     }
 
-    pub(super) fn give(&mut self, page: Box<[u8]>) {
-        self.in_use -= 1;
-        self.free.push(page);
+    fn give(&mut self, page: Box<[u8]>) {
+        self.in_use = self.in_use.saturating_sub(1);
+        if self.free.len() < HISTORY_POOL_PAGES {
+            self.free.push(page);
+        }
+    }
+}
+
+/// Header extension values that are handed on as they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) audio_level: Option<(AudioLevel, bool)>,
+    pub(super) orientation: Option<u8>,
+    pub(super) playout_delay: Option<[u8; 3]>,
+    pub(super) abs_capture_time: Option<AbsCaptureTime>,
+}
+
+/// What is known of one received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) sequence: u64,
+    pub(super) timestamp: u32,
+    pub(super) arrived_at: Instant,
+    pub(super) payload_type: u8,
+    pub(super) marker: bool,
+    /// A decoder can start with this packet.
+    pub(super) starts: bool,
+    /// Arrived, and is never forwarded.
+    pub(super) empty: bool,
+    pub(super) passed: Passed,
+    page: u32,
+    offset: u16,
+    len: u16,
+}
+
+impl Entry {
+    /// An entry without bytes yet.
+    pub(super) fn new(sequence: u64, timestamp: u32, arrived_at: Instant) -> Self {
+        Self {
+            sequence,
+            timestamp,
+            arrived_at,
+            payload_type: 0,
+            marker: false,
+            starts: false,
+            empty: true,
+            passed: Passed::default(),
+            page: 0,
+            offset: 0,
+            len: 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Page {
+    bytes: Box<[u8]>,
+    newest_at: Instant,
+}
+
+/// The packets.
+#[derive(Debug)]
+pub(super) struct History {
+    /// By sequence modulo its length; a slot belongs to the sequence written in it.
+    entries: Box<[Option<Entry>]>,
+    pages: VecDeque<Page>,
+    pages_max: usize,
+    /// The number of the first page in `pages`; numbers only grow.
+    first_page: u32,
+    /// Bytes used of the last page.
+    used: usize,
+}
+
+impl History {
+    pub(super) fn new(kind: MediaKind) -> Self {
+        let (packets, pages_max) = match kind {
+            MediaKind::Audio => (HISTORY_PACKETS_PER_AUDIO_ENCODING, 2),
+            MediaKind::Video => (HISTORY_PACKETS_PER_ENCODING, HISTORY_PAGES_PER_ENCODING),
+        };
+        Self {
+            entries: vec![None; packets].into_boxed_slice(),
+            pages: VecDeque::with_capacity(pages_max),
+            pages_max,
+            first_page: 0,
+            used: 0,
+        }
+    }
+
+    /// How far back a sequence may lie and still have a slot.
+    pub(super) const fn reach(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Keeps a packet with its bytes. False where the pool is exhausted: nothing was kept.
+    pub(super) fn insert(&mut self, entry: Entry, payload: &[u8], pool: &mut PagePool) -> bool {
+        let Ok(len) = u16::try_from(payload.len()) else {
+            return false;
+        };
+        if !self.make_room(payload.len(), entry.arrived_at, pool) {
+            return false;
+        }
+        let Some(page) = self.pages.back_mut() else {
+            return false;
+        };
+        let end = self.used + payload.len();
+        let Some(room) = page.bytes.get_mut(self.used..end) else {
+            return false;
+        };
+        room.copy_from_slice(payload);
+        page.newest_at = page.newest_at.max(entry.arrived_at);
+        let last = u32::try_from(self.pages.len().saturating_sub(1)).unwrap_or(0);
+        let kept = Entry {
+            empty: false,
+            page: self.first_page.wrapping_add(last),
+            offset: u16::try_from(self.used).unwrap_or(u16::MAX),
+            len,
+            ..entry
+        };
+        self.used = end;
+        self.place(kept);
+        true
+    }
+
+    /// Remembers that a sequence arrived and will never be forwarded.
+    pub(super) fn insert_empty(&mut self, entry: Entry) {
+        self.place(Entry {
+            empty: true,
+            len: 0,
+            ..entry
+        });
+    }
+
+    /// The entry of a sequence, if it arrived and its bytes are still there.
+    pub(super) fn get(&self, sequence: u64) -> Option<&Entry> {
+        let entry = self.entries.get(self.slot(sequence))?.as_ref()?;
+        let age = entry.page.wrapping_sub(self.first_page) as usize;
+        (entry.sequence == sequence && (entry.empty || age < self.pages.len())).then_some(entry)
+    }
+
+    /// Whether a sequence arrived, even where its bytes are gone.
+    pub(super) fn has_seen(&self, sequence: u64) -> bool {
+        let entry = self.entries.get(self.slot(sequence)).copied().flatten();
+        entry.is_some_and(|entry| entry.sequence == sequence)
+    }
+
+    /// The bytes of an entry.
+    pub(super) fn payload(&self, entry: &Entry) -> Option<&[u8]> {
+        let page = entry.page.wrapping_sub(self.first_page) as usize;
+        let start = usize::from(entry.offset);
+        let page = self.pages.get(page)?;
+        page.bytes.get(start..start + usize::from(entry.len))
+    }
+
+    /// Gives every page back; forgets everything.
+    pub(super) fn clear(&mut self, pool: &mut PagePool) {
+        self.entries.fill(None);
+        while let Some(page) = self.pages.pop_front() {
+            self.first_page = self.first_page.wrapping_add(1);
+            pool.give(page.bytes);
+        }
+        self.used = 0;
+    }
+
+    fn place(&mut self, entry: Entry) {
+        let slot = self.slot(entry.sequence);
+        if let Some(place) = self.entries.get_mut(slot) {
+            *place = Some(entry);
+        }
+    }
+
+    fn slot(&self, sequence: u64) -> usize {
+        usize::try_from(sequence % self.reach().max(1)).unwrap_or(0)
+    }
+
+    fn make_room(&mut self, len: usize, now: Instant, pool: &mut PagePool) -> bool {
+        if len > HISTORY_PAGE_BYTES {
+            return false;
+        }
+        if !self.pages.is_empty() && self.used + len <= HISTORY_PAGE_BYTES {
+            return true;
+        }
+        let stale = |page: Option<&Page>| page.is_some_and(|page| page.newest_at + PAGE_AGE < now);
+        // A burst is over: what it took goes back.
+        while self.pages.len() > 2 && stale(self.pages.get(1)) {
+            if let Some(page) = self.pages.pop_front() {
+                self.first_page = self.first_page.wrapping_add(1);
+                pool.give(page.bytes);
+            }
+        }
+        let full = self.pages.len() >= self.pages_max;
+        let old = self.pages.len() > 1 && stale(self.pages.front());
+        let taken = if full || old { None } else { pool.take() };
+        let page = match taken {
+            Some(bytes) => Page {
+                bytes,
+                newest_at: now,
+            },
+            None => {
+                let Some(oldest) = self.pages.pop_front() else {
+                    return false;
+                };
+                self.first_page = self.first_page.wrapping_add(1);
+                oldest
+            }
+        };
+        self.pages.push_back(page);
+        self.used = 0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(history: &mut History, pool: &mut PagePool, sequence: u64, at: u64, payload: &[u8]) {
+        let entry = Entry::new(sequence, 0, Instant::from_millis(at));
+        assert!(history.insert(entry, payload, pool));
+    }
+
+    #[test]
+    fn packets_are_read_back_until_their_page_is_used_again() {
+        let mut pool = PagePool::new();
+        let mut history = History::new(MediaKind::Video);
+        for sequence in 0..1_200u64 {
+            let payload = [sequence.to_be_bytes()[7]; 1_000];
+            insert(&mut history, &mut pool, sequence, sequence, &payload);
+            assert!(pool.in_use() <= HISTORY_PAGES_PER_ENCODING);
+        }
+        assert_eq!(history.get(0), None, "16 pages hold 1,040 packets");
+        let entry = *history.get(1_000).expect("recent");
+        assert_eq!(history.payload(&entry), Some(&[0xE8; 1_000][..]));
+        history.clear(&mut pool);
+        assert_eq!(pool.in_use(), 0);
+        assert_eq!(history.get(1_199), None);
+    }
+
+    #[test]
+    fn old_pages_are_used_again_before_new_ones_are_taken() {
+        let mut pool = PagePool::new();
+        let mut history = History::new(MediaKind::Video);
+        for sequence in 0..3_000u64 {
+            insert(
+                &mut history,
+                &mut pool,
+                sequence,
+                sequence * 33,
+                &[1; 1_000],
+            );
+        }
+        // 2 s are 61 packets of 1,000 bytes: less than a page.
+        assert!(pool.in_use() <= 3, "{} pages", pool.in_use());
+    }
+
+    #[test]
+    fn an_empty_input_is_known_without_bytes() {
+        let mut history = History::new(MediaKind::Audio);
+        history.insert_empty(Entry::new(7, 0, Instant::ZERO));
+        assert!(history.get(7).is_some_and(|entry| entry.empty));
+        assert_eq!(history.get(8), None);
+        assert_eq!(history.get(7 + history.reach()), None);
     }
 }

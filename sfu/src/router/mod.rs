@@ -3,64 +3,65 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `ingress` | the way in: one packet to its encoding, its history, the sections that take it |
+//! | `departure` | the way out: tickets in order, and the packet written |
+//! | `report` | RTCP in and out, and everything that is due by the clock |
+//! | [`track`] | a published track and its encodings |
+//! | `encoding` | receiving side of one RTP stream: order, loss, jitter, report block |
 //! | [`history`] | recent packets of one encoding, in pages of a shared pool |
+//! | `nack` | what to ask for again, and when to give up |
+//! | `keyframe` | many requests, few PLIs |
+//! | `member` | one participant: its SSRCs, tickets and clock |
+//! | `subscription` | a wish that has a section |
+//! | `section` | one outgoing m-line: SSRCs, numbering, repeats, sender report |
+//! | `selector` | which encoding passes now |
+//! | `forwarder` | timestamps and picture numbers across switches and re-bindings |
+//! | [`ticket`] | orders to send |
+//! | [`port`] | doors for plaintext media |
+//! | `speaker` | audio levels to active speaker |
 
+mod departure;
+mod encoding;
+mod forwarder;
 pub mod history;
+mod ingress;
+mod keyframe;
+mod member;
+mod nack;
+pub mod port;
+mod report;
+mod section;
+mod selector;
+mod speaker;
+mod subscription;
+pub mod ticket;
 pub mod track;
 
+use std::collections::VecDeque;
+
 use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+use slab::Slab;
 
-use crate::error::{CommandError, DropReason};
-use crate::id::{EncodingKey, MemberKey, PortId, SectionKey, TrackId, TrackKey};
+use crate::error::CommandError;
+use crate::id::{EncodingKey, MemberKey, SectionKey, TrackId, TrackKey};
+use crate::limits::{SECTIONS_PER_TRANSPORT, TRACKS_PER_PARTICIPANT};
 use crate::sdp::negotiate::MediaPlan;
-use crate::time::{Instant, NtpTime, ServerClock};
-use crate::units::AudioLevel;
+use crate::time::{Instant, ServerClock};
+use crate::units::{AudioLevel, MediaKind};
 
+use encoding::Encoding;
+use member::Member;
+use port::Port;
+use section::Section;
+use speaker::Speakers;
+use subscription::Subscription;
+
+pub use departure::Rewritten;
 pub use history::PagePool;
+pub use ingress::Routed;
+pub use ticket::{Ticket, TicketClass};
 pub use track::Track;
-
-/// What becomes of a ticket when the budget is short, and which queue it waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum TicketClass {
-    /// Never held, never dropped for video.
-    Audio,
-    /// A retransmission.
-    Repair,
-    /// Pictures.
-    Video,
-}
-
-/// An order to send one packet of an encoding through a section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    /// Through which section.
-    pub section: SectionKey,
-    encoding: EncodingKey,
-    /// Extended sequence shifted by 8, and the class.
-    place: u64,
-}
-
-/// What `route` made of a packet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Routed {
-    /// Transport-wide sequence number, where the packet carried one: for the arrival log, whatever
-    /// became of the packet.
-    pub transport_sequence: Option<u16>,
-    /// It reached its track. False with no `dropped`: consumed (padding).
-    pub forwarded: bool,
-    /// Why it went no further.
-    pub dropped: Option<DropReason>,
-}
-
-/// A packet written for departure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewritten {
-    /// Bytes of plaintext in the slot.
-    pub len: usize,
-    /// Its class.
-    pub class: TicketClass,
-}
 
 /// Table sizes of one router.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub struct RouterStats {
     pub keyframe_requests_in: u64,
     /// PLI and FIR sent.
     pub keyframe_requests_out: u64,
-    /// NACKs not answered: too soon, too often, unknown, or no RTX negotiated.
+    /// NACKed numbers not answered: too soon, too often, unknown, or no RTX negotiated.
     pub throttled: u64,
 }
 
@@ -98,219 +99,454 @@ pub struct RouterStats {
 #[derive(Debug)]
 pub struct Router {
     clock: ServerClock,
+    /// By member key: the shard chooses the places.
+    members: Vec<Option<Member>>,
+    /// By member key: when RTCP of that member is due.
+    dues: Vec<Instant>,
+    /// No due is earlier than this.
+    due_next: Instant,
+    tracks: Slab<Track>,
+    encodings: Slab<Encoding>,
+    sections: Slab<Section>,
+    ports: Vec<Port>,
+    /// Members with tickets or RTCP.
+    active: Vec<MemberKey>,
+    tickets: usize,
+    /// When which encoding's gathered packets leave; stale where the encoding says otherwise.
+    holds_audio: VecDeque<(Instant, EncodingKey)>,
+    holds_video: VecDeque<(Instant, EncodingKey)>,
+    /// Packets gathered and not offered yet.
+    held: usize,
+    speakers: Speakers,
+    /// When flows are compared next; never where no track has several encodings.
+    flows_due: Option<Instant>,
+    next_serial: u32,
+    /// Tracks whose format changed, each once.
+    changed: Vec<TrackKey>,
+    stats: RouterStats,
 }
+
+/// Later than anything.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
 
 impl Router {
     /// An empty room. Reports are on `clock`.
     #[must_use]
     pub fn new(clock: ServerClock) -> Self {
-        Self { clock }
+        Self {
+            clock,
+            members: Vec::new(),
+            dues: Vec::new(),
+            due_next: NEVER,
+            tracks: Slab::new(),
+            encodings: Slab::new(),
+            sections: Slab::new(),
+            ports: Vec::new(),
+            active: Vec::new(),
+            tickets: 0,
+            holds_audio: VecDeque::new(),
+            holds_video: VecDeque::new(),
+            held: 0,
+            speakers: Speakers::default(),
+            flows_due: None,
+            next_serial: 0,
+            changed: Vec::new(),
+            stats: RouterStats::default(),
+        }
     }
 
-    /// A member; its key is its place among the room's transports. `cname` names its streams.
-    pub fn add_member(&mut self, _member: MemberKey, _cname: &str) {}
+    /// A member; its key is its place among the room's transports. `cname` names its streams in
+    /// the SDES of those who receive them.
+    pub fn add_member(&mut self, member: MemberKey, cname: &str) {
+        let place = member.index();
+        if self.members.len() <= place {
+            self.members.resize_with(place + 1, || None);
+            self.dues.resize(place + 1, NEVER);
+        }
+        if let Some(slot) = self.members.get_mut(place) {
+            *slot = Some(Member::new(cname));
+        }
+    }
 
-    /// Frees everything of a member.
-    pub fn remove_member(&mut self, _now: Instant, _member: MemberKey, _pages: &mut PagePool) {}
+    /// Frees everything of a member: its tracks, sections, tickets.
+    pub fn remove_member(&mut self, now: Instant, member: MemberKey, pages: &mut PagePool) {
+        while let Some(&track) = self.member(member).and_then(|m| m.tracks.first()) {
+            self.unpublish(now, track, pages);
+        }
+        while let Some(&section) = self.member(member).and_then(|m| m.sections.first()) {
+            self.close_section(section);
+        }
+        if let Some(slot) = self.members.get_mut(member.index()) {
+            *slot = None;
+        }
+        if let Some(due) = self.dues.get_mut(member.index()) {
+            *due = NEVER;
+        }
+        self.active.retain(|&active| active != member);
+        self.speakers.forget(member);
+        while self.members.last().is_some_and(Option::is_none) {
+            self.members.pop();
+            self.dues.pop();
+        }
+    }
+
+    /// The room is gone: frees everything.
+    pub fn close(&mut self, pages: &mut PagePool) {
+        for (_, encoding) in &mut self.encodings {
+            encoding.history.clear(pages);
+        }
+        *self = Self::new(self.clock);
+    }
+
+    /// Whether media may be sent to a member (true from the start). Set it to false until its
+    /// transport is connected: nothing piles up then, and each picture begins with a key frame
+    /// that is asked for when it can be received.
+    pub fn set_receiving(&mut self, now: Instant, member: MemberKey, receiving: bool) {
+        let Some(found) = member_mut(&mut self.members, member) else {
+            return;
+        };
+        if std::mem::replace(&mut found.receiving, receiving) == receiving {
+            return;
+        }
+        let mut place = 0;
+        while let Some(&section) = self.member(member).and_then(|m| m.sections.get(place)) {
+            self.restart_section(now, section);
+            place += 1;
+        }
+    }
 
     /// A member's m-line starts to send.
     ///
     /// # Errors
-    /// `LimitReached`: `TRACKS_PER_PARTICIPANT`.
+    /// `LimitReached`: `TRACKS_PER_PARTICIPANT`. `Closed`: no such member.
     pub fn publish(
         &mut self,
         _now: Instant,
-        _member: MemberKey,
-        _track: TrackId,
-        _plan: &MediaPlan,
+        member: MemberKey,
+        track: TrackId,
+        plan: &MediaPlan,
     ) -> Result<TrackKey, CommandError> {
-        Err(CommandError::Closed)
+        let publisher = member_mut(&mut self.members, member).ok_or(CommandError::Closed)?;
+        if publisher.tracks.len() >= TRACKS_PER_PARTICIPANT {
+            return Err(CommandError::LimitReached {
+                limit: "TRACKS_PER_PARTICIPANT",
+                value: TRACKS_PER_PARTICIPANT as u64,
+            });
+        }
+        let key = TrackKey::from_index(self.tracks.insert(Track::new(track, member, plan)));
+        publisher.tracks.push(key);
+        publisher.merge_extensions(&plan.extensions);
+        publisher.reduced_size = plan.reduced_size;
+        Ok(key)
     }
 
     /// A track's m-line was negotiated again.
-    pub fn update_track(&mut self, _now: Instant, _track: TrackKey, _plan: &MediaPlan) {}
+    pub fn update_track(&mut self, _now: Instant, track: TrackKey, plan: &MediaPlan) {
+        let Some(found) = self.tracks.get_mut(track.index()) else {
+            return;
+        };
+        found.update(plan);
+        if let Some(publisher) = member_mut(&mut self.members, found.member()) {
+            publisher.merge_extensions(&plan.extensions);
+            publisher.reduced_size = plan.reduced_size;
+        }
+    }
 
     /// A track is gone; sections that showed it are unbound.
-    pub fn unpublish(&mut self, _now: Instant, _track: TrackKey, _pages: &mut PagePool) {}
+    pub fn unpublish(&mut self, now: Instant, track: TrackKey, pages: &mut PagePool) {
+        while let Some(&key) = self.track(track).and_then(|t| t.encodings.first()) {
+            self.end_encoding(key, pages);
+        }
+        while let Some(&section) = self.track(track).and_then(|t| t.sections.first()) {
+            self.bind(now, section, None);
+        }
+        let Some(found) = self.tracks.try_remove(track.index()) else {
+            return;
+        };
+        if let Some(publisher) = member_mut(&mut self.members, found.member()) {
+            publisher.tracks.retain(|&key| key != track);
+        }
+        if found.kind() == MediaKind::Audio {
+            self.speakers.forget(found.member());
+        }
+        self.changed.retain(|&key| key != track);
+        self.forget_in_ports(found.id());
+    }
 
     /// A muted track's packets end at ingress.
-    pub fn set_muted(&mut self, _now: Instant, _track: TrackKey, _muted: bool) {}
+    pub fn set_muted(&mut self, now: Instant, track: TrackKey, muted: bool) {
+        self.change_silence(now, track, |track| track.muted = muted);
+    }
 
-    /// A published track: `id()`, `member()`, `mid()`, `kind()`, `codec()`, `muted()`.
+    /// The publisher may no longer publish this: its packets end at ingress as `Muted`, whatever
+    /// [`Router::set_muted`] says.
+    pub fn set_forbidden(&mut self, now: Instant, track: TrackKey, forbidden: bool) {
+        self.change_silence(now, track, |track| track.forbidden = forbidden);
+    }
+
+    /// A track whose packets come in another format than before: who can be shown it may have
+    /// changed.
+    pub fn poll_track_change(&mut self) -> Option<TrackKey> {
+        let track = self.changed.pop()?;
+        if let Some(found) = self.tracks.get_mut(track.index()) {
+            found.changed = false;
+        }
+        Some(track)
+    }
+
+    /// A published track.
     #[must_use]
-    pub fn track(&self, _track: TrackKey) -> Option<&Track> {
-        None
+    pub fn track(&self, track: TrackKey) -> Option<&Track> {
+        self.tracks.get(track.index())
     }
 
     /// Asks for a key frame of every encoding of a track.
-    pub fn request_keyframe(&mut self, _now: Instant, _track: TrackKey) {}
+    pub fn request_keyframe(&mut self, now: Instant, track: TrackKey) {
+        let mut place = 0;
+        while let Some(&key) = self.track(track).and_then(|t| t.encodings.get(place)) {
+            self.want_keyframe(now, key);
+            place += 1;
+        }
+    }
 
-    /// One outgoing m-line of a member. `None`: `SECTIONS_PER_TRANSPORT`.
+    /// One outgoing m-line of a member, showing nothing yet. `None`: `SECTIONS_PER_TRANSPORT`.
     pub fn open_section(
         &mut self,
-        _member: MemberKey,
-        _plan: &MediaPlan,
-        _ssrc: u32,
-        _rtx_ssrc: Option<u32>,
-        _rng: &mut ChaCha20Rng,
+        member: MemberKey,
+        plan: &MediaPlan,
+        ssrc: u32,
+        rtx_ssrc: Option<u32>,
+        rng: &mut ChaCha20Rng,
     ) -> Option<SectionKey> {
-        None
+        let subscriber = member_mut(&mut self.members, member)?;
+        if subscriber.sections.len() >= SECTIONS_PER_TRANSPORT {
+            return None;
+        }
+        // RFC 3550 §5.1: random beginnings. The upper half of the numbers is left out, so that an
+        // early loss cannot make the rollover counters of the two sides differ (RFC 3711 §3.3.1).
+        let [a, b, c, d] = rng.next_u32().to_be_bytes();
+        let first = (
+            u16::from_be_bytes([a, b]) & 0x7FFF,
+            rng.next_u32(),
+            u16::from_be_bytes([c, d]) & 0x7FFF,
+        );
+        let section = Section::new(member, plan, (ssrc, rtx_ssrc), first);
+        let key = SectionKey::from_index(self.sections.insert(section));
+        subscriber.sections.push(key);
+        subscriber.reduced_size = plan.reduced_size;
+        Some(key)
     }
 
     /// An outgoing m-line was negotiated again.
-    pub fn update_section(&mut self, _now: Instant, _section: SectionKey, _plan: &MediaPlan) {}
+    pub fn update_section(&mut self, _now: Instant, section: SectionKey, plan: &MediaPlan) {
+        if let Some(found) = self.sections.get_mut(section.index()) {
+            found.plan = plan.clone();
+        }
+    }
 
     /// An outgoing m-line is gone.
-    pub fn close_section(&mut self, _section: SectionKey) {}
+    pub fn close_section(&mut self, section: SectionKey) {
+        let Some(found) = self.sections.try_remove(section.index()) else {
+            return;
+        };
+        let shown = found.track();
+        if let Some(track) = shown.and_then(|key| self.tracks.get_mut(key.index())) {
+            track.sections.retain(|&key| key != section);
+        }
+        if let Some(subscriber) = member_mut(&mut self.members, found.member) {
+            subscriber.sections.retain(|&key| key != section);
+            let before = subscriber.queue.len();
+            subscriber.queue.remove_section(section);
+            self.tickets -= before - subscriber.queue.len();
+        }
+    }
 
-    /// From now on the section shows `track`, or nothing. Numbers run on.
-    pub fn bind(&mut self, _now: Instant, _section: SectionKey, _track: Option<TrackKey>) {}
+    /// From now on the section shows `track`, or nothing. Numbers run on; a picture starts at a
+    /// key frame, which is asked for at once. Bound to the same track again: nothing changes.
+    pub fn bind(&mut self, now: Instant, section: SectionKey, track: Option<TrackKey>) {
+        let Some(found) = self.sections.get_mut(section.index()) else {
+            return;
+        };
+        let before = found.track();
+        let track = track.filter(|key| self.tracks.contains(key.index()));
+        if before == track {
+            return;
+        }
+        found.subscription = track.map(|track| Subscription {
+            track,
+            paused: found.subscription.is_some_and(|s| s.paused),
+        });
+        if let Some(track) = before.and_then(|key| self.tracks.get_mut(key.index())) {
+            track.sections.retain(|&key| key != section);
+        }
+        if let Some(track) = track.and_then(|key| self.tracks.get_mut(key.index())) {
+            track.sections.push(section);
+        }
+        self.restart_section(now, section);
+    }
 
     /// A paused section stays bound and sends nothing.
-    pub fn set_paused(&mut self, _now: Instant, _section: SectionKey, _paused: bool) {}
+    pub fn set_paused(&mut self, now: Instant, section: SectionKey, paused: bool) {
+        let Some(found) = self.sections.get_mut(section.index()) else {
+            return;
+        };
+        let Some(subscription) = found.subscription.as_mut() else {
+            return;
+        };
+        if std::mem::replace(&mut subscription.paused, paused) != paused {
+            self.restart_section(now, section);
+        }
+    }
 
     /// What a section shows.
     #[must_use]
-    pub fn bound(&self, _section: SectionKey) -> Option<TrackKey> {
-        None
+    pub fn bound(&self, section: SectionKey) -> Option<TrackKey> {
+        self.sections.get(section.index())?.track()
     }
 
     /// Whether a section's payload types can carry what the track is coded in now.
     #[must_use]
-    pub fn can_carry(&self, _section: SectionKey, _track: TrackKey) -> bool {
-        false
+    pub fn can_carry(&self, section: SectionKey, track: TrackKey) -> bool {
+        let section = self.sections.get(section.index());
+        let track = self.track(track);
+        section.zip(track).is_some_and(|(section, track)| {
+            section.plan.kind == track.kind() && section.plan.for_format(&track.format).is_some()
+        })
     }
-
-    /// One decrypted RTP packet of a member.
-    ///
-    /// # Errors
-    /// Only where the header cannot be read or the member is not there; all else is in [`Routed`].
-    pub fn route(
-        &mut self,
-        _now: Instant,
-        _arrived_at: Instant,
-        _member: MemberKey,
-        _bytes: &[u8],
-        _pages: &mut PagePool,
-    ) -> Result<Routed, DropReason> {
-        Err(DropReason::UnknownTrack)
-    }
-
-    /// The publisher's clock.
-    pub fn handle_sender_report(
-        &mut self,
-        _now: Instant,
-        _member: MemberKey,
-        _ssrc: u32,
-        _ntp: NtpTime,
-        _rtp: u32,
-    ) {
-    }
-
-    /// The publisher ended a stream.
-    pub fn handle_bye(
-        &mut self,
-        _now: Instant,
-        _member: MemberKey,
-        _ssrc: u32,
-        _pages: &mut PagePool,
-    ) {
-    }
-
-    /// A subscriber misses packets of a section.
-    pub fn handle_nack(
-        &mut self,
-        _now: Instant,
-        _member: MemberKey,
-        _media_ssrc: u32,
-        _sequences: impl Iterator<Item = u16>,
-    ) {
-    }
-
-    /// A subscriber cannot go on without a key frame (PLI or FIR).
-    pub fn handle_keyframe_request(&mut self, _now: Instant, _member: MemberKey, _media_ssrc: u32) {
-    }
-
-    /// One packet was alone in its batch and nothing else waits: send it without gathering. The
-    /// shard calls this before [`Router::ready`] when it is idle.
-    pub fn release_lone(&mut self, _now: Instant) {}
-
-    /// Members with tickets or RTCP that may leave at `now`, as a count of places for
-    /// [`Router::ready_member`]. Call at the start of each departure.
-    pub fn ready(&mut self, _now: Instant) -> usize {
-        0
-    }
-
-    /// One of the members of the last [`Router::ready`].
-    #[must_use]
-    pub fn ready_member(&self, _place: usize) -> Option<MemberKey> {
-        None
-    }
-
-    /// The next ticket of a member. Have a slot before asking: a ticket is given once.
-    pub fn next_ticket(&mut self, _now: Instant, _member: MemberKey) -> Option<Ticket> {
-        None
-    }
-
-    /// Writes the packet of a ticket, in plaintext. `transport_sequence` is asked for only where
-    /// the number will be used; `abs_send` is 6.18 fixed point.
-    ///
-    /// # Errors
-    /// Why the ticket is void; the slot may be used for another.
-    pub fn rewrite(
-        &mut self,
-        _now: Instant,
-        _ticket: Ticket,
-        _transport_sequence: impl FnOnce() -> u16,
-        _abs_send: u32,
-        _out: &mut [u8],
-    ) -> Result<Rewritten, DropReason> {
-        Err(DropReason::Expired)
-    }
-
-    /// Whether RTCP waits to be written for a member.
-    #[must_use]
-    pub fn has_feedback(&self, _member: MemberKey) -> bool {
-        false
-    }
-
-    // Landing with wire/rtcp.rs:
-    // pub fn handle_report_block(&mut self, now, member, block: &ReportBlock)
-    // pub fn write_reports(&mut self, now, member, writer: &mut CompoundWriter<'_>)
-    //     SR and RR where due, SDES; an empty RR first where feedback waits and the peer takes no
-    //     reduced-size RTCP. Call before write_feedback, into the same writer.
-    // pub fn write_feedback(&mut self, now, member, writer: &mut CompoundWriter<'_>)   NACK, PLI, FIR
-
-    /// When [`Router::handle_timeout`] wants to be called.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Holds, NACKs, key frame requests, reports and speakers that are due; then depart.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
 
     /// Who can be heard, loudest first, where that has changed. At most every 200 ms.
     pub fn poll_speakers(&mut self) -> Option<Vec<(MemberKey, AudioLevel)>> {
-        None
+        self.speakers.take_news()
     }
 
     /// How full the tables are.
     #[must_use]
     pub fn sizes(&self) -> RouterSizes {
-        RouterSizes::default()
+        RouterSizes {
+            tracks: self.tracks.len(),
+            encodings: self.encodings.len(),
+            sections: self.sections.len(),
+            ports: self.ports.len(),
+            tickets: self.tickets,
+        }
     }
 
     /// Counters since the last call.
     pub fn take_stats(&mut self) -> RouterStats {
-        RouterStats::default()
+        std::mem::take(&mut self.stats)
     }
 
-    /// A door for plaintext media.
-    ///
-    /// # Errors
-    /// `LimitReached`: `PORTS_PER_ROOM`.
-    pub fn open_port(&mut self, _port: PortId) -> Result<(), CommandError> {
-        Err(CommandError::Closed)
+    fn member(&self, member: MemberKey) -> Option<&Member> {
+        self.members.get(member.index())?.as_ref()
     }
+
+    fn change_silence(&mut self, now: Instant, key: TrackKey, change: impl FnOnce(&mut Track)) {
+        let Some(track) = self.tracks.get_mut(key.index()) else {
+            return;
+        };
+        let before = track.is_silent();
+        change(track);
+        let silent = track.is_silent();
+        if silent == before {
+            return;
+        }
+        if silent && track.kind() == MediaKind::Audio {
+            let publisher = track.member();
+            self.speakers.forget(publisher);
+        }
+        let mut place = 0;
+        while let Some(&section) = self.track(key).and_then(|t| t.sections.get(place)) {
+            self.restart_section(now, section);
+            place += 1;
+        }
+        self.tell_ports_muted(key, silent);
+    }
+
+    /// What a section shows begins anew: with any sound, or with the next key frame.
+    fn restart_section(&mut self, now: Instant, section: SectionKey) {
+        let Some(found) = self.sections.get_mut(section.index()) else {
+            return;
+        };
+        found.selector.stop();
+        let receiving = member_mut(&mut self.members, found.member).is_some_and(|m| m.receiving);
+        let track = found.track().and_then(|key| self.tracks.get(key.index()));
+        let Some(track) = track.filter(|track| track.kind() == MediaKind::Video) else {
+            return;
+        };
+        if found.is_open()
+            && receiving
+            && !track.is_silent()
+            && let Some(best) = track.best
+        {
+            self.want_keyframe(now, best);
+        }
+    }
+
+    /// An encoding needs a key frame; its publisher is asked when it may be.
+    fn want_keyframe(&mut self, now: Instant, key: EncodingKey) {
+        let Some(encoding) = self.encodings.get_mut(key.index()) else {
+            return;
+        };
+        let track = self.tracks.get(encoding.track.index());
+        if encoding.kind == MediaKind::Audio || track.is_none_or(Track::is_silent) {
+            return;
+        }
+        encoding.keyframe.request();
+        let due = encoding.keyframe.next_due().unwrap_or(now).max(now);
+        let member = encoding.member;
+        self.touch(member, due);
+    }
+
+    /// RTCP of a member is due at `due`, at the latest.
+    fn touch(&mut self, member: MemberKey, due: Instant) {
+        touch(&mut self.dues, &mut self.due_next, member, Some(due));
+    }
+
+    /// One RTP stream is over.
+    fn end_encoding(&mut self, key: EncodingKey, pages: &mut PagePool) {
+        self.clear_encoding(key, pages);
+        let Some(encoding) = self.encodings.try_remove(key.index()) else {
+            return;
+        };
+        if let Some(publisher) = member_mut(&mut self.members, encoding.member) {
+            publisher.sources.retain(|source| source.encoding != key);
+        }
+        if let Some(track) = self.tracks.get_mut(encoding.track.index()) {
+            track.encodings.retain(|&other| other != key);
+            if track.best == Some(key) {
+                track.best = track.encodings.first().copied();
+            }
+        }
+        self.tell_ports_ended(key);
+    }
+
+    /// Nothing of what an encoding has received will be sent any more.
+    fn clear_encoding(&mut self, key: EncodingKey, pages: &mut PagePool) {
+        let Some(encoding) = self.encodings.get_mut(key.index()) else {
+            return;
+        };
+        encoding.history.clear(pages);
+        self.held -= encoding.held.len();
+        encoding.held.clear();
+        encoding.hold_due = None;
+        // Sections that have shown it may be bound elsewhere by now and still remember its packets.
+        for (_, section) in &mut self.sections {
+            section.numbers.forget(key);
+            if section.selector.current() == Some(key) {
+                section.selector.stop();
+            }
+        }
+    }
+}
+
+/// [`Router::touch`] where parts of the router are lent out.
+fn touch(dues: &mut [Instant], next: &mut Instant, member: MemberKey, due: Option<Instant>) {
+    if let Some((place, due)) = dues.get_mut(member.index()).zip(due) {
+        *place = due.min(*place);
+        *next = due.min(*next);
+    }
+}
+
+fn member_mut(members: &mut [Option<Member>], member: MemberKey) -> Option<&mut Member> {
+    members.get_mut(member.index())?.as_mut()
 }

@@ -1,21 +1,45 @@
-//! A published track and its encodings.
+//! A published track: what its m-line negotiated, its encodings, and the sections that show it.
 
-use crate::id::{MemberKey, Mid, TrackId};
+use crate::id::{EncodingKey, MemberKey, Mid, SectionKey, TrackId};
+use crate::sdp::negotiate::{MediaPlan, PayloadPlan};
 use crate::units::MediaKind;
-use crate::wire::payload::Codec;
+use crate::wire::payload::{Codec, Format};
 
 /// One published audio or video source.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Track {
     id: TrackId,
     member: MemberKey,
-    mid: Mid,
-    kind: MediaKind,
-    codec: Codec,
-    muted: bool,
+    pub(super) plan: MediaPlan,
+    pub(super) muted: bool,
+    /// Its publisher has lost the permission.
+    pub(super) forbidden: bool,
+    /// It is among the router's changed tracks.
+    pub(super) changed: bool,
+    /// What it is coded in now.
+    pub(super) format: Format,
+    pub(super) encodings: Vec<EncodingKey>,
+    pub(super) sections: Vec<SectionKey>,
+    /// The encoding its sections should show.
+    pub(super) best: Option<EncodingKey>,
 }
 
 impl Track {
+    pub(super) fn new(id: TrackId, member: MemberKey, plan: &MediaPlan) -> Self {
+        Self {
+            id,
+            member,
+            plan: plan.clone(),
+            muted: false,
+            forbidden: false,
+            changed: false,
+            format: first_format(plan),
+            encodings: Vec::new(),
+            sections: Vec::new(),
+            best: None,
+        }
+    }
+
     /// Its name outside.
     #[must_use]
     pub const fn id(&self) -> TrackId {
@@ -31,19 +55,25 @@ impl Track {
     /// The publisher's m-line.
     #[must_use]
     pub const fn mid(&self) -> Mid {
-        self.mid
+        self.plan.mid
     }
 
     /// Audio or video.
     #[must_use]
     pub const fn kind(&self) -> MediaKind {
-        self.kind
+        self.plan.kind
     }
 
     /// What it is coded in now; the first negotiated one before its first packet.
     #[must_use]
     pub const fn codec(&self) -> Codec {
-        self.codec
+        self.format.codec
+    }
+
+    /// The same with its profile.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// Muted by the server.
@@ -51,4 +81,35 @@ impl Track {
     pub const fn muted(&self) -> bool {
         self.muted
     }
+
+    /// Nothing of it is forwarded, whatever its publisher sends.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.muted || self.forbidden
+    }
+
+    /// The m-line was negotiated again.
+    pub(super) fn update(&mut self, plan: &MediaPlan) {
+        if !plan.payloads.iter().any(|p| p.format == self.format) {
+            self.format = first_format(plan);
+        }
+        self.plan = plan.clone();
+    }
+
+    /// What the publisher negotiated for what it sends now.
+    pub(super) fn payload_plan(&self) -> Option<&PayloadPlan> {
+        self.plan.for_format(&self.format)
+    }
+}
+
+/// What a publisher will most likely send: its first choice, which is never redundancy.
+fn first_format(plan: &MediaPlan) -> Format {
+    let mut formats = plan.payloads.iter().map(|payload| payload.format);
+    formats
+        .find(|format| format.codec != Codec::Red)
+        .unwrap_or_else(|| {
+            Format::of(match plan.kind {
+                MediaKind::Audio => Codec::Opus,
+                MediaKind::Video => Codec::Vp8,
+            })
+        })
 }

@@ -1,0 +1,343 @@
+//! The way out: members with something to send, their tickets in order, and a packet written for
+//! its section, in plaintext, straight from the history.
+
+use std::collections::VecDeque;
+
+use crate::error::DropReason;
+use crate::id::{EncodingKey, MemberKey};
+use crate::router::encoding::Encoding;
+use crate::router::forwarder::PictureOffsets;
+use crate::router::history::Entry;
+use crate::router::section::{Offsets, Section};
+use crate::router::ticket::{Ticket, TicketClass};
+use crate::router::track::Track;
+use crate::router::{Router, member_mut};
+use crate::sdp::negotiate::PayloadPlan;
+use crate::time::Instant;
+use crate::units::MediaKind;
+use crate::wire::extension::{Extension, ExtensionValues};
+use crate::wire::payload::Codec;
+use crate::wire::rtp::{RtpHeader, pad};
+
+/// A packet written for departure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Bytes of plaintext in the slot.
+    pub len: usize,
+    /// Its class.
+    pub class: TicketClass,
+}
+
+/// What changes from packet to packet and is not the packet's own.
+#[derive(Clone, Copy, Debug)]
+struct Stamps {
+    transport_sequence: Option<u16>,
+    abs_send_time: u32,
+}
+
+impl Router {
+    /// Where nothing waits but one packet that is being gathered, it leaves at once. The shard
+    /// calls this before [`Router::ready`] when it is otherwise idle.
+    pub fn release_lone(&mut self, now: Instant) {
+        if self.held != 1 || self.tickets != 0 {
+            return;
+        }
+        let held = |queue: &VecDeque<(Instant, EncodingKey)>| {
+            queue.iter().rev().map(|&(_, key)| key).find(|key| {
+                let encoding = self.encodings.get(key.index());
+                encoding.is_some_and(|encoding| !encoding.held.is_empty())
+            })
+        };
+        if let Some(key) = held(&self.holds_audio).or_else(|| held(&self.holds_video)) {
+            self.release(now, key);
+        }
+    }
+
+    /// Members with tickets or RTCP that may leave at `now`, as a count of places for
+    /// [`Router::ready_member`]. Call at the start of each departure.
+    pub fn ready(&mut self, now: Instant) -> usize {
+        self.release_due(now);
+        let members = &mut self.members;
+        self.active.retain(|&key| {
+            let Some(member) = member_mut(members, key) else {
+                return false;
+            };
+            member.active = !member.queue.is_empty() || member.rtcp_pending;
+            member.active
+        });
+        self.active.len()
+    }
+
+    /// Whether [`Router::ready`] would find anybody.
+    #[must_use]
+    pub fn has_ready(&self, now: Instant) -> bool {
+        let due = |holds: &VecDeque<(Instant, EncodingKey)>| {
+            holds.front().is_some_and(|&(due, _)| due <= now)
+        };
+        !self.active.is_empty() || due(&self.holds_audio) || due(&self.holds_video)
+    }
+
+    /// One of the members of the last [`Router::ready`].
+    #[must_use]
+    pub fn ready_member(&self, place: usize) -> Option<MemberKey> {
+        self.active.get(place).copied()
+    }
+
+    /// The next ticket of a member. Have a slot before asking: a ticket is given once.
+    pub fn next_ticket(&mut self, _now: Instant, member: MemberKey) -> Option<Ticket> {
+        let ticket = member_mut(&mut self.members, member)?.queue.pop()?;
+        self.tickets = self.tickets.saturating_sub(1);
+        Some(ticket)
+    }
+
+    /// Writes the packet of a ticket, in plaintext. `transport_sequence` is asked for only where
+    /// the number will be used; `abs_send` is 6.18 fixed point.
+    ///
+    /// # Errors
+    /// Why the ticket is void; the slot may be used for another.
+    pub fn rewrite(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        transport_sequence: impl FnOnce() -> u16,
+        abs_send: u32,
+        out: &mut [u8],
+    ) -> Result<Rewritten, DropReason> {
+        let section = self
+            .sections
+            .get_mut(ticket.section.index())
+            .ok_or(DropReason::Expired)?;
+        let encoding = self
+            .encodings
+            .get(ticket.encoding.index())
+            .ok_or(DropReason::Expired)?;
+        let track = self
+            .tracks
+            .get(encoding.track.index())
+            .ok_or(DropReason::Expired)?;
+        let wants_sequence = section.plan.extensions.id(Extension::TransportWideCc);
+        let stamps = || Stamps {
+            transport_sequence: wants_sequence.map(|_| transport_sequence()),
+            abs_send_time: abs_send,
+        };
+        let class = ticket.class();
+        let len = match class {
+            TicketClass::Audio | TicketClass::Video => {
+                let (len, first) = Departure {
+                    track,
+                    encoding,
+                    key: ticket.encoding,
+                    section,
+                }
+                .packet(now, ticket.number(), stamps, out)?;
+                if first {
+                    let subscriber = section.member;
+                    self.touch(subscriber, now);
+                }
+                len
+            }
+            TicketClass::Repair => Departure {
+                track,
+                encoding,
+                key: ticket.encoding,
+                section,
+            }
+            .repeat(ticket.number(), stamps, out)?,
+        };
+        Ok(Rewritten { len, class })
+    }
+}
+
+/// One packet on its way through one section.
+struct Departure<'a> {
+    track: &'a Track,
+    encoding: &'a Encoding,
+    key: EncodingKey,
+    section: &'a mut Section,
+}
+
+impl Departure<'_> {
+    /// Writes an input packet. Its length, and whether a sender report should go with it.
+    fn packet(
+        self,
+        now: Instant,
+        input: u64,
+        stamps: impl FnOnce() -> Stamps,
+        out: &mut [u8],
+    ) -> Result<(usize, bool), DropReason> {
+        let Self {
+            encoding, section, ..
+        } = self;
+        let entry = encoding.history.get(input).ok_or(DropReason::Expired)?;
+        if entry.empty {
+            return fill(section, (self.key, encoding), entry, stamps, out).map(|len| (len, false));
+        }
+        let plan = payload_plan(self.track, section, entry)?;
+        let (payload_type, codec) = (plan.payload_type, plan.format.codec);
+        let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
+        let timeline = section.timeline;
+        let (placed, offsets) = section.numbers.place(
+            (self.key, encoding.serial),
+            entry,
+            &encoding.history,
+            |first| Offsets {
+                timestamp: timeline.timestamp_offset(
+                    entry.timestamp,
+                    entry.arrived_at,
+                    codec.clock_rate(),
+                    first,
+                ),
+                pictures: timeline.picture_offsets(codec, payload),
+            },
+        )?;
+        // RFC 3551 §4.1: sound that begins anew carries the marker.
+        let begins = placed.first && encoding.kind == MediaKind::Audio;
+        let header = RtpHeader {
+            payload_type,
+            marker: entry.marker || begins,
+            sequence: low_16(placed.number),
+            timestamp: entry.timestamp.wrapping_add(offsets.timestamp),
+            ssrc: section.ssrc,
+        };
+        let start = write_header(section, &header, entry, stamps(), out)?;
+        let written = write_payload(payload, codec, offsets.pictures, start, out)?;
+        if placed.newest {
+            section
+                .timeline
+                .sent(header.timestamp, entry.arrived_at, codec, written);
+        }
+        section.payload_type = payload_type;
+        let first = section.report.count(now, payload.len());
+        Ok((start + payload.len(), first))
+    }
+
+    /// Writes a retransmission (RFC 4588 §4) of outgoing packet `number`.
+    fn repeat(
+        self,
+        number: u64,
+        stamps: impl FnOnce() -> Stamps,
+        out: &mut [u8],
+    ) -> Result<usize, DropReason> {
+        let Self {
+            encoding, section, ..
+        } = self;
+        let repeated = section.numbers.repeated(number);
+        let repeated = repeated.ok_or(DropReason::Expired)?;
+        if (repeated.encoding, repeated.serial) != (self.key, encoding.serial) {
+            return Err(DropReason::Expired);
+        }
+        let entry = encoding.history.get(repeated.input);
+        let entry = entry.ok_or(DropReason::Expired)?;
+        let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
+        let plan = payload_plan(self.track, section, entry)?;
+        let codec = plan.format.codec;
+        let (payload_type, ssrc) = plan
+            .rtx
+            .zip(section.rtx_ssrc)
+            .ok_or(DropReason::Unsupported)?;
+        let header = RtpHeader {
+            payload_type,
+            marker: entry.marker,
+            sequence: section.next_rtx_sequence(),
+            timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
+            ssrc,
+        };
+        let start = write_header(section, &header, entry, stamps(), out)?;
+        let place = out.get_mut(start..start + 2).ok_or(DropReason::TooLarge)?;
+        place.copy_from_slice(&low_16(number).to_be_bytes());
+        write_payload(payload, codec, repeated.offsets.pictures, start + 2, out)?;
+        Ok(start + 2 + payload.len())
+    }
+}
+
+/// Fills a number that was kept for an input which turned out to be padding.
+fn fill(
+    section: &mut Section,
+    (key, encoding): (EncodingKey, &Encoding),
+    entry: &Entry,
+    stamps: impl FnOnce() -> Stamps,
+    out: &mut [u8],
+) -> Result<usize, DropReason> {
+    let nothing = |_| Offsets {
+        timestamp: 0,
+        pictures: PictureOffsets::default(),
+    };
+    let place = (key, encoding.serial);
+    let (placed, offsets) = section
+        .numbers
+        .place(place, entry, &encoding.history, nothing)?;
+    let header = RtpHeader {
+        payload_type: section.payload_type,
+        marker: false,
+        sequence: low_16(placed.number),
+        timestamp: entry.timestamp.wrapping_add(offsets.timestamp),
+        ssrc: section.ssrc,
+    };
+    let len = write_header(section, &header, entry, stamps(), out)?;
+    if pad(out, len, len + 1) {
+        Ok(len + 1)
+    } else {
+        Err(DropReason::TooLarge)
+    }
+}
+
+/// What a section calls what a packet is coded in.
+fn payload_plan<'a>(
+    track: &Track,
+    section: &'a Section,
+    entry: &Entry,
+) -> Result<&'a PayloadPlan, DropReason> {
+    let (input, _) = track
+        .plan
+        .payload(entry.payload_type)
+        .ok_or(DropReason::UnknownPayloadType)?;
+    section
+        .plan
+        .for_format(&input.format)
+        .ok_or(DropReason::UnknownPayloadType)
+}
+
+/// The rid is the publisher's affair; what an m-line did not negotiate is left out by its map.
+fn write_header(
+    section: &Section,
+    header: &RtpHeader,
+    entry: &Entry,
+    stamps: Stamps,
+    out: &mut [u8],
+) -> Result<usize, DropReason> {
+    let values = ExtensionValues {
+        mid: Some(section.plan.mid),
+        rid: None,
+        repaired_rid: None,
+        audio_level: entry.passed.audio_level,
+        abs_send_time: Some(stamps.abs_send_time),
+        transport_sequence: stamps.transport_sequence,
+        orientation: entry.passed.orientation,
+        playout_delay: entry.passed.playout_delay,
+        abs_capture_time: entry.passed.abs_capture_time,
+    };
+    header
+        .write(&values, &section.plan.extensions, out)
+        .ok_or(DropReason::TooLarge)
+}
+
+/// Copies a payload behind its header and makes its picture numbers the section's.
+fn write_payload<'a>(
+    payload: &[u8],
+    codec: Codec,
+    pictures: PictureOffsets,
+    start: usize,
+    out: &'a mut [u8],
+) -> Result<&'a [u8], DropReason> {
+    let place = out
+        .get_mut(start..start + payload.len())
+        .ok_or(DropReason::TooLarge)?;
+    place.copy_from_slice(payload);
+    pictures.apply(codec, place);
+    Ok(place)
+}
+
+const fn low_16(number: u64) -> u16 {
+    let [.., high, low] = number.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}

@@ -1,0 +1,132 @@
+//! What is changed in a packet on its way through a section: timestamp, and VP8 and VP9 picture
+//! numbers, so that a decoder sees one unbroken stream across switches and re-bindings.
+//!
+//! Both are changed by an offset that is fixed when the first packet of a binding departs; a late
+//! packet of the same binding gets the same offset and so lands in its place.
+
+use crate::time::{Duration, Instant};
+use crate::units::MediaKind;
+use crate::wire::payload::{Codec, vp8, vp9};
+
+use super::encoding::ticks;
+
+/// A new picture lies at least this far behind the last one.
+const STEP_MIN: Duration = Duration::from_millis(1);
+
+/// Picture numbers in a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pictures {
+    picture: Option<u16>,
+    base_layer: Option<u8>,
+}
+
+/// What to add to a binding's picture numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PictureOffsets {
+    picture: u16,
+    base_layer: u8,
+}
+
+/// The newest of what a section has sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timeline {
+    /// Timestamp as sent, and the arrival of that packet.
+    newest: Option<(u32, Instant)>,
+    pictures: Pictures,
+}
+
+impl Timeline {
+    /// The offset that puts `timestamp` behind what was sent by the time that has passed since;
+    /// `first` is where a section's very first packet stands.
+    pub(super) fn timestamp_offset(
+        &self,
+        timestamp: u32,
+        arrived_at: Instant,
+        clock_rate: u32,
+        first: u32,
+    ) -> u32 {
+        let out = self.newest.map_or(first, |(newest, newest_at)| {
+            let passed = arrived_at.since(newest_at).max(STEP_MIN);
+            newest.wrapping_add(ticks(passed, clock_rate))
+        });
+        out.wrapping_sub(timestamp)
+    }
+
+    /// The offsets that put the pictures of `payload` behind those that were sent.
+    pub(super) fn picture_offsets(&self, codec: Codec, payload: &[u8]) -> PictureOffsets {
+        let found = pictures(codec, payload);
+        let picture = |last: u16, now: u16| last.wrapping_add(1).wrapping_sub(now);
+        let layer = |last: u8, now: u8| last.wrapping_add(1).wrapping_sub(now);
+        PictureOffsets {
+            picture: zip(self.pictures.picture, found.picture).map_or(0, |(a, b)| picture(a, b)),
+            base_layer: zip(self.pictures.base_layer, found.base_layer)
+                .map_or(0, |(a, b)| layer(a, b)),
+        }
+    }
+
+    /// A packet newer than all before departs with this timestamp; `payload` as it is sent.
+    pub(super) fn sent(
+        &mut self,
+        timestamp: u32,
+        arrived_at: Instant,
+        codec: Codec,
+        payload: &[u8],
+    ) {
+        self.newest = Some((timestamp, arrived_at));
+        if codec.kind() == MediaKind::Video {
+            let found = pictures(codec, payload);
+            self.pictures.picture = found.picture.or(self.pictures.picture);
+            self.pictures.base_layer = found.base_layer.or(self.pictures.base_layer);
+        }
+    }
+}
+
+impl PictureOffsets {
+    /// Changes the picture numbers of a payload in place.
+    pub(super) fn apply(self, codec: Codec, payload: &mut [u8]) {
+        if self == Self::default() {
+            return;
+        }
+        let found = pictures(codec, payload);
+        let picture = found.picture.map(|id| id.wrapping_add(self.picture));
+        let base_layer = found.base_layer.map(|id| id.wrapping_add(self.base_layer));
+        match codec {
+            Codec::Vp8 => vp8::rewrite(payload, picture, base_layer),
+            Codec::Vp9 => vp9::rewrite(payload, picture, base_layer),
+            Codec::Opus
+            | Codec::Red
+            | Codec::Pcmu
+            | Codec::Pcma
+            | Codec::H264
+            | Codec::H265
+            | Codec::Av1 => false,
+        };
+    }
+}
+
+/// The picture numbers that a payload carries.
+fn pictures(codec: Codec, payload: &[u8]) -> Pictures {
+    let found = match codec {
+        Codec::Vp8 => vp8::Descriptor::parse(payload)
+            .ok()
+            .map(|descriptor| (descriptor.picture_id, descriptor.tl0_index)),
+        Codec::Vp9 => vp9::Descriptor::parse(payload)
+            .ok()
+            .map(|descriptor| (descriptor.picture_id, descriptor.tl0_index)),
+        Codec::Opus
+        | Codec::Red
+        | Codec::Pcmu
+        | Codec::Pcma
+        | Codec::H264
+        | Codec::H265
+        | Codec::Av1 => None,
+    };
+    found.map_or_else(Pictures::default, |(picture, base_layer)| Pictures {
+        picture: picture.map(|id| id.value),
+        base_layer,
+    })
+}
+
+fn zip<T>(a: Option<T>, b: Option<T>) -> Option<(T, T)> {
+    Some((a?, b?))
+}

@@ -1,0 +1,525 @@
+//! The way in: one decrypted packet to its encoding, into its history, and, once its frame is
+//! gathered, as tickets to every section that takes it.
+//!
+//! A packet finds its encoding by SSRC. An unknown SSRC is learned once: by declaration, by mid
+//! with rid or repaired rid, or by a payload type that only one m-line of the member has
+//! (RFC 9143 §9.2).
+
+use crate::error::DropReason;
+use crate::id::{EncodingKey, MemberKey, Rid, SectionKey, TrackKey};
+use crate::limits::{CATCH_UP_PACKETS, ENCODINGS_PER_TRACK, SSRCS_PER_TRANSPORT};
+use crate::router::encoding::{Arrival, Encoding, Origin};
+use crate::router::history::{Entry, PagePool, Passed};
+use crate::router::member::{Member, Source};
+use crate::router::section::Section;
+use crate::router::selector::{Candidate, Passage};
+use crate::router::ticket::{Ticket, TicketClass};
+use crate::router::track::Track;
+use crate::router::{Router, member_mut, touch};
+use crate::sdp::negotiate::PayloadPlan;
+use crate::time::{Duration, Instant};
+use crate::units::MediaKind;
+use crate::wheel::soonest;
+use crate::wire::extension::ExtensionValues;
+use crate::wire::payload::{Format, describe};
+use crate::wire::rtp::RtpPacket;
+
+/// A publisher is told early how its packets arrive.
+const FIRST_REPORT: Duration = Duration::from_millis(100);
+
+/// What `route` made of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Routed {
+    /// Transport-wide sequence number, where the packet carried one: for the arrival log, whatever
+    /// became of the packet.
+    pub transport_sequence: Option<u16>,
+    /// It reached its track. False with no `dropped`: consumed (padding).
+    pub forwarded: bool,
+    /// Why it went no further.
+    pub dropped: Option<DropReason>,
+}
+
+/// A packet with what it came with.
+struct Input<'a> {
+    now: Instant,
+    arrived_at: Instant,
+    member: MemberKey,
+    packet: RtpPacket<'a>,
+    values: ExtensionValues,
+}
+
+/// What an unknown SSRC turns out to be.
+enum Learned {
+    Stream(TrackKey, Origin),
+    RepairOf(EncodingKey),
+}
+
+/// A packet of an encoding, be it the original or its repeat.
+struct Media<'a> {
+    payload_type: u8,
+    format: Format,
+    /// Its gaps are worth asking for.
+    repairs: bool,
+    repeat: bool,
+    number: u16,
+    payload: &'a [u8],
+}
+
+impl Router {
+    /// One decrypted RTP packet of a member.
+    ///
+    /// # Errors
+    /// Only where the header cannot be read or the member is not there; all else is in [`Routed`].
+    pub fn route(
+        &mut self,
+        now: Instant,
+        arrived_at: Instant,
+        member: MemberKey,
+        bytes: &[u8],
+        pages: &mut PagePool,
+    ) -> Result<Routed, DropReason> {
+        let packet = RtpPacket::parse(bytes)?;
+        let publisher = self.member(member).ok_or(DropReason::UnknownTrack)?;
+        let values = ExtensionValues::read(&packet, &publisher.extensions);
+        let input = Input {
+            now,
+            arrived_at,
+            member,
+            packet,
+            values,
+        };
+        let (forwarded, dropped) = match self.accept(&input, pages) {
+            Ok(forwarded) => (forwarded, None),
+            Err(reason) => (false, Some(reason)),
+        };
+        Ok(Routed {
+            transport_sequence: values.transport_sequence,
+            forwarded,
+            dropped,
+        })
+    }
+
+    /// True: it reached its track. False: consumed.
+    fn accept(&mut self, input: &Input<'_>, pages: &mut PagePool) -> Result<bool, DropReason> {
+        let key = self.source(input, pages)?;
+        let (source, rtt) = (
+            key.encoding,
+            self.member(input.member).map_or(Duration::ZERO, |m| m.rtt),
+        );
+        let encoding = self
+            .encodings
+            .get_mut(source.index())
+            .ok_or(DropReason::UnknownTrack)?;
+        let track = self
+            .tracks
+            .get_mut(encoding.track.index())
+            .ok_or(DropReason::UnknownTrack)?;
+        let Some(media) = read(track, input, key.repair)? else {
+            return Ok(false);
+        };
+        let received = receive(encoding, track.is_silent(), input, &media, pages);
+        // Gaps that this packet showed, or a hopeless loss, are asked for soon.
+        let due = soonest([encoding.nack.next_due(rtt), encoding.keyframe.next_due()]);
+        touch(&mut self.dues, &mut self.due_next, input.member, due);
+        let (arrival, entry) = received?;
+        if !media.repeat && !entry.empty && track.format != media.format {
+            track.format = media.format;
+            if !std::mem::replace(&mut track.changed, true) {
+                self.changed.push(encoding.track);
+            }
+        }
+        let is_new = matches!(arrival, Arrival::New(_));
+        let leaves = is_new
+            && !entry.empty
+            && encoding.hold(input.now, entry.sequence, ends(encoding.kind, &entry));
+        if entry.empty {
+            // Where a place was kept for it, it is filled.
+            if !is_new {
+                self.offer(input.now, source, &[entry.sequence]);
+            }
+            return Ok(false);
+        }
+        if let Some((level, _)) = input.values.audio_level.filter(|_| is_new) {
+            self.speakers.heard(input.now, input.member, level);
+        }
+        if is_new {
+            self.held += 1;
+            self.schedule_release(input.now, source, leaves);
+        } else {
+            self.offer(input.now, source, &[entry.sequence]);
+        }
+        Ok(true)
+    }
+
+    /// The encoding a packet belongs to.
+    fn source(&mut self, input: &Input<'_>, pages: &mut PagePool) -> Result<Source, DropReason> {
+        let publisher = self.member(input.member).ok_or(DropReason::UnknownTrack)?;
+        let ssrc = input.packet.ssrc();
+        if let Some(source) = publisher.source(ssrc) {
+            return Ok(source);
+        }
+        if publisher.sources.len() >= SSRCS_PER_TRANSPORT {
+            return Err(DropReason::LimitReached);
+        }
+        let learned = self.learn(publisher, input)?;
+        let source = match learned {
+            Learned::RepairOf(encoding) => Source {
+                ssrc,
+                encoding,
+                repair: true,
+            },
+            Learned::Stream(track, origin) => Source {
+                ssrc,
+                encoding: self.begin(input, track, origin, pages)?,
+                repair: false,
+            },
+        };
+        let first_report = input.now + FIRST_REPORT;
+        if let Some(publisher) = member_mut(&mut self.members, input.member) {
+            publisher.add_source(source);
+            publisher.report_due.get_or_insert(first_report);
+        }
+        self.touch(input.member, first_report);
+        Ok(source)
+    }
+
+    fn learn(&self, publisher: &Member, input: &Input<'_>) -> Result<Learned, DropReason> {
+        let ssrc = input.packet.ssrc();
+        let tracks = || {
+            publisher
+                .tracks
+                .iter()
+                .filter_map(|&key| Some((key, self.track(key)?)))
+        };
+        for (key, track) in tracks() {
+            for &(main, rtx) in &track.plan.ssrcs {
+                if main == ssrc {
+                    return Ok(Learned::Stream(key, Origin::Declared));
+                }
+                if rtx == Some(ssrc) {
+                    let main = publisher.source(main).ok_or(DropReason::UnknownTrack)?;
+                    return Ok(Learned::RepairOf(main.encoding));
+                }
+            }
+        }
+        let payload_type = input.packet.payload_type();
+        let (key, track) = match input.values.mid {
+            Some(mid) => tracks().find(|(_, track)| track.mid() == mid),
+            None => {
+                let mut with = tracks().filter(|(_, t)| t.plan.payload(payload_type).is_some());
+                with.next().filter(|_| with.next().is_none())
+            }
+        }
+        .ok_or(DropReason::UnknownTrack)?;
+        let (_, repair) = track
+            .plan
+            .payload(payload_type)
+            .ok_or(DropReason::UnknownPayloadType)?;
+        let known = |rid: Rid| track.plan.rids.contains(&rid);
+        if repair {
+            // RFC 8852 §3.2; without simulcast there is only one it can repair.
+            let rid = input.values.repaired_rid.or(input.values.rid);
+            let origin = rid
+                .filter(|&rid| known(rid))
+                .map_or(Origin::Only, Origin::Rid);
+            let main = self.encoding_of(track, origin);
+            let main = main.or_else(|| {
+                track
+                    .encodings
+                    .first()
+                    .copied()
+                    .filter(|_| track.encodings.len() == 1)
+            });
+            return main.map(Learned::RepairOf).ok_or(DropReason::UnknownTrack);
+        }
+        match input.values.rid {
+            Some(rid) if known(rid) => Ok(Learned::Stream(key, Origin::Rid(rid))),
+            None | Some(_) if track.plan.rids.is_empty() => Ok(Learned::Stream(key, Origin::Only)),
+            None | Some(_) => Err(DropReason::UnknownTrack),
+        }
+    }
+
+    fn encoding_of(&self, track: &Track, origin: Origin) -> Option<EncodingKey> {
+        let is_it = |key: &&EncodingKey| {
+            let encoding = self.encodings.get(key.index());
+            encoding.is_some_and(|encoding| encoding.origin == origin)
+        };
+        track.encodings.iter().find(is_it).copied()
+    }
+
+    /// A stream begins: a new encoding, or one whose publisher changed its SSRC.
+    fn begin(
+        &mut self,
+        input: &Input<'_>,
+        track_key: TrackKey,
+        origin: Origin,
+        pages: &mut PagePool,
+    ) -> Result<EncodingKey, DropReason> {
+        let ssrc = input.packet.ssrc();
+        let serial = self.next_serial;
+        self.next_serial = serial.wrapping_add(1);
+        let track = self.track(track_key).ok_or(DropReason::UnknownTrack)?;
+        let same = self
+            .encoding_of(track, origin)
+            .filter(|_| origin != Origin::Declared);
+        let kind = track.kind();
+        let full = track.encodings.len() >= ENCODINGS_PER_TRACK;
+        let key = if let Some(key) = same {
+            self.clear_encoding(key, pages);
+            if let Some(publisher) = member_mut(&mut self.members, input.member) {
+                publisher
+                    .sources
+                    .retain(|source| source.encoding != key || source.repair);
+            }
+            if let Some(encoding) = self.encodings.get_mut(key.index()) {
+                encoding.restart(ssrc, serial);
+            }
+            key
+        } else if full {
+            return Err(DropReason::LimitReached);
+        } else {
+            let place = (track_key, input.member);
+            let encoding = Encoding::new(place, kind, origin, ssrc, serial);
+            let key = EncodingKey::from_index(self.encodings.insert(encoding));
+            let track = self.tracks.get_mut(track_key.index());
+            let track = track.ok_or(DropReason::UnknownTrack)?;
+            track.encodings.push(key);
+            track.best = track.best.or(Some(key));
+            if track.encodings.len() > 1 {
+                self.flows_due = self.flows_due.or(Some(input.now));
+            }
+            key
+        };
+        self.tell_ports_started(input.now, key);
+        let shown = self
+            .track(track_key)
+            .is_some_and(|track| !track.sections.is_empty());
+        if shown {
+            self.want_keyframe(input.now, key);
+        }
+        Ok(key)
+    }
+
+    /// Notes when what an encoding holds must leave; lets it leave where it should now.
+    fn schedule_release(&mut self, now: Instant, key: EncodingKey, leaves: bool) {
+        if leaves {
+            self.release(now, key);
+            return;
+        }
+        let Some(encoding) = self.encodings.get(key.index()) else {
+            return;
+        };
+        if let Some(due) = encoding.hold_due.filter(|_| encoding.held.len() == 1) {
+            let holds = match encoding.kind {
+                MediaKind::Audio => &mut self.holds_audio,
+                MediaKind::Video => &mut self.holds_video,
+            };
+            holds.push_back((due, key));
+        }
+    }
+
+    /// What an encoding has gathered becomes tickets.
+    pub(super) fn release(&mut self, now: Instant, key: EncodingKey) {
+        let Some(encoding) = self.encodings.get_mut(key.index()) else {
+            return;
+        };
+        let mut gathered = std::mem::take(&mut encoding.held);
+        encoding.hold_due = None;
+        self.held -= gathered.len();
+        // Order within what was gathered is mended here for nothing.
+        gathered.sort_unstable();
+        self.offer(now, key, &gathered);
+    }
+
+    /// Offers packets of an encoding to every section of its track, and to ports.
+    fn offer(&mut self, now: Instant, key: EncodingKey, sequences: &[u64]) {
+        let Some(encoding) = self.encodings.get(key.index()) else {
+            return;
+        };
+        let Some(track) = self.tracks.get(encoding.track.index()) else {
+            return;
+        };
+        for &section_key in &track.sections {
+            let Some(section) = self.sections.get_mut(section_key.index()) else {
+                continue;
+            };
+            let Some(subscriber) = member_mut(&mut self.members, section.member) else {
+                continue;
+            };
+            if !section.is_open() || !subscriber.receiving {
+                continue;
+            }
+            let before = subscriber.queue.len();
+            let offer = Offer {
+                key,
+                encoding,
+                track,
+                section: section_key,
+            };
+            self.stats.queue_full += offer.to(section, subscriber, sequences);
+            self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);
+            if !subscriber.active && !subscriber.queue.is_empty() {
+                subscriber.active = true;
+                self.active.push(section.member);
+            }
+        }
+        self.offer_to_ports(now, key, sequences);
+    }
+}
+
+/// Packets of one encoding offered to one section.
+struct Offer<'a> {
+    key: EncodingKey,
+    encoding: &'a Encoding,
+    track: &'a Track,
+    section: SectionKey,
+}
+
+impl Offer<'_> {
+    /// Makes tickets of what passes. How many tickets left the queue for them.
+    fn to(&self, section: &mut Section, subscriber: &mut Member, sequences: &[u64]) -> u64 {
+        let (encoding, is_target) = (self.encoding, self.track.best == Some(self.key));
+        let mut started = None;
+        let mut dropped = 0;
+        for &sequence in sequences {
+            let Some(entry) = encoding.history.get(sequence) else {
+                continue;
+            };
+            let candidate = Candidate {
+                encoding: self.key,
+                sequence,
+                starts: entry.starts,
+                is_target: is_target && !entry.empty && carries(self.track, section, entry),
+            };
+            match section.selector.passes(encoding.kind, candidate) {
+                Passage::No => continue,
+                Passage::Yes => {}
+                Passage::Started => {
+                    section.numbers.bind(self.key, encoding.serial, sequence);
+                    started = Some(sequence);
+                }
+            }
+            dropped += self.queue(subscriber, sequence);
+        }
+        // A key frame whose first packet came late: the rest of it, which no section took, follows.
+        if let Some(start) = started.filter(|_| encoding.kind == MediaKind::Video) {
+            let newest = encoding.newest_sequence().unwrap_or(start);
+            for sequence in start + 1..=newest.min(start + CATCH_UP_PACKETS) {
+                let has = encoding.history.get(sequence).is_some_and(|e| !e.empty);
+                let comes = sequences.contains(&sequence) || encoding.held.contains(&sequence);
+                if has && !comes {
+                    dropped += self.queue(subscriber, sequence);
+                }
+            }
+        }
+        dropped
+    }
+
+    fn queue(&self, subscriber: &mut Member, sequence: u64) -> u64 {
+        let class = match self.encoding.kind {
+            MediaKind::Audio => TicketClass::Audio,
+            MediaKind::Video => TicketClass::Video,
+        };
+        let ticket = Ticket::new(self.section, self.key, sequence, class);
+        u64::from(subscriber.queue.push(ticket).is_some())
+    }
+}
+
+/// Whether a section has a payload type for a packet.
+fn carries(track: &Track, section: &Section, entry: &Entry) -> bool {
+    let format = track.plan.payload(entry.payload_type);
+    format.is_some_and(|(plan, _)| section.plan.for_format(&plan.format).is_some())
+}
+
+/// Whether a packet ends what its encoding gathers.
+const fn ends(kind: MediaKind, entry: &Entry) -> bool {
+    matches!(kind, MediaKind::Video) && entry.marker
+}
+
+/// What a packet carries, its retransmission taken out of its wrapping (RFC 4588 §4). `None`: an
+/// RTX packet without content, which only probes.
+fn read<'a>(
+    track: &Track,
+    input: &Input<'a>,
+    repair: bool,
+) -> Result<Option<Media<'a>>, DropReason> {
+    let packet = input.packet;
+    let (plan, repeat): (&PayloadPlan, bool) = track
+        .plan
+        .payload(packet.payload_type())
+        .ok_or(DropReason::UnknownPayloadType)?;
+    if repeat != repair {
+        return Err(DropReason::UnknownPayloadType);
+    }
+    let (number, payload) = if repair {
+        match packet.payload().split_first_chunk::<2>() {
+            Some((number, payload)) => (u16::from_be_bytes(*number), payload),
+            None if packet.payload().is_empty() => return Ok(None),
+            None => return Err(DropReason::Malformed),
+        }
+    } else {
+        (packet.sequence(), packet.payload())
+    };
+    Ok(Some(Media {
+        payload_type: plan.payload_type,
+        format: plan.format,
+        repairs: plan.nack,
+        repeat,
+        number,
+        payload,
+    }))
+}
+
+/// Takes a packet into its encoding: statistics, gaps, history.
+fn receive(
+    encoding: &mut Encoding,
+    muted: bool,
+    input: &Input<'_>,
+    media: &Media<'_>,
+    pages: &mut PagePool,
+) -> Result<(Arrival, Entry), DropReason> {
+    let arrival = if media.repeat {
+        encoding.repair(media.number)?
+    } else {
+        encoding.receive(input.now, media.number, media.repairs && !muted)?
+    };
+    let (Arrival::New(sequence) | Arrival::Late(sequence)) = arrival;
+    let timestamp = input.packet.timestamp();
+    let mut entry = Entry::new(sequence, timestamp, input.arrived_at);
+    entry.payload_type = media.payload_type;
+    entry.marker = input.packet.marker();
+    if muted || media.payload.is_empty() {
+        encoding.history.insert_empty(entry);
+        return if muted {
+            Err(DropReason::Muted)
+        } else {
+            Ok((arrival, entry))
+        };
+    }
+    encoding.orientation = input.values.orientation.or(encoding.orientation);
+    entry.passed = Passed {
+        audio_level: input.values.audio_level,
+        // Said on every packet, so that late joiners know and sizes within a frame are equal.
+        orientation: encoding.orientation,
+        playout_delay: input.values.playout_delay,
+        abs_capture_time: input.values.abs_capture_time,
+    };
+    let facts = describe(media.format.codec, media.payload);
+    entry.starts = encoding.kind == MediaKind::Video && facts.keyframe;
+    entry.empty = false;
+    if !encoding.history.insert(entry, media.payload, pages) {
+        return Err(DropReason::LimitReached);
+    }
+    encoding.flow.count(media.payload.len() as u64);
+    if entry.starts {
+        encoding.keyframe.satisfy();
+        encoding.nack.give_up_before(sequence);
+        encoding.newest_start = encoding.newest_start.max(Some(sequence));
+    }
+    if arrival == Arrival::New(sequence) {
+        encoding.newest = Some((timestamp, input.arrived_at));
+        let clock_rate = media.format.codec.clock_rate();
+        encoding.measure(input.arrived_at, timestamp, clock_rate);
+    }
+    Ok((arrival, entry))
+}

@@ -1,0 +1,416 @@
+//! One outgoing m-line: its SSRCs, its numbering, what it remembers for repeats, its sender report.
+//! It is bound to a track; the binding may change, the numbers run on.
+//!
+//! **Numbering.** A number is given when a packet departs. Within one binding the outgoing number
+//! is the input's plus an offset, and the offset shrinks by one for each input that arrived and
+//! will never be forwarded (padding, muted). An input that has *not* arrived when a newer one
+//! departs keeps its number reserved: should it come yet, by a repair, it is sent under exactly
+//! that number and lands in its place. So, per section and SSRC, every number is used at most once;
+//! numbers lie without gaps over re-bindings; and each hole stands for an input that was lost on
+//! its way to us (or here, by `queue_full`). A receiver asks for a hole as for any loss, and a
+//! decoder sees that something is missing, which compacted numbers would hide from it. A reserved
+//! number whose input turns out to be padding is filled with a packet of padding.
+//!
+//! **Repeats.** A NACK is answered from the shared history, in RTX form (RFC 4588), under the RTX
+//! stream's own numbering. Where RTX was not negotiated a NACK is not answered: repeating a packet
+//! under its number would mean the same SRTP index with other bytes (transport sequence, send
+//! time), which breaks AES-GCM (RFC 7714 §8.2). Its decoder asks for a key frame then.
+
+use arrayvec::ArrayVec;
+
+use crate::error::DropReason;
+use crate::id::{EncodingKey, MemberKey, TrackKey};
+use crate::limits::{BINDINGS_PER_SECTION, RETRANSMISSIONS_PER_PACKET, SENT_RING, SENT_RING_AUDIO};
+use crate::router::forwarder::{PictureOffsets, Timeline};
+use crate::router::history::{Entry, History};
+use crate::router::selector::Selector;
+use crate::router::subscription::Subscription;
+use crate::sdp::negotiate::MediaPlan;
+use crate::time::{Duration, Instant};
+use crate::units::MediaKind;
+
+/// A packet is not repeated twice within this, or within a round trip where that is shorter.
+const REPEAT_WINDOW: Duration = Duration::from_millis(100);
+/// Sender reports of pictures.
+const REPORT_INTERVAL_VIDEO: Duration = Duration::from_secs(1);
+/// Sender reports of sound.
+const REPORT_INTERVAL_AUDIO: Duration = Duration::from_secs(2);
+
+/// A section's tie to one encoding, from one packet on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Binding {
+    /// Tells bindings of a section apart.
+    number: u16,
+    pub(super) encoding: EncodingKey,
+    serial: u32,
+    /// The first input sequence.
+    start: u64,
+    anchor: Option<Anchor>,
+}
+
+/// How a binding's inputs become outputs, known once its first packet departs.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    /// Outgoing less input sequence, of inputs after `highest`.
+    offset: i64,
+    highest: u64,
+    timestamp: u32,
+    pictures: PictureOffsets,
+}
+
+/// One outgoing number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    number: u64,
+    input: u64,
+    answered_at: Option<Instant>,
+    binding: u16,
+    answers: u8,
+    sent: bool,
+}
+
+/// Where a departing packet stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) number: u64,
+    /// Newer than all sent before.
+    pub(super) newest: bool,
+    /// The first of its binding.
+    pub(super) first: bool,
+}
+
+/// What is to be added to a packet's input to send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offsets {
+    pub(super) timestamp: u32,
+    pub(super) pictures: PictureOffsets,
+}
+
+/// What a repeat repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeated {
+    pub(super) encoding: EncodingKey,
+    pub(super) serial: u32,
+    pub(super) input: u64,
+    pub(super) offsets: Offsets,
+}
+
+/// One outgoing m-line.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) member: MemberKey,
+    pub(super) ssrc: u32,
+    pub(super) rtx_ssrc: Option<u32>,
+    pub(super) plan: MediaPlan,
+    pub(super) subscription: Option<Subscription>,
+    pub(super) selector: Selector,
+    pub(super) timeline: Timeline,
+    pub(super) numbers: Numbers,
+    pub(super) report: ReportState,
+    /// Payload type last sent, for filling.
+    pub(super) payload_type: u8,
+    rtx_sequence: u16,
+}
+
+impl Section {
+    /// `first` are the first sequence number, timestamp and RTX sequence number.
+    pub(super) fn new(
+        member: MemberKey,
+        plan: &MediaPlan,
+        (ssrc, rtx_ssrc): (u32, Option<u32>),
+        first: (u16, u32, u16),
+    ) -> Self {
+        let (first_sequence, first_timestamp, rtx_sequence) = first;
+        let repeats = rtx_ssrc.is_some() && plan.payloads.iter().any(|p| p.rtx.is_some());
+        Self {
+            member,
+            ssrc,
+            rtx_ssrc,
+            plan: plan.clone(),
+            subscription: None,
+            selector: Selector::default(),
+            timeline: Timeline::default(),
+            numbers: Numbers::new(first_sequence, first_timestamp, repeats),
+            report: ReportState::default(),
+            payload_type: plan.payloads.first().map_or(0, |p| p.payload_type),
+            rtx_sequence,
+        }
+    }
+
+    /// What it shows.
+    pub(super) fn track(&self) -> Option<TrackKey> {
+        self.subscription.map(|subscription| subscription.track)
+    }
+
+    /// Bound and not paused.
+    pub(super) fn is_open(&self) -> bool {
+        self.subscription
+            .is_some_and(|subscription| !subscription.paused)
+    }
+
+    /// The next number of the RTX stream.
+    pub(super) const fn next_rtx_sequence(&mut self) -> u16 {
+        let sequence = self.rtx_sequence;
+        self.rtx_sequence = sequence.wrapping_add(1);
+        sequence
+    }
+}
+
+/// What a sender report tells, and when the next is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReportState {
+    pub(super) packets: u32,
+    pub(super) bytes: u32,
+    pub(super) due: Option<Instant>,
+}
+
+impl ReportState {
+    /// A packet departs. True where it is the first since a report was due last: lip-sync waits
+    /// for a report, so that one goes with it.
+    pub(super) fn count(&mut self, now: Instant, payload_bytes: usize) -> bool {
+        self.packets = self.packets.wrapping_add(1);
+        let bytes = u32::try_from(payload_bytes).unwrap_or(0);
+        self.bytes = self.bytes.wrapping_add(bytes);
+        let first = self.due.is_none();
+        if first {
+            self.due = Some(now);
+        }
+        first
+    }
+
+    /// A report was written.
+    pub(super) fn reported(&mut self, now: Instant, kind: MediaKind) {
+        self.due = Some(match kind {
+            MediaKind::Audio => now + REPORT_INTERVAL_AUDIO,
+            MediaKind::Video => now + REPORT_INTERVAL_VIDEO,
+        });
+    }
+}
+
+/// Outgoing numbers and what stands behind each.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    ring: Box<[Sent]>,
+    /// The next number never given; its low 16 bits go on the wire.
+    next: u64,
+    first_timestamp: u32,
+    bindings: ArrayVec<Binding, BINDINGS_PER_SECTION>,
+    next_binding: u16,
+}
+
+impl Numbers {
+    fn new(first_sequence: u16, first_timestamp: u32, repeats: bool) -> Self {
+        let ring = if repeats { SENT_RING } else { SENT_RING_AUDIO };
+        Self {
+            ring: vec![Sent::default(); ring].into_boxed_slice(),
+            // One lap above zero, so that a NACK's look back does not underflow.
+            next: (1 << 16) | u64::from(first_sequence),
+            first_timestamp,
+            bindings: ArrayVec::new(),
+            next_binding: 0,
+        }
+    }
+
+    /// From `start` on the section shows this encoding.
+    pub(super) fn bind(&mut self, encoding: EncodingKey, serial: u32, start: u64) {
+        // One that never sent anything was overtaken.
+        self.bindings.retain(|binding| binding.anchor.is_some());
+        if self.bindings.is_full() {
+            self.bindings.remove(0);
+        }
+        self.bindings.push(Binding {
+            number: self.next_binding,
+            encoding,
+            serial,
+            start,
+            anchor: None,
+        });
+        self.next_binding = self.next_binding.wrapping_add(1);
+    }
+
+    /// The encodings behind these keys are gone: their packets can neither be sent nor repeated.
+    pub(super) fn forget(&mut self, encoding: EncodingKey) {
+        self.bindings.retain(|binding| binding.encoding != encoding);
+    }
+
+    /// Gives `entry` its number. `tie` says what is added to the inputs of a binding that starts.
+    ///
+    /// # Errors
+    /// `TooLate` where it has no place any more, `Duplicate` where it was sent, `Padding` where it
+    /// has nothing to fill.
+    pub(super) fn place(
+        &mut self,
+        encoding: (EncodingKey, u32),
+        entry: &Entry,
+        history: &History,
+        tie: impl FnOnce(u32) -> Offsets,
+    ) -> Result<(Placed, Offsets), DropReason> {
+        let input = entry.sequence;
+        let is_of = |binding: &Binding| {
+            (binding.encoding, binding.serial) == encoding && binding.start <= input
+        };
+        let place = self.bindings.iter().rposition(is_of);
+        let place = place.ok_or(DropReason::TooLate)?;
+        let tied = self.bindings.iter().rposition(|b| b.anchor.is_some());
+        let overtaken = tied.is_some_and(|tied| place < tied);
+        let next = self.next;
+        let first_timestamp = self.first_timestamp;
+        let binding = self.bindings.get_mut(place).ok_or(DropReason::Bug)?;
+        let first = binding.anchor.is_none();
+        if (first || overtaken) && entry.empty {
+            return Err(DropReason::Padding);
+        }
+        let start = binding.start;
+        let anchor = binding.anchor.get_or_insert_with(|| {
+            let offsets = tie(first_timestamp);
+            Anchor {
+                offset: distance(next, start),
+                highest: start.saturating_sub(1),
+                timestamp: offsets.timestamp,
+                pictures: offsets.pictures,
+            }
+        });
+        let offsets = Offsets {
+            timestamp: anchor.timestamp,
+            pictures: anchor.pictures,
+        };
+        let (number, newest) = if input > anchor.highest && !overtaken {
+            if entry.empty {
+                return Err(DropReason::Padding);
+            }
+            (self.advance(place, input, history)?, true)
+        } else {
+            (self.fill(place, input)?, false)
+        };
+        let placed = Placed {
+            number,
+            newest,
+            first,
+        };
+        Ok((placed, offsets))
+    }
+
+    /// Marks a number as asked for by a NACK, and says what stands behind it. `None`: not sent,
+    /// forgotten, asked again too soon, or too often.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        rtt: Duration,
+    ) -> Option<(EncodingKey, u64)> {
+        let newest = self.next.checked_sub(1)?;
+        let [.., high, low] = newest.to_be_bytes();
+        let back = u16::from_be_bytes([high, low]).wrapping_sub(sequence);
+        let number = newest.checked_sub(u64::from(back))?;
+        let binding = self.sent(number)?.binding;
+        let binding = self.bindings.iter().find(|b| b.number == binding)?.encoding;
+        let slot = slot(&self.ring, number);
+        let sent = self.ring.get_mut(slot)?;
+        let window = rtt.min(REPEAT_WINDOW);
+        let too_soon = |at: Instant| now.since(at) < window;
+        if sent.answers >= RETRANSMISSIONS_PER_PACKET || sent.answered_at.is_some_and(too_soon) {
+            return None;
+        }
+        sent.answers += 1;
+        sent.answered_at = Some(now);
+        Some((binding, number))
+    }
+
+    /// What stands behind a number that was sent.
+    pub(super) fn repeated(&self, number: u64) -> Option<Repeated> {
+        let sent = self.sent(number)?;
+        let binding = self.bindings.iter().find(|b| b.number == sent.binding)?;
+        let anchor = binding.anchor?;
+        Some(Repeated {
+            encoding: binding.encoding,
+            serial: binding.serial,
+            input: sent.input,
+            offsets: Offsets {
+                timestamp: anchor.timestamp,
+                pictures: anchor.pictures,
+            },
+        })
+    }
+
+    /// What is added to the timestamps of an encoding that is shown now.
+    pub(super) fn timestamp_offset(&self, encoding: EncodingKey, serial: u32) -> Option<u32> {
+        let newest = self.bindings.iter().rev().find(|b| b.anchor.is_some())?;
+        let is_it = (newest.encoding, newest.serial) == (encoding, serial);
+        newest.anchor.filter(|_| is_it).map(|a| a.timestamp)
+    }
+
+    fn sent(&self, number: u64) -> Option<&Sent> {
+        let sent = self.ring.get(slot(&self.ring, number))?;
+        (sent.number == number && sent.sent).then_some(sent)
+    }
+
+    /// A number for an input newer than all: passes over what lies between.
+    fn advance(&mut self, place: usize, input: u64, history: &History) -> Result<u64, DropReason> {
+        let binding = self.bindings.get_mut(place).ok_or(DropReason::Bug)?;
+        let number = binding.number;
+        let anchor = binding.anchor.as_mut().ok_or(DropReason::Bug)?;
+        let reserve = |ring: &mut [Sent], out: u64, input: u64, sent: bool| {
+            let place = slot(ring, out);
+            if let Some(place) = ring.get_mut(place) {
+                *place = Sent {
+                    number: out,
+                    input,
+                    binding: number,
+                    sent,
+                    ..Sent::default()
+                };
+            }
+        };
+        if input - anchor.highest > self.ring.len() as u64 {
+            // Too much is missing to keep places for: one hole says that something is.
+            anchor.offset = distance(self.next + 1, input);
+        } else {
+            for between in anchor.highest + 1..input {
+                if history.get(between).is_some_and(|entry| entry.empty) {
+                    anchor.offset -= 1;
+                } else {
+                    let out = between.saturating_add_signed(anchor.offset);
+                    reserve(&mut self.ring, out, between, false);
+                }
+            }
+        }
+        anchor.highest = input;
+        let out = input.saturating_add_signed(anchor.offset);
+        reserve(&mut self.ring, out, input, true);
+        self.next = out + 1;
+        Ok(out)
+    }
+
+    /// The number that was kept for a late input.
+    fn fill(&mut self, place: usize, input: u64) -> Result<u64, DropReason> {
+        let binding = self.bindings.get(place).ok_or(DropReason::Bug)?;
+        let (number, anchor) = (binding.number, binding.anchor.ok_or(DropReason::Bug)?);
+        // Paddings only push it upwards from here.
+        let from = input.saturating_add_signed(anchor.offset);
+        let oldest = self.next.saturating_sub(self.ring.len() as u64);
+        for out in from.max(oldest)..self.next {
+            let place = slot(&self.ring, out);
+            let Some(sent) = self.ring.get_mut(place) else {
+                break;
+            };
+            if sent.number != out || sent.binding != number || sent.input != input {
+                continue;
+            }
+            if sent.sent {
+                return Err(DropReason::Duplicate);
+            }
+            sent.sent = true;
+            return Ok(out);
+        }
+        Err(DropReason::TooLate)
+    }
+}
+
+fn slot(ring: &[Sent], number: u64) -> usize {
+    usize::try_from(number % (ring.len() as u64).max(1)).unwrap_or(0)
+}
+
+/// `a - b` of two sequences, which lie far below 2^63.
+fn distance(a: u64, b: u64) -> i64 {
+    a.wrapping_sub(b).cast_signed()
+}

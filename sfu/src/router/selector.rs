@@ -1,0 +1,173 @@
+//! Which packets of which encoding pass a section now.
+//!
+//! The highest encoding that flows is the target. A section goes on with what it has until a
+//! packet of the target arrives with which a decoder can start; sound starts anywhere. What is
+//! older than the packet a section started with never passes: it belongs to a picture that was
+//! never begun.
+
+use crate::id::EncodingKey;
+use crate::units::MediaKind;
+
+/// What the selector says of one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// Not through this section.
+    No,
+    /// Like the one before.
+    Yes,
+    /// It is the first of this encoding: numbering has to be tied anew.
+    Started,
+}
+
+/// A packet, as far as the choice depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) encoding: EncodingKey,
+    pub(super) sequence: u64,
+    /// A decoder can start with it.
+    pub(super) starts: bool,
+    /// Its encoding is the one the section should show.
+    pub(super) is_target: bool,
+}
+
+/// What passes a section.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Selector {
+    current: Option<(EncodingKey, u64)>,
+}
+
+impl Selector {
+    /// Whether a packet passes.
+    pub(super) fn passes(&mut self, kind: MediaKind, packet: Candidate) -> Passage {
+        if let Some((encoding, start)) = self.current
+            && encoding == packet.encoding
+        {
+            return if packet.sequence >= start {
+                Passage::Yes
+            } else {
+                Passage::No
+            };
+        }
+        let startable = kind == MediaKind::Audio || packet.starts;
+        if packet.is_target && startable {
+            self.current = Some((packet.encoding, packet.sequence));
+            return Passage::Started;
+        }
+        Passage::No
+    }
+
+    /// What passes now.
+    pub(super) fn current(&self) -> Option<EncodingKey> {
+        self.current.map(|(encoding, _)| encoding)
+    }
+
+    /// Nothing passes until a packet with which a decoder can start.
+    pub(super) const fn stop(&mut self) {
+        self.current = None;
+    }
+}
+
+/// How fast an encoding flows, measured in steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flow {
+    bytes: u64,
+    /// Bytes of the last whole step.
+    last: u64,
+}
+
+impl Flow {
+    /// A packet of `bytes` arrived.
+    pub(super) const fn count(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// A step has ended.
+    pub(super) const fn step(&mut self) {
+        self.last = self.bytes;
+        self.bytes = 0;
+    }
+
+    /// Bytes in the last whole step; what has begun counts as the least.
+    pub(super) fn rate(&self) -> u64 {
+        self.last.max(u64::from(self.bytes > 0))
+    }
+}
+
+/// The encoding to show: the one that carries most, unless the present one nearly does.
+pub(super) fn best(
+    present: Option<EncodingKey>,
+    flows: impl Iterator<Item = (EncodingKey, u64)>,
+) -> Option<EncodingKey> {
+    let mut most: Option<(EncodingKey, u64)> = None;
+    let mut present_rate = 0;
+    for (encoding, rate) in flows {
+        if present == Some(encoding) {
+            present_rate = rate;
+        }
+        if rate > 0 && most.is_none_or(|(_, found)| rate > found) {
+            most = Some((encoding, rate));
+        }
+    }
+    match most {
+        // A quarter more: a rung above carries at least twice as much, noise does not.
+        Some((encoding, rate)) if rate > present_rate.saturating_add(present_rate / 4) => {
+            Some(encoding)
+        }
+        Some(_) | None => present,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(encoding: u32, sequence: u64, starts: bool, is_target: bool) -> Candidate {
+        Candidate {
+            encoding: EncodingKey(encoding),
+            sequence,
+            starts,
+            is_target,
+        }
+    }
+
+    #[test]
+    fn a_switch_waits_for_a_packet_a_decoder_can_start_with() {
+        let mut selector = Selector::default();
+        let video = MediaKind::Video;
+        let mut check = |encoding, sequence, starts, is_target, expected| {
+            let packet = candidate(encoding, sequence, starts, is_target);
+            assert_eq!(selector.passes(video, packet), expected, "{packet:?}");
+        };
+        check(0, 1, false, true, Passage::No);
+        check(0, 2, true, true, Passage::Started);
+        check(0, 3, false, true, Passage::Yes);
+        check(0, 1, false, true, Passage::No);
+        check(1, 50, true, false, Passage::No);
+        check(0, 4, false, false, Passage::Yes);
+        check(1, 51, false, true, Passage::No);
+        check(1, 52, true, true, Passage::Started);
+        check(0, 5, false, false, Passage::No);
+        selector.stop();
+        assert_eq!(selector.current(), None);
+        let sound = selector.passes(MediaKind::Audio, candidate(0, 9, false, true));
+        assert_eq!(sound, Passage::Started);
+    }
+
+    #[test]
+    fn the_encoding_that_carries_most_is_best_with_some_inertia() {
+        let check = |present: Option<u32>, rates: &[u64], expected: Option<u32>| {
+            let flows = rates
+                .iter()
+                .zip(0..)
+                .map(|(&rate, key)| (EncodingKey(key), rate));
+            let found = best(present.map(EncodingKey), flows);
+            assert_eq!(found, expected.map(EncodingKey), "{present:?} {rates:?}");
+        };
+        check(None, &[], None);
+        check(None, &[0, 1], Some(1));
+        check(Some(0), &[100, 300, 200], Some(1));
+        check(Some(0), &[100, 110], Some(0));
+        check(Some(1), &[100, 0], Some(0));
+        check(Some(1), &[0, 0], Some(1));
+    }
+}
