@@ -6,13 +6,19 @@
 //! | [`scene`] | who joins, publishes, subscribes, leaves, when (text form) |
 //! | [`media`] | synthetic audio and video whose bytes say who, when, which frame |
 //! | [`sim`] | world one: shards, robots and links under one virtual clock and seed |
+//! | [`net`] | world two: the same robots on real sockets |
+//! | [`load`] | the load generator against a running server |
+//! | [`churn`] | joins and leaves over real sockets: is anything left behind? |
 //! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
 //! | [`allocator`] | counts live heap bytes |
 //! | [`identity`] | constant certificates: test keys |
 
 pub mod allocator;
+pub mod churn;
 pub mod identity;
+pub mod load;
 pub mod media;
+pub mod net;
 pub mod report;
 pub mod robot;
 pub mod scene;

@@ -1,6 +1,11 @@
 //! What a run has to say: latency, loss, CPU; for people and, as one line of JSON, for machines.
 
+use std::fmt;
+
+use serde_json::{Value, json};
 use sfu::time::Duration;
+
+use crate::robot::Robot;
 
 /// Buckets of a histogram: 0 to 2^32 µs in steps of about 9 %.
 const BUCKETS: usize = 8 * 33;
@@ -62,6 +67,179 @@ impl Histogram {
             }
         }
         self.longest
+    }
+}
+
+/// What a load run has to say.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Rooms.
+    pub rooms: u32,
+    /// Participants in all rooms.
+    pub participants: u32,
+    /// How long media flowed.
+    pub seconds: f64,
+    /// From the first signal to ICE and DTLS.
+    pub connected: Histogram,
+    /// From making to arrival of each packet.
+    pub latency: Histogram,
+    /// Between two decoded frames of a video: the longest for each.
+    pub freezes: Histogram,
+    /// Media packets received.
+    pub packets: u64,
+    /// Frames received whole.
+    pub frames: u64,
+    /// Frames of which something is missing.
+    pub frames_lost: u64,
+    /// Payloads that did not arrive as somebody made them.
+    pub spoiled: u64,
+    /// Participants that did not connect, or gave up.
+    pub failures: Vec<String>,
+    /// CPU the server used, where its process is known.
+    pub server_cpu: Option<Duration>,
+    /// CPU this process used.
+    pub own_cpu: Duration,
+}
+
+impl Report {
+    /// What one robot has seen.
+    pub fn add(&mut self, robot: &Robot, joined_after: Duration) {
+        self.connected.add(joined_after);
+        self.spoiled += robot.receiver().spoiled();
+        for received in robot.receiver().sources().values() {
+            self.latency.merge(&received.latency);
+            self.freezes.add(received.freeze_max);
+            self.packets += received.packets;
+            self.frames += received.frames;
+            self.frames_lost += received.frames_lost();
+        }
+    }
+
+    /// Microseconds of the server's CPU for each packet delivered.
+    #[must_use]
+    pub fn cpu_per_packet(&self) -> Option<f64> {
+        let cpu = self.server_cpu.filter(|_| self.packets > 0)?;
+        Some(cpu.as_secs_f64() * 1e6 / self.packets as f64)
+    }
+
+    /// The same as one line for machines.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let quantiles = |histogram: &Histogram| {
+            let micros = |per_mille| histogram.quantile(per_mille).as_micros();
+            json!({
+                "count": histogram.count(),
+                "p50_us": micros(500),
+                "p95_us": micros(950),
+                "p99_us": micros(990),
+                "p999_us": micros(999),
+                "max_us": histogram.longest().as_micros(),
+            })
+        };
+        json!({
+            "rooms": self.rooms,
+            "participants": self.participants,
+            "seconds": self.seconds,
+            "connected": quantiles(&self.connected),
+            "latency": quantiles(&self.latency),
+            "freezes": quantiles(&self.freezes),
+            "packets": self.packets,
+            "frames": self.frames,
+            "frames_lost": self.frames_lost,
+            "spoiled": self.spoiled,
+            "failures": self.failures,
+            "server_cpu_s": self.server_cpu.map(|it| it.as_secs_f64()),
+            "server_cpu_us_per_packet": self.cpu_per_packet(),
+            "own_cpu_s": self.own_cpu.as_secs_f64(),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, it: &Histogram| {
+            let ms = |per_mille| it.quantile(per_mille).as_secs_f64() * 1e3;
+            writeln!(
+                f,
+                "{name:<12} p50 {:>9.3} ms   p95 {:>9.3} ms   p99 {:>9.3} ms   max {:>9.3} ms   ({})",
+                ms(500),
+                ms(950),
+                ms(990),
+                it.longest().as_secs_f64() * 1e3,
+                it.count()
+            )
+        };
+        writeln!(
+            f,
+            "{} participants in {} rooms, {:.1} s",
+            self.participants, self.rooms, self.seconds
+        )?;
+        line(f, "connected", &self.connected)?;
+        line(f, "latency", &self.latency)?;
+        line(f, "freeze", &self.freezes)?;
+        writeln!(
+            f,
+            "packets      {} ({:.0}/s), frames {} whole, {} not, {} payloads spoiled",
+            self.packets,
+            self.packets as f64 / self.seconds.max(1e-3),
+            self.frames,
+            self.frames_lost,
+            self.spoiled
+        )?;
+        if let Some(cpu) = self.server_cpu {
+            let share = cpu.as_secs_f64() / self.seconds.max(1e-3) * 100.0;
+            let each = self.cpu_per_packet().unwrap_or(0.0);
+            writeln!(
+                f,
+                "server CPU   {:.2} s, {share:.0} % of a core, {each:.2} us a packet delivered",
+                cpu.as_secs_f64()
+            )?;
+        }
+        writeln!(f, "own CPU      {:.2} s", self.own_cpu.as_secs_f64())?;
+        self.failures
+            .iter()
+            .try_for_each(|failure| writeln!(f, "failed       {failure}"))
+    }
+}
+
+/// What a process holds and has used, from `/proc`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Time on CPUs, of all threads there are.
+    pub cpu: Duration,
+    /// Resident memory.
+    pub resident_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: usize,
+}
+
+impl Process {
+    /// Looks at a process; `None` where it is not there.
+    #[must_use]
+    pub fn look(pid: u32) -> Option<Self> {
+        let folder = std::path::PathBuf::from(format!("/proc/{pid}"));
+        let tasks = std::fs::read_dir(folder.join("task")).ok()?;
+        let nanos = tasks.filter_map(|task| {
+            // Kernel's Documentation/scheduler/sched-stats: time on the CPU, in ns, comes first.
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        let cpu = Duration::from_nanos(nanos.sum());
+        let status = std::fs::read_to_string(folder.join("status")).ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
+        let descriptors = std::fs::read_dir(folder.join("fd")).map_or(0, Iterator::count);
+        Some(Self {
+            cpu,
+            resident_bytes: kib.unwrap_or(0) * 1_024,
+            descriptors,
+        })
+    }
+
+    /// This process.
+    #[must_use]
+    pub fn own() -> Self {
+        Self::look(std::process::id()).unwrap_or_default()
     }
 }
 

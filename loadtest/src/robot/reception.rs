@@ -77,6 +77,8 @@ pub struct Received {
     pub last_decoded_at: Option<Instant>,
     /// The longest time between two decoded frames.
     pub freeze_max: Duration,
+    /// Numbers of the first and of the newest frame of which anything arrived.
+    pub span: Option<(u32, u32)>,
     /// From making to arrival of each packet.
     pub latency: Histogram,
 }
@@ -164,6 +166,8 @@ impl Receiver {
         let source = (stamp.sender, stamp.track);
         let received = self.sources.entry(source).or_default();
         received.packets += 1;
+        let (first, newest) = received.span.unwrap_or((stamp.frame, stamp.frame));
+        received.span = Some((first.min(stamp.frame), newest.max(stamp.frame)));
         received.latency.add(now.since(stamp.sent_at));
         let stream = self
             .streams
@@ -266,6 +270,15 @@ impl Stream {
 }
 
 impl Received {
+    /// Frames between the first and the newest that never became whole; the newest may still.
+    #[must_use]
+    pub fn frames_lost(&self) -> u64 {
+        let span = self
+            .span
+            .map_or(0, |(first, newest)| u64::from(newest - first));
+        span.saturating_sub(self.frames)
+    }
+
     fn decode(&mut self, now: Instant, keyframe: bool) {
         self.decoded += 1;
         self.keyframes += u64::from(keyframe);

@@ -1,0 +1,163 @@
+//! `loadtest`: robots against a running server, churn against one in this process, scenes against
+//! a simulated one.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use loadtest::allocator::{Counting, counting};
+use loadtest::churn::{ChurnParameters, churn};
+use loadtest::load::{LoadParameters, run};
+use loadtest::scene::Scene;
+
+#[global_allocator]
+static ALLOCATOR: Counting = counting();
+
+/// Robots for Plenum.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Robots in rooms of a running server.
+    Run(RunArguments),
+    /// Joins and leaves over real sockets, in this process: is anything left behind?
+    Churn(ChurnArguments),
+    /// Plays scenes in the simulated world; the laws hold, or the smallest scene is printed.
+    Scene(SceneArguments),
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// The server's WebSocket.
+    #[arg(long, default_value = "ws://127.0.0.1:8080/v1/connect")]
+    url: String,
+    /// Rooms.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=500))]
+    rooms: u32,
+    /// Participants of each room.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=500))]
+    participants: u32,
+    /// Participants of each room who publish; all of them unless said.
+    #[arg(long)]
+    publishers: Option<u32>,
+    /// How long.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Packets of 1,100 bytes in a video frame, 30 frames a second; 0: only audio.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=50))]
+    video_packets: u16,
+    /// Between two joins.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    join_interval_ms: u64,
+    /// The server's process, for its CPU time.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// All chance of the robots.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct ChurnArguments {
+    /// Rooms made and emptied.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+    cycles: u32,
+    /// Rooms at the same time.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    lanes: u32,
+    /// All chance of the robots.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct SceneArguments {
+    /// A file with a scene; random ones unless said.
+    file: Option<std::path::PathBuf>,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seeds: u64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().what {
+        What::Run(arguments) => load(arguments).await,
+        What::Churn(arguments) => churned(arguments).await,
+        What::Scene(arguments) => played(&arguments),
+    }
+}
+
+async fn load(arguments: RunArguments) -> anyhow::Result<ExitCode> {
+    let parameters = LoadParameters {
+        url: arguments.url,
+        rooms: arguments.rooms,
+        participants: arguments.participants,
+        publishers: arguments.publishers.unwrap_or(arguments.participants),
+        seconds: arguments.seconds,
+        video_packets: arguments.video_packets,
+        join_interval: Duration::from_millis(arguments.join_interval_ms),
+        pid: arguments.pid,
+        seed: arguments.seed,
+    };
+    let report = run(&parameters).await;
+    say(&format!("{report}{}\n", report.json()))?;
+    let failed = !report.failures.is_empty() || report.spoiled > 0;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn churned(arguments: ChurnArguments) -> anyhow::Result<ExitCode> {
+    let parameters = ChurnParameters {
+        cycles: arguments.cycles,
+        lanes: arguments.lanes,
+        seed: arguments.seed,
+    };
+    let report = churn(parameters, || ALLOCATOR.allocated()).await?;
+    say(&format!("{report}\n"))?;
+    let misses = report.misses();
+    for miss in &misses {
+        say(&format!("missed: {miss}\n"))?;
+    }
+    Ok(if misses.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn played(arguments: &SceneArguments) -> anyhow::Result<ExitCode> {
+    let script = arguments
+        .file
+        .as_ref()
+        .map(std::fs::read_to_string)
+        .transpose()?;
+    let script = script.map(|text| Scene::parse(&text)).transpose()?;
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        let scene = script.clone().unwrap_or_else(|| Scene::random(seed));
+        if let Err(failure) = scene.play(seed) {
+            say(&format!("seed {seed}: {failure}\n{}", scene.minimal(seed)))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    say(&format!(
+        "{} seeds from {}: every law held\n",
+        arguments.seeds, arguments.seed
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// To people; the lint against `println!` keeps stray prints out, this is the one meant.
+fn say(text: &str) -> std::io::Result<()> {
+    std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())
+}
