@@ -2,25 +2,40 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`congestion`] | the one byte budget of a transport |
-//! | [`identity`] | the certificate all transports of a node share |
-//! | [`srtp`] | contexts, rollover, replay window; seal and open in place
+//! | `ice` | ICE-lite agent: checks, nomination, consent, restart, return-path proof |
 //! | [`ufrag`] | what our ICE user fragments say |
+//! | `dtls` | adapter to the DTLS library; fingerprint check; key export |
+//! | [`identity`] | the certificate all transports of a node share |
+//! | [`srtp`] | contexts, rollover, replay window; seal and open in place |
+//! | `sctp` | adapter to the SCTP library: data channels, DCEP, bounded buffers |
+//! | `arrival` | what arrived, when: transport-wide feedback |
+//! | [`congestion`] | the one byte budget of a transport |
 
+mod arrival;
 pub mod congestion;
+mod dtls;
+mod ice;
 pub mod identity;
+mod sctp;
 pub mod srtp;
+#[cfg(test)]
+pub(crate) mod support;
+#[cfg(test)]
+mod tests;
 pub mod ufrag;
 
 pub use congestion::BudgetClass;
 pub use identity::Identity;
 pub use ufrag::{UfragParts, username_key};
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use smallvec::SmallVec;
 
 use crate::error::{CommandError, DropReason, LeaveReason};
+use crate::limits::CONTROL_QUEUE;
 use crate::path::Path;
 use crate::sdp::description::{Fingerprint, IceCredentials, Setup};
 use crate::time::{Duration, Instant};
@@ -32,15 +47,19 @@ pub const SRTCP_OVERHEAD: usize = 20;
 
 /// What all transports of a shard share.
 #[derive(Clone, Debug)]
-pub struct TransportShared {}
+pub struct TransportShared {
+    dtls: dtls::Shared,
+}
 
 impl TransportShared {
     /// From the node's certificate.
     ///
     /// # Errors
-    /// The certificate's key cannot be used.
-    pub fn new(_identity: &Identity) -> Result<Self, CommandError> {
-        Ok(Self {})
+    /// The certificate or its key cannot be used.
+    pub fn new(identity: &Identity) -> Result<Self, CommandError> {
+        Ok(Self {
+            dtls: dtls::Shared::new(identity)?,
+        })
     }
 }
 
@@ -136,54 +155,88 @@ pub struct StunOutcome {
 /// One remote host.
 #[derive(Debug)]
 pub struct Transport {
-    credentials: IceCredentials,
-    transport_sequence: u16,
+    shared: TransportShared,
+    ice: ice::Agent,
+    dtls: dtls::Dtls,
+    srtp: Option<Box<srtp::Srtp>>,
+    sctp: Option<Box<sctp::Sctp>>,
+    /// Data channels are negotiated, with this port on the other side.
+    sctp_port: Option<u16>,
+    arrivals: arrival::Log,
     budget: congestion::Budget,
+    transport_sequence: u16,
+    control: VecDeque<ice::Outgoing>,
+    events: VecDeque<TransportEvent>,
+    told: Told,
+}
+
+/// What the shard was told, so that it is told once.
+#[derive(Debug, Default)]
+struct Told {
+    selected: Option<Path>,
+    connected: bool,
+    expired: bool,
 }
 
 impl Transport {
     /// A transport that waits for the other side's first check.
     pub fn new(
-        _shared: &TransportShared,
-        _key: u32,
-        _shard: u16,
-        _now: Instant,
-        _rng: &mut ChaCha20Rng,
+        shared: &TransportShared,
+        key: u32,
+        shard: u16,
+        now: Instant,
+        rng: &mut ChaCha20Rng,
     ) -> Self {
         Self {
-            credentials: IceCredentials {
-                ufrag: String::new(),
-                password: String::new(),
-            },
-            transport_sequence: 0,
+            shared: shared.clone(),
+            ice: ice::Agent::new(shard, key, now, rng),
+            dtls: dtls::Dtls::new(&shared.dtls, now),
+            srtp: None,
+            sctp: None,
+            sctp_port: None,
+            arrivals: arrival::Log::default(),
             budget: congestion::Budget::default(),
+            transport_sequence: 0,
+            control: VecDeque::new(),
+            events: VecDeque::new(),
+            told: Told::default(),
         }
     }
 
     /// Our credentials of the newest generation.
     #[must_use]
     pub fn local_credentials(&self) -> &IceCredentials {
-        &self.credentials
+        self.ice.credentials()
     }
 
-    /// A new generation of our credentials; the old one lives `RESTART_OVERLAP`, or until the new
-    /// one is nominated.
-    pub fn restart_ice(&mut self, _now: Instant, _rng: &mut ChaCha20Rng) {}
+    /// A new generation of our credentials; the old one lives until the new one is nominated, or
+    /// `RESTART_OVERLAP` after the other side's new ones are known.
+    pub fn restart_ice(&mut self, _now: Instant, rng: &mut ChaCha20Rng) {
+        self.ice.restart(rng);
+    }
 
-    /// What the other side's description says. Saying the same again changes nothing.
+    /// What the other side's description says. Saying the same again changes nothing; changed
+    /// credentials belong to our newest generation.
     ///
     /// # Errors
-    /// The certificate or the role changed after they counted.
+    /// No fingerprint, or the certificate or the role changed.
     pub fn set_remote(
         &mut self,
-        _now: Instant,
-        _remote: RemoteParameters,
+        now: Instant,
+        remote: RemoteParameters,
     ) -> Result<(), CommandError> {
+        self.dtls
+            .set_remote(now, remote.setup, remote.fingerprints)?;
+        self.ice.set_remote(now, remote.ice);
+        self.drive(now);
         Ok(())
     }
 
     /// Data channels are negotiated: an association begins once DTLS is up.
-    pub fn enable_data(&mut self, _now: Instant, _remote_sctp_port: u16) {}
+    pub fn enable_data(&mut self, now: Instant, remote_sctp_port: u16) {
+        self.sctp_port = Some(remote_sctp_port);
+        self.drive(now);
+    }
 
     /// A STUN message whose user fragment or path is ours.
     ///
@@ -191,24 +244,40 @@ impl Transport {
     /// Why it was dropped.
     pub fn handle_stun(
         &mut self,
-        _now: Instant,
-        _path: Path,
-        _bytes: &[u8],
+        now: Instant,
+        path: Path,
+        bytes: &[u8],
     ) -> Result<StunOutcome, DropReason> {
-        Err(DropReason::NotReady)
+        let outcome = self.ice.handle(now, path, bytes)?;
+        if let Some(answer) = outcome.answer {
+            self.enqueue(answer);
+        }
+        self.drive(now);
+        Ok(StunOutcome {
+            new_path: outcome.new_path,
+            lost_paths: outcome.lost_paths.into_iter().collect(),
+        })
     }
 
-    /// A DTLS datagram.
+    /// A DTLS datagram. It is taken from any path with one good check, before nomination and
+    /// before the other side's description is known.
     ///
     /// # Errors
     /// Why it was dropped.
     pub fn handle_dtls(
         &mut self,
-        _now: Instant,
-        _path: Path,
-        _bytes: &mut [u8],
+        now: Instant,
+        path: Path,
+        bytes: &mut [u8],
     ) -> Result<(), DropReason> {
-        Err(DropReason::NotReady)
+        if !self.ice.is_known(path) {
+            return Err(DropReason::UnknownPath);
+        }
+        let progress = self.dtls.handle(now, bytes)?;
+        let back = self.ice.selected().unwrap_or(path);
+        let taken = self.take(now, progress, Some(back));
+        self.drive(now);
+        taken
     }
 
     /// Opens an SRTP packet in place; the plaintext's length.
@@ -217,11 +286,13 @@ impl Transport {
     /// Why it was dropped.
     pub fn open_rtp(
         &mut self,
-        _now: Instant,
-        _path: Path,
-        _bytes: &mut [u8],
+        now: Instant,
+        path: Path,
+        bytes: &mut [u8],
     ) -> Result<usize, DropReason> {
-        Err(DropReason::NotReady)
+        let length = self.inbound(path)?.open_rtp(bytes)?;
+        self.ice.note_authenticated(now);
+        Ok(length)
     }
 
     /// Opens an SRTCP packet in place; the plaintext's length.
@@ -230,25 +301,42 @@ impl Transport {
     /// Why it was dropped.
     pub fn open_rtcp(
         &mut self,
-        _now: Instant,
-        _path: Path,
-        _bytes: &mut [u8],
+        now: Instant,
+        path: Path,
+        bytes: &mut [u8],
     ) -> Result<usize, DropReason> {
-        Err(DropReason::NotReady)
+        let length = self.inbound(path)?.open_rtcp(bytes)?;
+        self.ice.note_authenticated(now);
+        Ok(length)
+    }
+
+    fn inbound(&mut self, path: Path) -> Result<&mut srtp::Srtp, DropReason> {
+        if !self.ice.is_known(path) {
+            return Err(DropReason::UnknownPath);
+        }
+        self.srtp.as_deref_mut().ok_or(DropReason::NotReady)
     }
 
     /// A packet with this transport-wide sequence number arrived.
-    pub fn log_arrival(&mut self, _transport_sequence: u16, _arrived_at: Instant) {}
+    pub fn log_arrival(&mut self, transport_sequence: u16, arrived_at: Instant) {
+        self.arrivals.push(transport_sequence, arrived_at);
+    }
 
     /// Writes a transport-wide feedback packet (plaintext RTCP) when one is due; call until none.
     pub fn write_twcc(
         &mut self,
-        _now: Instant,
-        _sender_ssrc: u32,
-        _media_ssrc: u32,
-        _out: &mut [u8],
+        now: Instant,
+        sender_ssrc: u32,
+        media_ssrc: u32,
+        out: &mut [u8],
     ) -> Option<usize> {
-        None
+        self.arrivals.write(now, sender_ssrc, media_ssrc, out)
+    }
+
+    /// Whether [`Transport::write_twcc`] has something by `now`.
+    #[must_use]
+    pub fn has_twcc(&self, now: Instant) -> bool {
+        self.arrivals.due_at().is_some_and(|at| at <= now)
     }
 
     /// Seals the RTP packet `slot[..length]` in place; the whole length. The slot has
@@ -256,8 +344,9 @@ impl Transport {
     ///
     /// # Errors
     /// Why it must not be sent.
-    pub fn seal_rtp(&mut self, _slot: &mut [u8], _length: usize) -> Result<usize, DropReason> {
-        Err(DropReason::NotReady)
+    pub fn seal_rtp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let srtp = self.srtp.as_deref_mut().ok_or(DropReason::NotReady)?;
+        srtp.seal_rtp(slot, length)
     }
 
     /// Seals the RTCP compound `slot[..length]` in place; the whole length. The slot has
@@ -265,8 +354,9 @@ impl Transport {
     ///
     /// # Errors
     /// Why it must not be sent.
-    pub fn seal_rtcp(&mut self, _slot: &mut [u8], _length: usize) -> Result<usize, DropReason> {
-        Err(DropReason::NotReady)
+    pub fn seal_rtcp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let srtp = self.srtp.as_deref_mut().ok_or(DropReason::NotReady)?;
+        srtp.seal_rtcp(slot, length)
     }
 
     /// The next transport-wide sequence number.
@@ -276,62 +366,102 @@ impl Transport {
     }
 
     /// Writes the next STUN or DTLS datagram; call until none. `out` holds `PACKET_BYTES`.
-    pub fn poll_control(&mut self, _now: Instant, _out: &mut [u8]) -> Option<(Path, usize)> {
-        None
+    pub fn poll_control(&mut self, now: Instant, out: &mut [u8]) -> Option<(Path, usize)> {
+        if self.control.is_empty() {
+            self.pull_data(now);
+        }
+        loop {
+            let next = self.control.pop_front()?;
+            let length = next.bytes.len();
+            // None of ours is longer than `PACKET_BYTES`.
+            if let Some(place) = out.get_mut(..length) {
+                place.copy_from_slice(&next.bytes);
+                self.budget.allow(BudgetClass::Control, length, now);
+                return Some((next.path, length));
+            }
+        }
     }
 
-    /// Whether [`Transport::poll_control`] has something.
+    /// Whether [`Transport::poll_control`] has something, as far as can be told without asking.
     #[must_use]
     pub fn has_control(&self) -> bool {
-        false
+        let data = self.sctp.as_deref().is_some_and(sctp::Sctp::has_packet);
+        !self.control.is_empty() || (data && self.ice.selected().is_some())
     }
 
     /// Where media goes; none before a nomination and after consent is gone.
     #[must_use]
     pub fn selected_path(&self) -> Option<Path> {
-        None
+        self.ice.selected()
     }
 
-    /// Keys are there.
+    /// The other side's certificate is verified and keys are there.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        false
+        self.told.connected && !self.dtls.is_closed()
     }
 
     /// Whatever is due by `now` is done.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.dtls.poll_timeout().is_some_and(|at| at <= now) {
+            let progress = self.dtls.handle_timeout(now);
+            // Time alone opens nothing.
+            self.take(now, progress, None).unwrap_or_default();
+        }
+        if let Some(sctp) = self.sctp.as_deref_mut() {
+            sctp.handle_timeout(self.shared.dtls.to_std(now));
+        }
+        self.drive(now);
+    }
 
-    /// When [`Transport::handle_timeout`] wants to be called next.
+    /// When [`Transport::handle_timeout`] (then departure) wants to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let sctp = self.sctp.as_deref().and_then(sctp::Sctp::poll_timeout);
+        [
+            self.ice.poll_timeout(),
+            self.dtls.poll_timeout(),
+            sctp.map(|at| self.shared.dtls.to_instant(at)),
+            self.arrivals.due_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next piece of news.
     pub fn poll_event(&mut self) -> Option<TransportEvent> {
-        None
+        self.events
+            .pop_front()
+            .or_else(|| self.sctp.as_deref_mut().and_then(sctp::Sctp::poll_event))
     }
 
     /// The proved paths.
     pub fn paths(&self) -> impl Iterator<Item = Path> + '_ {
-        std::iter::empty()
+        self.ice.paths()
     }
 
     /// Says goodbye: a close_notify is queued where there is someone to hear it.
-    pub fn close(&mut self, _now: Instant) {}
+    pub fn close(&mut self, now: Instant) {
+        let progress = self.dtls.close(now);
+        self.take(now, progress, None).unwrap_or_default();
+        self.sctp = None;
+        self.srtp = None;
+    }
 
     /// Opens a data channel; its stream. Messages may be sent at once.
     ///
     /// # Errors
-    /// Not negotiated, or a limit.
+    /// Not negotiated or not connected yet, or a limit.
     pub fn open_data(
         &mut self,
         _now: Instant,
-        _label: &str,
-        _protocol: &str,
-        _reliability: Reliability,
+        label: &str,
+        protocol: &str,
+        reliability: Reliability,
     ) -> Result<u16, CommandError> {
-        Err(CommandError::Closed)
+        let sctp = self.sctp.as_deref_mut().ok_or(CommandError::Closed)?;
+        sctp.open(label, protocol, reliability)
     }
 
     /// Sends a message. Where `DATA_BACKLOG_BYTES` wait already, an unreliable channel drops its
@@ -342,24 +472,129 @@ impl Transport {
     pub fn send_data(
         &mut self,
         _now: Instant,
-        _stream: u16,
-        _text: bool,
-        _payload: &Bytes,
+        stream: u16,
+        text: bool,
+        payload: &Bytes,
     ) -> Result<(), DropReason> {
-        Err(DropReason::NotReady)
+        let sctp = self.sctp.as_deref_mut().ok_or(DropReason::NotReady)?;
+        sctp.send(stream, text, payload)
     }
 
     /// Closes a data channel.
-    pub fn close_data(&mut self, _now: Instant, _stream: u16) {}
+    pub fn close_data(&mut self, _now: Instant, stream: u16) {
+        if let Some(sctp) = self.sctp.as_deref_mut() {
+            sctp.close(stream);
+        }
+    }
 
     /// Whether `bytes` of `class` may leave now; charged if so.
     pub fn allow(&mut self, class: BudgetClass, bytes: usize, now: Instant) -> bool {
         self.budget.allow(class, bytes, now)
     }
 
+    /// Bytes charged to `class` so far.
+    #[must_use]
+    pub fn charged(&self, class: BudgetClass) -> u64 {
+        self.budget.charged(class)
+    }
+
     /// When the other side last proved it is there.
     #[must_use]
     pub fn last_authenticated_at(&self) -> Instant {
-        Instant::ZERO
+        self.ice.authenticated_at()
+    }
+
+    fn enqueue(&mut self, outgoing: ice::Outgoing) {
+        if self.control.len() >= CONTROL_QUEUE {
+            self.control.pop_front();
+        }
+        self.control.push_back(outgoing);
+    }
+
+    /// Queues what DTLS wants sent and hands on what it opened. Without a path nothing can be
+    /// sent; DTLS repeats it.
+    fn take(
+        &mut self,
+        now: Instant,
+        progress: dtls::Progress,
+        back: Option<Path>,
+    ) -> Result<(), DropReason> {
+        if let Some(path) = back.or_else(|| self.ice.provisional()) {
+            for bytes in progress.datagrams {
+                self.enqueue(ice::Outgoing { path, bytes });
+            }
+        }
+        let mut taken = Ok(());
+        for packet in progress.received {
+            self.ice.note_authenticated(now);
+            // An association may begin in the flight that connects us.
+            self.start_data();
+            taken = match self.sctp.as_deref_mut() {
+                Some(sctp) => sctp.handle(self.shared.dtls.to_std(now), packet),
+                None => Err(DropReason::NotReady),
+            };
+        }
+        taken
+    }
+
+    /// Moves one SCTP packet through DTLS into the control queue.
+    fn pull_data(&mut self, now: Instant) {
+        let (Some(path), Some(sctp)) = (self.ice.selected(), self.sctp.as_deref_mut()) else {
+            return;
+        };
+        let Some(packet) = sctp.poll_packet(self.shared.dtls.to_std(now)) else {
+            return;
+        };
+        self.budget.allow(BudgetClass::Data, packet.len(), now);
+        if let Ok(progress) = self.dtls.send(now, &packet) {
+            self.take(now, progress, Some(path)).unwrap_or_default();
+        }
+    }
+
+    fn start_data(&mut self) {
+        if let Some(port) = self.sctp_port
+            && self.sctp.is_none()
+            && self.dtls.is_connected()
+        {
+            self.sctp = Some(Box::new(sctp::Sctp::new(port, self.dtls.we_are_client())));
+        }
+    }
+
+    /// Lets what changed in one part reach the others, and the events.
+    fn drive(&mut self, now: Instant) {
+        // At most a proof and a consent check.
+        while let Some(request) = self.ice.handle_timeout(now) {
+            self.enqueue(request);
+        }
+        let selected = self.ice.selected();
+        if selected != self.told.selected {
+            self.told.selected = selected;
+            if let Some(path) = selected {
+                self.told.expired = false;
+                self.events.push_back(TransportEvent::PathSelected(path));
+            }
+        }
+        if self.ice.is_expired() && !self.told.expired {
+            self.told.expired = true;
+            self.fail(LeaveReason::ConsentExpired);
+        }
+        if self.dtls.wants_start() && self.ice.provisional().is_some() {
+            let progress = self.dtls.handle_timeout(now);
+            self.take(now, progress, None).unwrap_or_default();
+        }
+        if self.dtls.take_failure().is_some() {
+            self.srtp = None;
+            self.fail(LeaveReason::TransportFailed);
+        }
+        if self.dtls.is_connected() && !self.told.connected {
+            self.told.connected = true;
+            self.srtp = self.dtls.take_srtp();
+            self.events.push_back(TransportEvent::Connected);
+        }
+        self.start_data();
+    }
+
+    fn fail(&mut self, reason: LeaveReason) {
+        self.events.push_back(TransportEvent::Failed(reason));
     }
 }

@@ -57,7 +57,7 @@ pub(super) enum Suite {
     Gcm { key: LessSafeKey, salt: [u8; 12] },
     /// RFC 3711.
     Cm {
-        key: EncryptingKey,
+        key: Box<EncryptingKey>,
         salt: [u8; 14],
         mac: Box<Hmac<Sha1>>,
     },
@@ -128,7 +128,7 @@ impl Suite {
             SrtpProfile::Aes128CmSha1 => {
                 let key = UnboundCipherKey::new(&cipher::AES_128, key).ok()?;
                 return Some(Self::Cm {
-                    key: EncryptingKey::ctr(key).ok()?,
+                    key: Box::new(EncryptingKey::ctr(key).ok()?),
                     salt,
                     mac: Box::new(Hmac::new_from_slice(auth).ok()?),
                 });
