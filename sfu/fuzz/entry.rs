@@ -440,21 +440,21 @@ pub(crate) fn sdp(bytes: &[u8]) {
     } else {
         SdpType::Answer
     };
-    let Ok(description) = parse::parse(sdp_type, text) else {
+    let Ok(description) = parse(sdp_type, text) else {
         return;
     };
     assert!(description.sections.len() <= sfu::limits::SECTIONS_PER_TRANSPORT);
     for section in &description.sections {
-        let _ = negotiate::names_offered(section);
+        drop(negotiate::names_offered(section));
         assert!(negotiate::reject(section).rejected);
         if let Some(plan) = negotiate::plan(section, &Codec::ALL) {
-            let _ = negotiate::describe(&plan, Direction::SendRecv);
-            let _ = negotiate::plan_answered(&plan, section);
+            drop(negotiate::describe(&plan, Direction::SendRecv));
+            drop(negotiate::plan_answered(&plan, section));
         }
     }
     // What is written is a normal form: read and written again, it stays.
-    let written = write::write(&description);
-    if let Ok(again) = parse::parse(sdp_type, &written) {
-        assert_eq!(write::write(&again), written);
+    let written = write(&description);
+    if let Ok(again) = parse(sdp_type, &written) {
+        assert_eq!(write(&again), written);
     }
 }

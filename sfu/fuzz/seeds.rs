@@ -398,7 +398,7 @@ fn sdp(seeds: &mut Vec<Seed>) {
         for (name, text) in DESCRIPTIONS {
             let transport = TRANSPORT.replace("SETUP", setup);
             let text = format!("{SESSION}{}", text.replace("TRANSPORT", &transport));
-            let written = write::write(&parse::parse(sdp_type, &text).unwrap());
+            let written = write(&parse(sdp_type, &text).unwrap());
             let bytes = [&[choice], written.as_bytes()].concat();
             seeds.push(("sdp", format!("{name}_{setup}"), bytes));
         }
