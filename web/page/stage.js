@@ -116,7 +116,7 @@ export class Stage {
       }
     }
     const label = silent ? say("muted", displayName) : displayName;
-    wanted.set(participant, { name: displayName, video: picture, muted: silent, note, mirrored: false, contain: false, label });
+    wanted.set(participant, { name: displayName, initialsOf: displayName, video: picture, muted: silent, note, mirrored: false, contain: false, label });
   }
 
   /** @returns {TileContent} */
@@ -125,6 +125,7 @@ export class Stage {
     const name = say("you", this.#displayName);
     return {
       name,
+      initialsOf: this.#displayName,
       video: cameraOn ? camera : null,
       muted: !microphoneOn,
       note: "",
@@ -225,7 +226,7 @@ export class Stage {
  * @returns {TileContent}
  */
 function screenContent(name, video) {
-  return { name, video, muted: false, note: "", mirrored: false, contain: true, label: name };
+  return { name, initialsOf: "", video, muted: false, note: "", mirrored: false, contain: true, label: name };
 }
 
 /**

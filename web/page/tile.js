@@ -12,7 +12,7 @@ const RING_OFF_MS = 500;
 
 /**
  * @typedef {{
- *   name: string, video: MediaStreamTrack|null, muted: boolean, note: string,
+ *   name: string, initialsOf: string, video: MediaStreamTrack|null, muted: boolean, note: string,
  *   mirrored: boolean, contain: boolean, label: string
  * }} TileContent
  */
@@ -43,10 +43,10 @@ export class Tile {
   }
 
   /** @param {TileContent} content */
-  show({ name, video, muted, note, mirrored, contain, label }) {
+  show({ name, initialsOf, video, muted, note, mirrored, contain, label }) {
     this.element.setAttribute("aria-label", label);
     this.#name.textContent = name;
-    this.#initials.textContent = initialsOf(name);
+    this.#initials.textContent = initials(initialsOf);
     this.#note.textContent = note;
     this.#muted.hidden = !muted;
     this.element.classList.toggle("has-video", video !== null);
@@ -100,7 +100,7 @@ export class Tile {
 }
 
 /** @param {string} name */
-function initialsOf(name) {
+function initials(name) {
   const words = name.trim().split(/\s+/);
   const first = [...(words[0] ?? "")][0] ?? "?";
   const last = words.length > 1 ? ([...(words.at(-1) ?? "")][0] ?? "") : "";

@@ -17,8 +17,9 @@ export class Channels extends Emitter {
   #senders = new Map();
   /** @type {Map<number, (string|ArrayBuffer)[]>} */
   #early = new Map();
-  /** @type {Map<number, RTCDataChannel>} */
-  #incoming = new Map();
+  /** Open channels that carry somebody else's messages, by their SCTP stream id.
+   * @type {Map<number, RTCDataChannel>} */
+  incoming = new Map();
 
   /** @param {RTCPeerConnection} pc */
   constructor(pc) {
@@ -46,7 +47,7 @@ export class Channels extends Emitter {
    */
   name(id, from) {
     this.#senders.set(id, from);
-    const channel = this.#incoming.get(id);
+    const channel = this.incoming.get(id);
     if (!channel) return;
     for (const payload of this.#early.get(id) ?? []) this.#deliver(channel, from, payload);
     this.#early.delete(id);
@@ -57,7 +58,7 @@ export class Channels extends Emitter {
     const id = channel.id;
     if (id === null) return;
     channel.binaryType = "arraybuffer";
-    this.#incoming.set(id, channel);
+    this.incoming.set(id, channel);
     channel.addEventListener("message", ({ data }) => {
       const from = this.#senders.get(id);
       if (from !== undefined) {
@@ -70,7 +71,7 @@ export class Channels extends Emitter {
     });
     channel.addEventListener("close", () => {
       this.emit("closed", { topic: channel.label, from: this.#senders.get(id) ?? null });
-      this.#incoming.delete(id);
+      this.incoming.delete(id);
       this.#senders.delete(id);
       this.#early.delete(id);
     });

@@ -1,0 +1,65 @@
+// Runs the browser tests, or with `join-time` the join measurement, in a network namespace of
+// their own: nothing reaches the machine's network, and Firefox gets the default route without
+// which it gathers no candidate.
+//
+//   node run.js                 all tests
+//   node run.js codecs leaving  the files of these names
+//   node run.js join-time       20 joins, a table, one line of JSON
+//
+// Environment: PLENUM_BIN (the server; default target/debug/plenum), PLENUM_SHOTS (where
+// screenshots go; default a new folder in the temporary one), PLENUM_URL (a server that runs
+// already: no namespace, no server of ours).
+
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { HOST, startServer } from "./support/server.js";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const names = process.argv.slice(2);
+
+if (process.env.PLENUM_NAMESPACE !== "1" && !process.env.PLENUM_URL) {
+  // Root makes a namespace as it is; anybody else as root of a user namespace.
+  const flags = process.getuid?.() === 0 ? ["-n"] : ["-rn"];
+  const inner = spawnSync("unshare", [...flags, process.execPath, join(here, "run.js"), ...names], {
+    stdio: "inherit",
+    env: { ...process.env, PLENUM_NAMESPACE: "1" },
+  });
+  if (inner.error) throw inner.error;
+  process.exit(inner.status ?? 1);
+}
+
+if (process.env.PLENUM_NAMESPACE === "1") {
+  const ip = (/** @type {string} */ line) => execFileSync("ip", line.split(" "));
+  ip("link set lo up");
+  ip(`addr add ${HOST}/32 dev lo`);
+  ip(`route add default dev lo src ${HOST}`);
+}
+
+const server = process.env.PLENUM_URL ? null : await startServer();
+const shots = process.env.PLENUM_SHOTS ?? mkdtempSync(join(tmpdir(), "plenum-shots-"));
+const env = {
+  ...process.env,
+  PLENUM_URL: process.env.PLENUM_URL ?? server?.url,
+  PLENUM_GRPC: process.env.PLENUM_GRPC ?? server?.grpc,
+  PLENUM_SHOTS: shots,
+};
+
+/** @type {string[]} */
+let command;
+if (names[0] === "join-time") {
+  command = [join(here, "join_time.js")];
+} else {
+  const all = readdirSync(here).filter((name) => name.endsWith(".test.js")).sort();
+  const chosen = names.length === 0 ? all : all.filter((file) => names.some((name) => file.startsWith(name)));
+  // One file after the other: two cores encode and decode for up to four tabs already.
+  command = ["--test", "--test-concurrency=1", "--test-reporter=spec", ...chosen.map((name) => join(here, name))];
+}
+
+const tests = spawn(process.execPath, command, { stdio: "inherit", env });
+const status = await new Promise((resolve) => tests.on("exit", (code) => resolve(code ?? 1)));
+await server?.stop();
+if (names[0] !== "join-time") console.log(`screenshots: ${shots}`);
+process.exit(/** @type {number} */ (status));
