@@ -267,9 +267,7 @@ impl Router {
         let key = if let Some(key) = same {
             self.clear_encoding(key, pages);
             if let Some(publisher) = member_mut(&mut self.members, input.member) {
-                publisher
-                    .sources
-                    .retain(|source| source.encoding != key || source.repair);
+                publisher.sources.retain(|source| source.encoding != key);
             }
             if let Some(encoding) = self.encodings.get_mut(key.index()) {
                 encoding.restart(ssrc, serial);

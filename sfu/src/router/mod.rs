@@ -37,6 +37,9 @@ mod subscription;
 pub mod ticket;
 pub mod track;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use rand_chacha::ChaCha20Rng;

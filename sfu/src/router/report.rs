@@ -119,7 +119,11 @@ impl Router {
         }
         let shown = section.selector.current();
         let best = section.track().and_then(|key| self.track(key)?.best);
-        if let Some(encoding) = shown.or(best) {
+        // Of the one that is shown, and of the one it waits to switch to.
+        for encoding in [shown, best.filter(|_| best != shown)]
+            .into_iter()
+            .flatten()
+        {
             self.want_keyframe(now, encoding);
         }
     }
@@ -140,6 +144,13 @@ impl Router {
         }
         if let Some(subscriber) = member_mut(&mut self.members, member) {
             subscriber.rtt = (subscriber.rtt * 3 + rtt) / 4;
+        }
+    }
+
+    /// A member's round trip as its transport knows it (STUN), for those who report none.
+    pub fn set_rtt(&mut self, member: MemberKey, rtt: Duration) {
+        if let Some(found) = member_mut(&mut self.members, member) {
+            found.rtt = rtt;
         }
     }
 
@@ -179,8 +190,10 @@ impl Router {
             let cname = self.member(member).map_or("", |m| m.cname.as_str());
             let written =
                 writer.receiver_report(sender, &blocks) && writer.sdes_cname(sender, cname);
+            let heard = !blocks.is_empty();
             if let Some(found) = member_mut(&mut self.members, member).filter(|_| due && written) {
-                found.report_due = Some(now + REPORT_INTERVAL);
+                // One who sends nothing any more needs no further report.
+                found.report_due = heard.then(|| now + REPORT_INTERVAL);
             }
         }
         let mut place = 0;

@@ -213,8 +213,6 @@ impl Numbers {
 
     /// From `start` on the section shows this encoding.
     pub(super) fn bind(&mut self, encoding: EncodingKey, serial: u32, start: u64) {
-        // One that never sent anything was overtaken.
-        self.bindings.retain(|binding| binding.anchor.is_some());
         if self.bindings.is_full() {
             self.bindings.remove(0);
         }

@@ -1,0 +1,25 @@
+//! The router's rules, driven by hand-built packets under virtual time.
+//!
+//! | file | what it asks |
+//! |---|---|
+//! | `support` | a room with a clock, packets in, packets out |
+//! | `numbering` | outgoing numbers, timestamps, picture numbers |
+//! | `repair` | NACK and RTX both ways |
+//! | `keyframes` | who asks for a picture, and when |
+//! | `flow` | learning, gathering, muting, queues, freeing |
+//! | `reports` | SR, RR, clocks, speakers |
+//! | `ports` | a door and back |
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests number small things, and look for one kind among many"
+)]
+
+mod flow;
+mod keyframes;
+mod numbering;
+mod ports;
+mod repair;
+mod reports;
+mod support;
