@@ -3,16 +3,30 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`auth`] | tokens: who may do what |
+//! | [`node`] | engine, registry and doors, started and ended together |
+//! | [`config`] | flags > environment > file > default |
 //! | [`registry`] | the one façade all doors share: rooms, participants, tracks by name |
 //! | [`placement`] | which shard takes a room |
+//! | [`auth`] | tokens: who may do what |
+//! | [`http`] | the page, health, metrics, the way to the WebSocket |
+//! | [`signal`] | participants' doors: WebSocket |
+//! | [`metrics`] | counters as Prometheus text |
+//! | [`drain`] | SIGTERM |
+//! | [`logs`] | where log lines go |
 //! | [`status`] | why a request failed: one table for every door |
 //! | [`clock`] | calendar time, chance, ULIDs |
 //! | [`limits`] | every bound of this crate |
 
 pub mod auth;
 pub mod clock;
+pub mod config;
+pub mod drain;
+pub mod http;
 pub mod limits;
+pub mod logs;
+pub mod metrics;
+pub mod node;
 pub mod placement;
 pub mod registry;
+pub mod signal;
 pub mod status;

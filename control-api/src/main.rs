@@ -1,2 +1,139 @@
-//! plenum
-fn main() {}
+//! `plenum`: reads its flags, builds everything, serves until a signal. The only `anyhow` in the
+//! house.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line answers on standard output and refuses on standard error"
+)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use control_api::auth::{Authority, Keys, TokenRequest};
+use control_api::config::flags::{Command, Flags, TokenFlags};
+use control_api::config::{Config, Time, load};
+use control_api::drain::{Signals, until_signal};
+use control_api::node::{Running, page_url};
+use control_api::registry::{ParticipantName, ParticipantSpec, RoomName};
+use control_api::{limits, logs};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The start was refused: what was asked for makes no sense or would be unsafe.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if matches!(flags.command, Some(Command::Limits)) {
+        print_limits();
+        return ExitCode::SUCCESS;
+    }
+    let config = load(&flags.serve, std::env::vars()).and_then(|config| {
+        config.check()?;
+        Ok(config)
+    });
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return refuse(&error.into()),
+    };
+    match flags.command {
+        Some(Command::CheckConfig { print }) => check_config(&config, print),
+        Some(Command::Token(token)) => sign(&config, &token),
+        Some(Command::Limits) | None => serve(config),
+    }
+    .unwrap_or_else(|error| refuse(&error))
+}
+
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    eprintln!("plenum: {error:#}");
+    ExitCode::from(REFUSED)
+}
+
+fn print_limits() {
+    for limit in sfu::limits::ALL.iter().chain(limits::ALL) {
+        println!("{:<32} {:>12}  {}", limit.name, limit.value, limit.why);
+    }
+}
+
+fn check_config(config: &Config, print: bool) -> anyhow::Result<ExitCode> {
+    if print {
+        print!("{}", toml::to_string(config)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sign(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
+    let path = config.keys_file.as_ref();
+    let path = path.context("--keys-file is needed: its first key signs")?;
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("--keys-file {}", path.display()))?;
+    let authority = Authority::new(Keys::parse(&text).context("--keys-file")?);
+    let ttl: Time = flags
+        .ttl
+        .parse()
+        .map_err(anyhow::Error::msg)
+        .context("--ttl")?;
+    let issued = match &flags.room {
+        Some(room) => authority.issue(&TokenRequest {
+            room: RoomName::new(room.as_str())?,
+            participant: flags
+                .participant
+                .clone()
+                .map(ParticipantName::new)
+                .transpose()?,
+            spec: ParticipantSpec {
+                display_name: flags.display_name.clone().unwrap_or_default(),
+                ..ParticipantSpec::default()
+            },
+            ttl: ttl.0,
+            room_config: flags.create.then(|| config.room_config()),
+        })?,
+        None => authority.issue_backend(flags.scopes.clone(), Vec::new(), ttl.0)?,
+    };
+    println!("{}", issued.token);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    logs::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        let running = Running::start(config).await?;
+        announce(&running);
+        anyhow::Ok(until_signal(running, signals).await)
+    })?;
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(if ended {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn announce(running: &Running) {
+    let node = &running.node;
+    if node.is_development() {
+        tracing::warn!(
+            "development mode: no key is configured and every listener is on loopback, so tokens \
+             are optional and rooms come into being at first join"
+        );
+    }
+    if let Err(why) = node.ready() {
+        tracing::warn!("not ready: {why}");
+    }
+    let (http, grpc, admin) = (running.http, running.grpc, running.admin);
+    tracing::info!(%http, %grpc, %admin, "plenum {} is up", env!("CARGO_PKG_VERSION"));
+    let room = RoomName::new("demo");
+    if let Ok(room) = room {
+        let url = page_url(http, &room);
+        tracing::info!("open {url} in two tabs");
+        println!("{url}");
+    }
+}

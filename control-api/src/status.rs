@@ -117,6 +117,8 @@ pub struct Failure {
     pub message: String,
     /// The field at fault, as the API names it.
     pub field: Option<String>,
+    /// The m-line of an SDP at fault, counted from 0.
+    pub section: Option<usize>,
     /// The line of an SDP at fault, counted from 1.
     pub line: Option<usize>,
 }
@@ -129,6 +131,7 @@ impl Failure {
             reason,
             message: message.into(),
             field: None,
+            section: None,
             line: None,
         }
     }
@@ -141,6 +144,7 @@ impl Failure {
             reason: Reason::FieldInvalid,
             message: format!("{field}: {why}"),
             field: Some(field),
+            section: None,
             line: None,
         }
     }
@@ -153,6 +157,7 @@ impl Failure {
             reason: Reason::FeatureAbsent,
             message: format!("{field} is not acted on by this server"),
             field: Some(field),
+            section: None,
             line: None,
         }
     }
@@ -175,10 +180,14 @@ impl From<CommandError> for Failure {
             }),
             CommandError::AlreadyExists { .. } => Self::new(Reason::ConfigDiffers, message),
             CommandError::Invalid { field, why } => Self::field(field, why),
-            CommandError::Unusable { .. } => Self::new(Reason::SdpInvalid, message),
-            CommandError::UnsupportedCodec { .. } => {
-                Self::new(Reason::SdpUnsupportedCodec, message)
-            }
+            CommandError::Unusable { section, .. } => Self {
+                section,
+                ..Self::new(Reason::SdpInvalid, message)
+            },
+            CommandError::UnsupportedCodec { section, .. } => Self {
+                section: Some(section),
+                ..Self::new(Reason::SdpUnsupportedCodec, message)
+            },
             CommandError::LimitReached { limit, .. } => {
                 let reason = match limit {
                     "participants_max" | "PARTICIPANTS_PER_ROOM" => Reason::RoomFull,

@@ -258,8 +258,7 @@ impl Room {
     fn updated(&self, id: ParticipantId) {
         if let Some(member) = self.members.get(&id) {
             let view = Arc::new(self.view_of(member));
-            self.tell_others(id, &RoomNews::Updated(Arc::clone(&view)));
-            member.tell(RoomNews::Updated(view));
+            self.tell_others(id, &RoomNews::Updated(view));
         }
     }
 

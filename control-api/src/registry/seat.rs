@@ -40,12 +40,20 @@ impl Registry {
         seat: Seat,
         description: Description,
     ) -> Result<Negotiated, Failure> {
+        let sections = description.sections.iter();
+        let lines: Vec<usize> = sections.map(|section| section.line).collect();
         let command = Command::Negotiate {
             room: seat.room,
             participant: seat.participant,
             description: Box::new(description),
         };
-        match self.ask(seat, command).await? {
+        let reply = self.ask(seat, command).await.map_err(|mut failure| {
+            // The shard counts m-lines; who wrote the text counts its lines.
+            let line = failure.section.and_then(|section| lines.get(section));
+            failure.line = failure.line.or_else(|| line.copied());
+            failure
+        })?;
+        match reply {
             Reply::Negotiated(negotiated) => Ok(negotiated),
             Reply::Done | Reply::Inspected(_) => Err(Failure::of(Reason::ServerFailed)),
         }

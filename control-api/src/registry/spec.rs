@@ -54,7 +54,9 @@ impl RoomConfig {
         }
     }
 
-    fn check(&self) -> Result<(), Failure> {
+    /// # Errors
+    /// The first field that makes no sense.
+    pub fn check(&self) -> Result<(), Failure> {
         if self.resume_window > limits::RESUME_WINDOW_MAX {
             return Err(Failure::field("config.resume_window", "at most 600 s"));
         }

@@ -1,0 +1,92 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A WebRTC SFU: open the printed address in two browser tabs.
+#[derive(Debug, Parser)]
+#[command(name = "plenum", version, about, disable_help_subcommand = true)]
+pub struct Flags {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeFlags,
+}
+
+/// Flags that stand for configuration keys.
+#[derive(Debug, Default, Args)]
+pub struct ServeFlags {
+    /// Page, WebSocket and health [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub http: Option<String>,
+    /// gRPC [default: 127.0.0.1:50051]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub grpc: Option<String>,
+    /// Metrics and health [default: 127.0.0.1:9464]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub admin: Option<String>,
+    /// Media; shard i listens i ports above [default: 10000]
+    #[arg(long, global = true, value_name = "[ADDRESS:]PORT")]
+    pub udp: Option<String>,
+    /// An address browsers are told instead of the host's own; repeatable
+    #[arg(long, global = true, value_name = "ADDRESS[:PORT]")]
+    pub advertise: Vec<String>,
+    /// Threads of the media plane [default: CPU quota]
+    #[arg(long, global = true, value_name = "COUNT")]
+    pub shards: Option<String>,
+    /// Signing keys, one "key-id: secret" per line
+    #[arg(long, global = true, value_name = "FILE")]
+    pub keys_file: Option<String>,
+    /// Configuration in TOML
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// "text" or "json"
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prints every bound with its reason
+    Limits,
+    /// Reads the configuration as a start would, and says what is wrong
+    CheckConfig {
+        /// Prints the effective configuration
+        #[arg(long)]
+        print: bool,
+    },
+    /// Signs a token with the first key of --keys-file
+    Token(TokenFlags),
+}
+
+/// What a token says.
+#[derive(Debug, Args)]
+pub struct TokenFlags {
+    /// The room, for a participant's token
+    #[arg(long, value_name = "ROOM", required_unless_present = "scopes")]
+    pub room: Option<String>,
+    /// The participant; without it, an invitation
+    #[arg(long, value_name = "ID", requires = "room")]
+    pub participant: Option<String>,
+    /// The name people see
+    #[arg(long, value_name = "NAME", requires = "room")]
+    pub display_name: Option<String>,
+    /// Makes the room, should it be missing
+    #[arg(long, requires = "room")]
+    pub create: bool,
+    /// A backend's scopes, separated by commas; "*" for all
+    #[arg(
+        long,
+        value_name = "SCOPES",
+        conflicts_with = "room",
+        value_delimiter = ','
+    )]
+    pub scopes: Vec<String>,
+    /// How long it is good for
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub ttl: String,
+}

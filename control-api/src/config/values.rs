@@ -1,0 +1,159 @@
+//! Values as people write them.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sfu::engine::config::DEFAULT_PORT;
+
+/// A duration: `300s`, `500ms`, `5m`, `2h`, `0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "String")]
+pub struct Time(pub Duration);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no duration; write 300s, 500ms, 5m, 2h or 0");
+        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let count: u64 = digits.parse().map_err(|_| wrong())?;
+        let unit = text.get(digits.len()..).unwrap_or_default();
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "" if count == 0 => 1,
+            _ => return Err(wrong()),
+        };
+        let millis = count.checked_mul(millis).ok_or_else(wrong)?;
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+impl TryFrom<toml::Value> for Time {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        bare(&value).parse()
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> Self {
+        match time.0.subsec_millis() {
+            0 => format!("{}s", time.0.as_secs()),
+            _ => format!("{}ms", time.0.as_millis()),
+        }
+    }
+}
+
+/// Where media enters: a port on every address, or one address with its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "String")]
+pub enum Udp {
+    /// On every address of the host.
+    Port(u16),
+    /// On this one only.
+    Address(SocketAddr),
+}
+
+impl Default for Udp {
+    fn default() -> Self {
+        Self::Port(DEFAULT_PORT)
+    }
+}
+
+impl Udp {
+    /// What the engine binds.
+    #[must_use]
+    pub fn addresses(self) -> Vec<SocketAddr> {
+        match self {
+            Self::Address(address) => vec![address],
+            Self::Port(port) => vec![
+                (Ipv4Addr::UNSPECIFIED, port).into(),
+                (Ipv6Addr::UNSPECIFIED, port).into(),
+            ],
+        }
+    }
+}
+
+impl FromStr for Udp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let port = text.parse().map(Self::Port);
+        port.or_else(|_| text.parse().map(Self::Address))
+            .map_err(|_| format!("{text:?} is neither a port nor an address with a port"))
+    }
+}
+
+impl TryFrom<toml::Value> for Udp {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        bare(&value).parse()
+    }
+}
+
+impl From<Udp> for String {
+    fn from(udp: Udp) -> Self {
+        udp.to_string()
+    }
+}
+
+impl fmt::Display for Udp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "{port}"),
+            Self::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+/// A TOML value as text, without quotes.
+fn bare(value: &toml::Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_they_are_written() {
+        for (text, expected) in [
+            ("300s", Some(300_000)),
+            ("500ms", Some(500)),
+            ("5m", Some(300_000)),
+            ("2h", Some(7_200_000)),
+            ("0", Some(0)),
+            ("5", None),
+            ("s", None),
+            ("-1s", None),
+            ("1d", None),
+            ("99999999999999999999h", None),
+            ("9999999999999999h", None),
+        ] {
+            let read = text.parse::<Time>().ok().map(|time| time.0.as_millis());
+            assert_eq!(read, expected, "{text}");
+        }
+        assert_eq!(String::from(Time(Duration::from_millis(1_500))), "1500ms");
+    }
+
+    #[test]
+    fn udp_is_a_port_or_an_address() {
+        assert_eq!("10000".parse(), Ok(Udp::Port(10_000)));
+        assert_eq!(
+            "[::1]:9".parse::<Udp>().unwrap().addresses(),
+            ["[::1]:9".parse().unwrap()]
+        );
+        assert!("127.0.0.1".parse::<Udp>().is_err());
+        assert_eq!(Udp::default().addresses().len(), 2);
+    }
+}

@@ -1,0 +1,57 @@
+//! SIGTERM: no new rooms, a while for everybody to go, word to who is still there, the end. A
+//! second one ends at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::node::Running;
+
+/// The signals that end the process.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they no longer kill.
+    ///
+    /// # Errors
+    /// The system does not let us listen for them.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Serves until a signal, then drains. False: a second signal cut it short.
+pub async fn until_signal(running: Running, mut signals: Signals) -> bool {
+    signals.next().await;
+    let (rooms, participants) = running.node.registry().counts();
+    tracing::info!(
+        rooms,
+        participants,
+        "draining; a second signal ends at once"
+    );
+    tokio::select! {
+        () = async {
+            running.drain().await;
+            running.end().await;
+        } => {
+            tracing::info!("drained");
+            true
+        }
+        () = signals.next() => {
+            tracing::warn!("ended at once");
+            false
+        }
+    }
+}

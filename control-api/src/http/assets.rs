@@ -1,0 +1,100 @@
+//! `web/`, embedded at build time. `/` and `/r/{room}` are the page; other files stand under their
+//! own paths. Nothing a page loads comes from elsewhere, and the policy says so.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use super::origin;
+
+struct Asset {
+    path: &'static str,
+    media_type: &'static str,
+    tag: &'static str,
+    bytes: &'static [u8],
+}
+
+static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+pub(super) async fn answer(request: Request) -> Response {
+    let (method, headers) = (request.method(), request.headers());
+    if method != Method::GET && method != Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let Some(asset) = find(request.uri()) else {
+        return (StatusCode::NOT_FOUND, "not found\n").into_response();
+    };
+    let known = headers.get(header::IF_NONE_MATCH);
+    let known = known
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mut response = if known.split(',').any(|tag| tag.trim() == asset.tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        asset.bytes.into_response()
+    };
+    let policy = policy(headers);
+    let answered = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, asset.media_type),
+        (header::ETAG, asset.tag),
+        // The tag is asked for each time, so that a new build is seen at once.
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        answered.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        answered.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn find(uri: &Uri) -> Option<&'static Asset> {
+    let path = match uri.path() {
+        "/" => "/index.html",
+        path if is_room(path) => "/index.html",
+        path => path,
+    };
+    ASSETS.iter().find(|asset| asset.path == path)
+}
+
+fn is_room(path: &str) -> bool {
+    let room = path.strip_prefix("/r/");
+    room.is_some_and(|room| !room.is_empty() && !room.contains('/'))
+}
+
+fn policy(headers: &HeaderMap) -> String {
+    // Not every browser takes 'self' for ws: and wss: of the same host, so that is spelled out.
+    let host = origin::host(headers);
+    let sockets = host
+        .map(|host| format!(" ws://{host} wss://{host}"))
+        .unwrap_or_default();
+    format!(
+        "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data: blob:; \
+         media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_are_the_page_and_other_paths_are_files() {
+        for (path, expected) in [
+            ("/", Some("/index.html")),
+            ("/r/standup", Some("/index.html")),
+            ("/app.js", Some("/app.js")),
+            ("/r/", None),
+            ("/r/a/b", None),
+            ("/../Cargo.toml", None),
+            ("/package.json", None),
+        ] {
+            let uri: Uri = path.parse().unwrap();
+            assert_eq!(find(&uri).map(|asset| asset.path), expected, "{path}");
+        }
+    }
+}

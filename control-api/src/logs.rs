@@ -1,0 +1,25 @@
+//! Where log lines go and what they look like.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{ConfigError, LogConfig, LogFormat};
+
+/// Starts logging, to standard error. Names of people are never above debug.
+///
+/// # Errors
+/// The level makes no sense.
+pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
+    let wrong = |why: String| ConfigError::Value {
+        origin: "log.level".to_owned(),
+        why,
+    };
+    let filter = EnvFilter::try_new(&config.level).map_err(|error| wrong(error.to_string()))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = match config.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| wrong(error.to_string()))
+}

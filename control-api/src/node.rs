@@ -1,0 +1,311 @@
+//! One process: engine, registry and doors, started together and ended together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sfu::engine::{Engine, EngineError, EngineHandle};
+use sfu::error::LeaveReason;
+use sfu::transport::Identity;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::auth::{Authority, BackendGrant, Keys};
+use crate::config::Config;
+use crate::http;
+use crate::registry::{Registry, RoomConfig, RoomName, RoomSpec};
+use crate::status::{Failure, Reason};
+
+/// How long sockets may take to say good-bye once everybody has been told.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Why the node does not start: one sentence that names the flag.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{flag} {address}: {source}")]
+    Listen {
+        /// Which flag.
+        flag: &'static str,
+        /// Which address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The media plane does not start.
+    #[error("--udp: {0}")]
+    Engine(#[from] EngineError),
+    /// The keys file cannot be read.
+    #[error("--keys-file {path}: {why}")]
+    Keys {
+        /// The file.
+        path: String,
+        /// What is wrong, never a secret.
+        why: String,
+    },
+    /// No certificate could be made.
+    #[error("no certificate could be made: {0}")]
+    Identity(String),
+    /// Something the system should have given.
+    #[error("{0}")]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    authority: Authority,
+    config: Config,
+    /// Becomes true when the process is to end.
+    ending: watch::Sender<bool>,
+    sockets: AtomicUsize,
+}
+
+/// What every door holds. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Node(Arc<Inner>);
+
+/// A node with its listeners.
+#[derive(Debug)]
+pub struct Running {
+    /// What the doors hold.
+    pub node: Node,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where gRPC listens.
+    pub grpc: SocketAddr,
+    /// Where admin listens.
+    pub admin: SocketAddr,
+    engine: EngineHandle,
+    doors: JoinSet<()>,
+    records: JoinSet<()>,
+}
+
+impl Node {
+    /// All rooms.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Signs and checks tokens.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.0.authority
+    }
+
+    /// What the process was told.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whether tokens are optional and rooms come into being at first join.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.0.config.is_development()
+    }
+
+    /// What a backend's `Authorization` value grants. A token shown is always checked; none is
+    /// needed in development.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_KIND`.
+    pub fn backend(&self, authorization: Option<&str>) -> Result<BackendGrant, Failure> {
+        match authorization {
+            Some(value) => {
+                let token = bearer(value).ok_or_else(|| {
+                    let why = "write \"authorization: Bearer <token>\"";
+                    Failure::new(Reason::TokenInvalid, why)
+                })?;
+                self.0.authority.backend(token)
+            }
+            None if self.is_development() => Ok(BackendGrant::everything()),
+            None => {
+                let why = "a backend's token is needed";
+                Err(Failure::new(Reason::TokenInvalid, why))
+            }
+        }
+    }
+
+    /// A room where its maker says nothing.
+    #[must_use]
+    pub fn room_spec(&self, config: Option<RoomConfig>) -> RoomSpec {
+        RoomSpec {
+            config: config.unwrap_or_else(|| self.0.config.room_config()),
+            ..RoomSpec::default()
+        }
+    }
+
+    /// Whether rooms can be made and media can arrive; else why not.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.0.registry.is_draining() {
+            return Err("draining");
+        }
+        let addresses = self.0.registry.engine().addresses();
+        if addresses.iter().any(Vec::is_empty) {
+            return Err("No address a browser can reach; set --advertise");
+        }
+        Ok(())
+    }
+
+    /// Resolves once the process is to end: for listeners.
+    pub async fn ending(&self) {
+        let mut ending = self.0.ending.subscribe();
+        // An error would mean that the node is gone, which is an end too.
+        drop(ending.wait_for(|&ending| ending).await);
+    }
+
+    pub(crate) fn socket_opened(&self) -> OpenSocket {
+        self.0.sockets.fetch_add(1, Ordering::AcqRel);
+        OpenSocket(self.clone())
+    }
+
+    /// Sockets open now.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.0.sockets.load(Ordering::Acquire)
+    }
+}
+
+/// Counts a socket while it lives.
+#[derive(Debug)]
+pub(crate) struct OpenSocket(Node);
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        self.0.0.sockets.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Running {
+    /// Binds everything, then serves.
+    ///
+    /// # Errors
+    /// Nothing runs then.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let keys = match &config.keys_file {
+            Some(path) => read_keys(path)?,
+            None => Keys::drawn()?,
+        };
+        let http = listen("--http", config.http).await?;
+        let grpc = listen("--grpc", config.grpc.address).await?;
+        let admin = listen("--admin", config.admin).await?;
+        let (engine, events) = Engine::start(config.engine(), Arc::new(identity()?))?;
+        let registry = Registry::new(engine.clone());
+        let records = registry.run(events);
+        let node = Node(Arc::new(Inner {
+            registry,
+            authority: Authority::new(keys),
+            config,
+            ending: watch::Sender::new(false),
+            sockets: AtomicUsize::new(0),
+        }));
+        let address = |flag, listener: &TcpListener| {
+            listener.local_addr().map_err(|source| StartError::Listen {
+                flag,
+                address: ([0, 0, 0, 0], 0).into(),
+                source,
+            })
+        };
+        let mut running = Self {
+            http: address("--http", &http)?,
+            grpc: address("--grpc", &grpc)?,
+            admin: address("--admin", &admin)?,
+            node: node.clone(),
+            engine,
+            doors: JoinSet::new(),
+            records,
+        };
+        let public = http::public(&node);
+        running.doors.spawn(http::serve(http, public, node.clone()));
+        let private = http::admin(&node);
+        running
+            .doors
+            .spawn(http::serve(admin, private, node.clone()));
+        // The gRPC door takes this listener; until it does, nobody else may have it.
+        running.doors.spawn(async move {
+            node.ending().await;
+            drop(grpc);
+        });
+        Ok(running)
+    }
+
+    /// From now on no room is made and the node is not ready. Waits until everybody has left, at
+    /// most `drain.timeout`.
+    pub async fn drain(&self) {
+        self.node.registry().drain();
+        let deadline = Instant::now() + self.node.config().drain.timeout.0;
+        while self.node.registry().counts().1 > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Tells who is still there, ends the doors, then the engine.
+    pub async fn end(mut self) {
+        self.node.registry().drain();
+        self.node.registry().close_all(LeaveReason::NodeDrained);
+        let deadline = Instant::now() + FAREWELL;
+        while self.node.sockets() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+        self.node.0.ending.send_replace(true);
+        let doors = async { while self.doors.join_next().await.is_some() {} };
+        if timeout(FAREWELL, doors).await.is_err() {
+            self.doors.shutdown().await;
+        }
+        self.engine.shutdown().await;
+        self.records.shutdown().await;
+    }
+}
+
+/// The token of an `Authorization` value.
+#[must_use]
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Where a room's page is, on this listener.
+#[must_use]
+pub fn page_url(http: SocketAddr, room: &RoomName) -> String {
+    format!("http://{http}/r/{room}")
+}
+
+async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            flag,
+            address,
+            source,
+        })
+}
+
+fn read_keys(path: &std::path::Path) -> Result<Keys, StartError> {
+    let wrong = |why: String| StartError::Keys {
+        path: path.display().to_string(),
+        why,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Keys::parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// The certificate every transport of this process shows: new with each start, known to the other
+/// side by its fingerprint in SDP (RFC 8122).
+fn identity() -> Result<Identity, StartError> {
+    let wrong = |error: rcgen::Error| StartError::Identity(error.to_string());
+    let key = rcgen::KeyPair::generate().map_err(wrong)?;
+    let parameters = rcgen::CertificateParams::new(vec!["plenum".to_owned()]).map_err(wrong)?;
+    let certificate = parameters.self_signed(&key).map_err(wrong)?;
+    Ok(Identity::new(
+        certificate.der().to_vec(),
+        key.serialize_der(),
+    ))
+}

@@ -1,0 +1,109 @@
+//! What each message of a browser does, once it has joined.
+
+use sfu::error::LeaveReason;
+use sfu::id::Mid;
+use sfu::shard::command::{Negotiated, Wish};
+
+use super::incoming::{DataIn, Incoming, MuteIn, SubscribeIn, TracksIn};
+use super::join;
+use super::outgoing::Outgoing;
+use crate::limits::TRACKS_PER_MESSAGE;
+use crate::node::Node;
+use crate::registry::spec::track_from_label;
+use crate::registry::{ParticipantName, Seat, TrackSource};
+use crate::status::{Failure, Reason};
+
+/// Acts on a message; what is to be answered, if anything.
+///
+/// # Errors
+/// It was refused; the socket lives on.
+pub(super) async fn act(
+    node: &Node,
+    seat: Seat,
+    message: Incoming,
+) -> Result<Option<Outgoing>, Failure> {
+    match message {
+        Incoming::Description(text) => {
+            return Ok(match join::negotiate(node, seat, &text).await? {
+                Negotiated::Answer(answer) => Some(Outgoing::offer(&answer)),
+                Negotiated::Accepted | Negotiated::Ignored => None,
+            });
+        }
+        Incoming::Tracks(tracks) => describe(node, seat, &tracks)?,
+        Incoming::Mute(MuteIn { mid, muted }) => {
+            node.registry().mute(seat, mid_of(&mid, "mid")?, muted)?;
+        }
+        Incoming::Subscribe(subscribe) => wish(node, seat, &subscribe).await?,
+        Incoming::Data(data) => send(node, seat, data)?,
+        Incoming::Restart => node.registry().restart_ice(seat).await?,
+        Incoming::Leave => node.registry().leave(seat, LeaveReason::LeftItself),
+        Incoming::Join(_) => {
+            return Err(Failure::new(
+                Reason::MessageInvalid,
+                "this socket has joined already",
+            ));
+        }
+        Incoming::Nothing => {}
+    }
+    Ok(None)
+}
+
+fn describe(node: &Node, seat: Seat, message: &TracksIn) -> Result<(), Failure> {
+    check_count(message.tracks.len())?;
+    let mut sources = Vec::with_capacity(message.tracks.len());
+    for (index, track) in message.tracks.iter().enumerate() {
+        let mid = mid_of(&track.mid, &format!("tracks[{index}].mid"))?;
+        let source = TrackSource::from_label(&track.source).ok_or_else(|| {
+            let why = "must be CAMERA, MICROPHONE, SCREEN, SCREEN_AUDIO or OTHER";
+            Failure::field(format!("tracks[{index}].source"), why)
+        })?;
+        sources.push((mid, source));
+    }
+    node.registry().describe_tracks(seat, &sources)
+}
+
+async fn wish(node: &Node, seat: Seat, message: &SubscribeIn) -> Result<(), Failure> {
+    check_count(message.tracks.len())?;
+    let mut wishes = Vec::with_capacity(message.tracks.len());
+    for (index, wish) in message.tracks.iter().enumerate() {
+        let track = track_from_label(&wish.track)
+            .ok_or_else(|| Failure::field(format!("tracks[{index}].track"), "is no track's id"))?;
+        if wish.priority == 0 {
+            return Err(Failure::field(
+                format!("tracks[{index}].priority"),
+                "from 1 to 255",
+            ));
+        }
+        wishes.push(Wish {
+            track,
+            wanted: wish.wanted,
+            paused: wish.paused,
+            priority: wish.priority,
+            height: wish.height,
+        });
+    }
+    node.registry().subscribe(seat, message.all, wishes).await
+}
+
+fn send(node: &Node, seat: Seat, message: DataIn) -> Result<(), Failure> {
+    if message.to.len() > crate::limits::DATA_RECIPIENTS {
+        return Err(Failure::field("to", "at most 256 names"));
+    }
+    let to = message.to.into_iter().map(ParticipantName::new);
+    let to = to.collect::<Result<_, _>>()?;
+    let payload = message.payload.get().to_owned();
+    node.registry()
+        .send_data(seat, message.topic, to, payload)
+        .map(drop)
+}
+
+fn check_count(count: usize) -> Result<(), Failure> {
+    if count > TRACKS_PER_MESSAGE {
+        return Err(Failure::field("tracks", "at most 256 entries"));
+    }
+    Ok(())
+}
+
+fn mid_of(text: &str, field: &str) -> Result<Mid, Failure> {
+    Mid::new(text).ok_or_else(|| Failure::field(field, "is no mid"))
+}

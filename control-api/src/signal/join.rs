@@ -1,0 +1,111 @@
+//! The first message: who is it, where to, and the welcome.
+
+use sfu::shard::command::Negotiated;
+
+use super::description;
+use super::digest::portions;
+use super::incoming::{DescriptionIn, JoinIn};
+use super::outgoing::{Outgoing, ParticipantOut, ParticipantsOut, WelcomeOut};
+use crate::node::Node;
+use crate::registry::{
+    Door, JoinRequest, Joined, MissingRoom, ParticipantName, ParticipantSpec, RoomName, Seat,
+};
+use crate::status::{Failure, Reason};
+
+/// What a `join` asks of the registry, its token checked.
+///
+/// # Errors
+/// What is wrong with token or fields.
+pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure> {
+    let room = join.room.clone().map(RoomName::new).transpose()?;
+    let participant = join
+        .participant
+        .clone()
+        .map(ParticipantName::new)
+        .transpose()?;
+    let own_words = |spec: &mut ParticipantSpec| {
+        // A token's words about its bearer stand; what it leaves open, the bearer fills in.
+        if spec.display_name.is_empty() {
+            spec.display_name = join.display_name.clone().unwrap_or_default();
+        }
+        if spec.metadata.is_empty() {
+            spec.metadata = join.metadata.clone().unwrap_or_default();
+        }
+    };
+    let mut missing_room = MissingRoom::Refuse;
+    if node.is_development() {
+        missing_room = MissingRoom::Create(Box::new(node.room_spec(None)));
+    }
+    let Some(token) = &join.token else {
+        if !node.is_development() {
+            return Err(Failure::new(Reason::TokenInvalid, "a token is needed"));
+        }
+        let mut spec = ParticipantSpec::default();
+        own_words(&mut spec);
+        return Ok(JoinRequest {
+            room: room.ok_or_else(|| Failure::field("room", "is needed without a token"))?,
+            participant,
+            spec,
+            door: Door::WebSocket,
+            missing_room,
+            issued_at: None,
+            resume_token: join.resume_token.clone(),
+        });
+    };
+    let grant = node.authority().participant(token)?;
+    if room.is_some_and(|room| room != grant.room) {
+        return Err(Failure::field("room", "is not the token's"));
+    }
+    if participant.is_some() && grant.participant.is_some() && participant != grant.participant {
+        return Err(Failure::field("participant", "is not the token's"));
+    }
+    if let Some(config) = grant.room_config {
+        missing_room = MissingRoom::Create(Box::new(node.room_spec(Some(config))));
+    }
+    let mut spec = grant.spec;
+    own_words(&mut spec);
+    Ok(JoinRequest {
+        room: grant.room,
+        participant: grant.participant,
+        spec,
+        door: Door::WebSocket,
+        missing_room,
+        issued_at: Some(grant.issued_at),
+        resume_token: join.resume_token.clone(),
+    })
+}
+
+/// The welcome and, where the roster is too long for one message, what follows it.
+pub(super) fn welcome(joined: &Joined, negotiated: Option<&Negotiated>) -> Vec<Outgoing> {
+    let others = joined.others.iter().map(ParticipantOut::from).collect();
+    let mut portions = portions(others).into_iter();
+    let answer = match negotiated {
+        Some(Negotiated::Answer(answer)) => Some(&**answer),
+        Some(Negotiated::Accepted | Negotiated::Ignored) | None => None,
+    };
+    let first = portions.next().unwrap_or_default();
+    let welcome = WelcomeOut::new(joined, first, answer);
+    let rest = portions.map(|joined| {
+        Outgoing::Participants(ParticipantsOut {
+            joined,
+            ..ParticipantsOut::default()
+        })
+    });
+    [Outgoing::Welcome(Box::new(welcome))]
+        .into_iter()
+        .chain(rest)
+        .collect()
+}
+
+/// A description of a browser, through the shard.
+///
+/// # Errors
+/// What is wrong with it, with the line.
+pub(super) async fn negotiate(
+    node: &Node,
+    seat: Seat,
+    text: &DescriptionIn,
+) -> Result<Negotiated, Failure> {
+    let description = description::read(text)?;
+    node.registry().negotiate(seat, description).await
+}

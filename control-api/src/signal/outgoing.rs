@@ -1,0 +1,409 @@
+//! Messages of the server, as JSON. The schemas in `proto/websocket/` say the same.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sfu::id::TrackId;
+use sfu::sdp::Description;
+use sfu::shard::event::{PauseReason, SectionBinding, SubscriptionFacts};
+use sfu::units::AudioLevel;
+
+use super::description;
+use crate::limits;
+use crate::registry::spec::{leave_label, track_label};
+use crate::registry::{
+    DataMessage, Joined, LeaveAction, ParticipantName, ParticipantView, Permissions, TrackSource,
+    TrackView,
+};
+use crate::status::Failure;
+
+#[derive(Debug, Serialize)]
+pub(super) struct DescriptionOut {
+    #[serde(rename = "type")]
+    pub(super) sdp_type: &'static str,
+    pub(super) sdp: String,
+}
+
+/// A published track.
+#[derive(Debug, Serialize)]
+pub(super) struct TrackOut {
+    track: String,
+    participant: String,
+    kind: &'static str,
+    source: &'static str,
+    codec: &'static str,
+    muted: bool,
+}
+
+impl From<&TrackView> for TrackOut {
+    fn from(view: &TrackView) -> Self {
+        Self {
+            track: view.label(),
+            participant: view.participant.to_string(),
+            kind: view.kind.as_str(),
+            source: view.source.as_str(),
+            codec: view.codec.name(),
+            muted: view.muted(),
+        }
+    }
+}
+
+/// A participant.
+#[derive(Debug, Serialize)]
+pub(super) struct ParticipantOut {
+    participant: String,
+    uid: String,
+    display_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    metadata: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<String, String>,
+    tracks: Vec<TrackOut>,
+    state: &'static str,
+}
+
+impl From<&ParticipantView> for ParticipantOut {
+    fn from(view: &ParticipantView) -> Self {
+        Self {
+            participant: view.name.to_string(),
+            uid: view.uid.to_string(),
+            display_name: view.spec.display_name.clone(),
+            metadata: view.spec.metadata.clone(),
+            attributes: view.spec.attributes.clone(),
+            tracks: view.tracks.iter().map(TrackOut::from).collect(),
+            state: view.state.as_str(),
+        }
+    }
+}
+
+impl ParticipantOut {
+    /// About how many bytes of JSON it is; never fewer.
+    pub(super) fn bytes(&self) -> usize {
+        let words = self
+            .attributes
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 8);
+        // An escaped byte takes up to six.
+        let text = self.metadata.len() + self.display_name.len() + words.sum::<usize>();
+        text * 6 + self.participant.len() + self.tracks.len() * 400 + 256
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct LeftOut {
+    pub(super) participant: String,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SectionOut {
+    mid: String,
+    track: Option<String>,
+}
+
+impl From<&SectionBinding> for SectionOut {
+    fn from(binding: &SectionBinding) -> Self {
+        Self {
+            mid: binding.mid.to_string(),
+            track: binding.track.map(track_label),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SubscriptionOut {
+    track: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<&'static str>,
+}
+
+impl From<&SubscriptionFacts> for SubscriptionOut {
+    fn from(facts: &SubscriptionFacts) -> Self {
+        Self {
+            track: track_label(facts.track),
+            mid: facts.mid.map(|mid| mid.to_string()),
+            paused: facts.paused.map(|reason| match reason {
+                PauseReason::Wished => "WISHED",
+                PauseReason::CodecUnsupported => "CODEC_UNSUPPORTED",
+                PauseReason::Muted => "MUTED",
+                PauseReason::LimitReached => "LIMIT_REACHED",
+            }),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SpeakerOut {
+    pub(super) participant: String,
+    pub(super) level: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitsOut {
+    participants_max: usize,
+    message_bytes_max: usize,
+    data_bytes_max: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct PermissionsOut {
+    publish_sources: Vec<&'static str>,
+    subscribe: bool,
+    send_data: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracks_max: Option<usize>,
+}
+
+impl From<&Permissions> for PermissionsOut {
+    fn from(permissions: &Permissions) -> Self {
+        let may = |source: &TrackSource| permissions.may_publish(*source);
+        Self {
+            publish_sources: TrackSource::ALL
+                .into_iter()
+                .filter(may)
+                .map(TrackSource::as_str)
+                .collect(),
+            subscribe: permissions.subscribe,
+            send_data: permissions.send_data,
+            tracks_max: permissions.tracks_max,
+        }
+    }
+}
+
+/// The first message of the server.
+#[derive(Debug, Serialize)]
+pub(super) struct WelcomeOut {
+    room: String,
+    participant: String,
+    uid: String,
+    participants: Vec<ParticipantOut>,
+    ice_servers: [(); 0],
+    limits: LimitsOut,
+    resume_token: String,
+    permissions: PermissionsOut,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<DescriptionOut>,
+}
+
+impl WelcomeOut {
+    /// With the first of `participants` that fit; the rest follow as `joined`.
+    pub(super) fn new(
+        joined: &Joined,
+        participants: Vec<ParticipantOut>,
+        answer: Option<&Description>,
+    ) -> Self {
+        Self {
+            room: joined.room.name.to_string(),
+            participant: joined.view.name.to_string(),
+            uid: joined.view.uid.to_string(),
+            participants,
+            ice_servers: [],
+            limits: LimitsOut {
+                participants_max: joined.room.spec.config.participants_max,
+                message_bytes_max: limits::MESSAGE_BYTES_IN,
+                data_bytes_max: limits::DATA_BYTES,
+            },
+            resume_token: joined.resume_token.clone(),
+            permissions: PermissionsOut::from(&joined.view.spec.permissions),
+            description: answer.map(description::write),
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct ParticipantsOut {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) joined: Vec<ParticipantOut>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) updated: Vec<ParticipantOut>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left: Vec<LeftOut>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct TracksOut {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) published: Vec<TrackOut>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) updated: Vec<TrackOut>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unpublished: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sections: Option<Vec<SectionOut>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) subscriptions: Option<Vec<SubscriptionOut>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct DataOut {
+    from: String,
+    topic: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to: Vec<String>,
+    payload: Box<RawValue>,
+}
+
+/// A typed message of the server.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Outgoing {
+    Welcome(Box<WelcomeOut>),
+    Participants(ParticipantsOut),
+    Tracks(TracksOut),
+    Speakers {
+        speakers: Vec<SpeakerOut>,
+    },
+    Data(DataOut),
+    #[serde(rename = "data")]
+    Channel {
+        channel: u16,
+        from: String,
+    },
+    Leave {
+        reason: &'static str,
+        action: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    Error {
+        reason: &'static str,
+        message: String,
+        fatal: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<usize>,
+    },
+    #[serde(untagged)]
+    Description {
+        description: DescriptionOut,
+    },
+}
+
+#[derive(Serialize)]
+struct Numbered<'a> {
+    #[serde(flatten)]
+    message: &'a Outgoing,
+    sequence: u64,
+}
+
+impl Outgoing {
+    /// The frame's text.
+    ///
+    /// # Errors
+    /// Never with these types; a failure ends the socket.
+    pub(super) fn text(&self, sequence: u64) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&Numbered {
+            message: self,
+            sequence,
+        })
+    }
+
+    pub(super) fn offer(description: &Description) -> Self {
+        Self::Description {
+            description: description::write(description),
+        }
+    }
+
+    pub(super) fn error(failure: &Failure, fatal: bool) -> Self {
+        Self::Error {
+            reason: failure.reason.as_str(),
+            message: failure.message.clone(),
+            fatal,
+            line: failure.line,
+        }
+    }
+
+    pub(super) fn leave(
+        reason: sfu::error::LeaveReason,
+        action: LeaveAction,
+        message: Option<String>,
+    ) -> Self {
+        Self::Leave {
+            reason: leave_label(reason),
+            action: action.as_str(),
+            message,
+        }
+    }
+
+    /// None where the payload is no JSON, which a door would have refused.
+    pub(super) fn data(data: &DataMessage) -> Option<Self> {
+        Some(Self::Data(DataOut {
+            from: data.from.to_string(),
+            topic: data.topic.clone(),
+            to: data.to.iter().map(ToString::to_string).collect(),
+            payload: RawValue::from_string(data.payload.clone()).ok()?,
+        }))
+    }
+
+    pub(super) fn speakers(speakers: &[(ParticipantName, AudioLevel)]) -> Self {
+        let speakers = speakers.iter().map(|(name, level)| SpeakerOut {
+            participant: name.to_string(),
+            level: level.0,
+        });
+        Self::Speakers {
+            speakers: speakers.collect(),
+        }
+    }
+}
+
+pub(super) fn unpublished(track: TrackId) -> String {
+    track_label(track)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_carry_type_and_sequence_and_negotiation_has_no_type() {
+        let description = Outgoing::Description {
+            description: DescriptionOut {
+                sdp_type: "offer",
+                sdp: "v=0".into(),
+            },
+        };
+        let data = Outgoing::data(&DataMessage {
+            from: ParticipantName::new("ada").unwrap(),
+            topic: "chat".into(),
+            to: Vec::new(),
+            payload: r#"{"a":[1, 2]}"#.into(),
+        });
+        for (message, expected) in [
+            (
+                description,
+                r#"{"description":{"type":"offer","sdp":"v=0"},"sequence":3}"#,
+            ),
+            (
+                data.unwrap(),
+                r#"{"type":"data","from":"ada","topic":"chat","payload":{"a":[1, 2]},"sequence":3}"#,
+            ),
+            (
+                Outgoing::Channel {
+                    channel: 5,
+                    from: "ada".into(),
+                },
+                r#"{"type":"data","channel":5,"from":"ada","sequence":3}"#,
+            ),
+            (
+                Outgoing::Participants(ParticipantsOut {
+                    left: vec![LeftOut {
+                        participant: "ada".into(),
+                        reason: "REMOVED",
+                    }],
+                    ..ParticipantsOut::default()
+                }),
+                r#"{"type":"participants","left":[{"participant":"ada","reason":"REMOVED"}],"sequence":3}"#,
+            ),
+            (
+                Outgoing::Speakers {
+                    speakers: Vec::new(),
+                },
+                r#"{"type":"speakers","speakers":[],"sequence":3}"#,
+            ),
+        ] {
+            assert_eq!(message.text(3).unwrap(), expected);
+        }
+    }
+}
