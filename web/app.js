@@ -66,12 +66,15 @@ function videoSize() {
   };
 }
 
+/** @param {string} room */
+const tokenKey = (room) => `plenum.token.${room}`;
+
 /**
  * Takes the token out of the address bar. It outlives a reload of this tab and nothing more.
  * @param {string} room
  */
 function takeToken(room) {
-  const key = `plenum.token.${room}`;
+  const key = tokenKey(room);
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
     sessionStorage.setItem(key, token);
@@ -123,6 +126,8 @@ function runRoom(root, room) {
     });
     connection.on("ended", (end) => {
       surface.ended = end;
+      // A token that was refused once shall not stand in the way of coming back without one.
+      if (end.reason.startsWith("TOKEN_")) sessionStorage.removeItem(tokenKey(room));
       meeting.close();
       devices.close();
       window.removeEventListener("pagehide", goodbye);

@@ -184,6 +184,8 @@ export class Connection extends Emitter {
       ...(token ? { token } : {}),
       // A token names its bearer; without one the same id again replaces what is left of us.
       ...(participant && !token ? { participant } : {}),
+      // Proves that we are who was here, also where an invitation names nobody.
+      ...(this.welcome ? { resume_token: this.welcome.resume_token } : {}),
       display_name: displayName,
     };
     this.#wasConnected = false;
@@ -233,7 +235,8 @@ export class Connection extends Emitter {
         this.#left(any);
         return;
       case "error":
-        if (any.fatal) this.#refuse(any);
+        // Without a first agreement there is no transport and none will come.
+        if (any.fatal || (any.reason.startsWith("SDP_") && !this.#wasConnected)) this.#refuse(any);
         else this.emit("problem", { reason: any.reason, message: any.message });
         return;
       default: // A newer server may say more than we know.
