@@ -207,7 +207,7 @@ impl Departure<'_> {
                 .sent(header.timestamp, entry.arrived_at, codec, written);
         }
         section.payload_type = payload_type;
-        let first = section.report.count(now, payload.len());
+        let first = section.report.count(now, payload.len(), placed.first);
         Ok((start + payload.len(), first))
     }
 

@@ -174,7 +174,8 @@ impl Encoding {
 
     /// Gathers a packet. True where what is held should leave now.
     pub(super) fn hold(&mut self, now: Instant, sequence: u64, ends_frame: bool) -> bool {
-        self.held.push(sequence);
+        // Never full here: what fills it makes it leave.
+        let _full = self.held.try_push(sequence);
         if self.hold_due.is_none() {
             self.hold_due = Some(match self.kind {
                 MediaKind::Audio => now + GATHER_AUDIO,

@@ -247,6 +247,15 @@ impl Router {
         track.encodings.iter().find(is_it).copied()
     }
 
+    fn encoding_undeclared(&self, track: &Track) -> Option<EncodingKey> {
+        let declared = |ssrc: u32| track.plan.ssrcs.iter().any(|&(main, _)| main == ssrc);
+        let is_it = |key: &&EncodingKey| {
+            let encoding = self.encodings.get(key.index());
+            encoding.is_some_and(|e| e.origin == Origin::Declared && !declared(e.ssrc))
+        };
+        track.encodings.iter().find(is_it).copied()
+    }
+
     /// A stream begins: a new encoding, or one whose publisher changed its SSRC.
     fn begin(
         &mut self,
@@ -259,9 +268,11 @@ impl Router {
         let serial = self.next_serial;
         self.next_serial = serial.wrapping_add(1);
         let track = self.track(track_key).ok_or(DropReason::UnknownTrack)?;
-        let same = self
-            .encoding_of(track, origin)
-            .filter(|_| origin != Origin::Declared);
+        let same = match origin {
+            // A declared stream takes the place of one that is declared no more.
+            Origin::Declared => self.encoding_undeclared(track),
+            Origin::Rid(_) | Origin::Only => self.encoding_of(track, origin),
+        };
         let kind = track.kind();
         let full = track.encodings.len() >= ENCODINGS_PER_TRACK;
         let key = if let Some(key) = same {

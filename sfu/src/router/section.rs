@@ -165,13 +165,13 @@ pub(super) struct ReportState {
 }
 
 impl ReportState {
-    /// A packet departs. True where it is the first since a report was due last: lip-sync waits
-    /// for a report, so that one goes with it.
-    pub(super) fn count(&mut self, now: Instant, payload_bytes: usize) -> bool {
+    /// A packet departs. True where a report should go with it: lip-sync waits for one after the
+    /// very first packet, and after the `first` of a binding, whose clock is another.
+    pub(super) fn count(&mut self, now: Instant, payload_bytes: usize, first: bool) -> bool {
         self.packets = self.packets.wrapping_add(1);
         let bytes = u32::try_from(payload_bytes).unwrap_or(0);
         self.bytes = self.bytes.wrapping_add(bytes);
-        let first = self.due.is_none();
+        let first = first || self.due.is_none();
         if first {
             self.due = Some(now);
         }

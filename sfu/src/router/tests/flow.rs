@@ -153,6 +153,32 @@ fn a_changed_ssrc_goes_on_in_the_same_place() {
 }
 
 #[test]
+fn declared_ssrcs_need_no_mid_and_a_new_declaration_replaces_the_old() {
+    let mut room = Room::new();
+    let mut declared = plan("v", MediaKind::Video);
+    declared.ssrcs = vec![(10, Some(20))];
+    let track = room.publish(ADA, &declared);
+    let section = room.section(BOB, &declared, 7_000);
+    room.router.bind(room.now, section, Some(track));
+    assert_eq!(
+        room.send(ADA, &video(10, 99, 9, true).into_rtx(20, 1))
+            .dropped,
+        Some(DropReason::UnknownTrack)
+    );
+    for (n, ssrc) in (10..18).enumerate() {
+        declared.ssrcs = vec![(ssrc, Some(ssrc + 10))];
+        room.router.update_track(room.now, track, &declared);
+        let first = 100 * (n as u16 + 1);
+        room.send(ADA, &video(ssrc, first, 10, true).marker());
+        room.send(ADA, &video(ssrc, first + 2, 12, false).marker());
+        let repeat = video(ssrc, first + 1, 11, false).marker();
+        assert!(room.send(ADA, &repeat.into_rtx(ssrc + 10, 1)).forwarded);
+        assert_eq!(room.inputs(BOB), [first, first + 2, first + 1]);
+    }
+    assert_eq!(room.router.sizes().encodings, 1);
+}
+
+#[test]
 fn everything_is_freed_when_a_member_leaves() {
     let (mut room, ..) = Room::with_picture();
     let video_plan = plan("v", MediaKind::Video);

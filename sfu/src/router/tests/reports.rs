@@ -76,6 +76,21 @@ fn before_the_publishers_first_report_arrival_stands_for_sending() {
 }
 
 #[test]
+fn a_report_goes_with_the_first_packet_of_each_binding() {
+    let (mut room, _, section) = Room::with_picture();
+    assert_eq!(room.rtcp(BOB).senders.len(), 1);
+    let other = room.publish(CLEO, &plan("v", MediaKind::Video));
+    room.router.bind(room.now, section, Some(other));
+    room.pass(30);
+    assert!(room.rtcp(BOB).senders.is_empty());
+    room.send(CLEO, &video(2, 500, 900, true).marker());
+    let packet = room.take(BOB).remove(0);
+    let reports = room.rtcp(BOB);
+    assert_eq!(reports.senders[0].rtp, packet.timestamp);
+    assert_eq!(reports.cnames, [(7_000, "cleo".to_owned())]);
+}
+
+#[test]
 fn publishers_are_told_how_their_packets_arrive() {
     let (mut room, ..) = Room::with_picture();
     for n in [101, 102, 104] {
