@@ -124,5 +124,7 @@ pub const GATHER_AUDIO: Duration = Duration::from_millis(1);
 pub const SEND_WAIT: Duration = Duration::from_millis(5);
 /// At most one server offer to one participant in this time.
 pub const OFFER_INTERVAL: Duration = Duration::from_millis(100);
+/// A newcomer's own offer is waited for so long before it gets one of ours.
+pub const FIRST_OFFER_PATIENCE: Duration = Duration::from_millis(300);
 /// At most one key frame request to one encoding in this time.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);

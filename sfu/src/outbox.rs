@@ -76,6 +76,12 @@ impl Outbox {
         Some(slot)
     }
 
+    /// Whether a slot of `capacity` bytes would be given.
+    #[must_use]
+    pub fn has_room(&self, capacity: usize) -> bool {
+        self.runs.len() < OUTBOX_RUNS && self.bytes.len() - self.used >= capacity
+    }
+
     /// The last slot holds a datagram of `length` bytes.
     pub fn commit(&mut self, length: usize) {
         let Some((path, capacity)) = self.reserved.take() else {

@@ -5,26 +5,66 @@
 //! |---|---|
 //! | [`command`] | what is asked, and the answers |
 //! | [`event`] | what the world is told |
-//! | [`negotiation`] | the JSEP state machine of one participant |
 //! | [`stats`] | counters and table sizes |
+//! | `room` | what is kept of one room and its members |
+//! | `places` | which transport a datagram is for |
+//! | `ingress` | the way in: one datagram, in order |
+//! | `departure` | the only way out: control first, then tickets |
+//! | `lifecycle` | what a transport reports of itself: connected, failed, data |
+//! | `membership` | rooms and participants: made, changed, removed |
+//! | [`negotiation`] | the JSEP state machine of one participant |
+//! | `description` | a description arrives: what it changes in transport and router |
+//! | `placement` | which track goes through which section |
+//! | `feedback` | RTCP that crosses the graph |
+//! | `report` | RTCP of our own, one compound at a time |
+//! | `data` | data channels across a room |
+//! | `news` | events from dirty bits |
 
 pub mod command;
+mod data;
+mod departure;
+mod description;
 pub mod event;
+mod feedback;
+mod ingress;
+mod lifecycle;
+mod membership;
 pub mod negotiation;
+mod news;
+mod placement;
+mod places;
+mod report;
+mod room;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::error::{CommandError, DropReason};
-use crate::outbox::Outbox;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use slab::Slab;
+
+use crate::error::{CommandError, LeaveReason, Missing};
+use crate::id::{MemberKey, ParticipantId, RoomId, RoomKey};
+use crate::limits;
 use crate::path::{Ecn, LocalId, Path};
+use crate::router::PagePool;
 use crate::time::{Instant, ServerClock};
-use crate::transport::Identity;
+use crate::transport::{Identity, TransportShared};
+use crate::wheel::Wheel;
 
 pub use command::{Command, Reply};
 pub use event::Event;
 pub use stats::{ShardStats, TableSizes};
+
+use ingress::Handshakes;
+use places::{Place, Places};
+use room::Room;
 
 /// What a shard is told once.
 #[derive(Clone, Debug)]
@@ -61,11 +101,42 @@ pub enum Departed {
     Full,
 }
 
+/// What is due by a timer of the wheel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Room(RoomKey),
+    Member(Place),
+}
+
+/// What all rooms of a shard share; a field of its own so that a room can be borrowed beside it.
+#[derive(Debug)]
+struct Commons {
+    config: ShardConfig,
+    stats: ShardStats,
+    random: ChaCha20Rng,
+    wheel: Wheel<Due>,
+    places: Places,
+    pages: PagePool,
+    transports: TransportShared,
+    /// Facts that dirty bits cannot carry, since their object is gone. Bounded by `EVENTS`: where
+    /// it is full no one joins and nothing is negotiated until it has been read.
+    parting: VecDeque<Event>,
+    scratch: Box<[u8]>,
+}
+
 /// One thread's share of the rooms.
 #[derive(Debug)]
 pub struct Shard {
-    config: ShardConfig,
-    stats: ShardStats,
+    commons: Commons,
+    rooms: Slab<Room>,
+    room_keys: HashMap<RoomId, RoomKey, SeedableRandomState>,
+    handshakes: Handshakes,
+    /// Rooms with something to send, each once.
+    departing: VecDeque<RoomKey>,
+    /// Rooms with news, each once.
+    with_news: VecDeque<RoomKey>,
+    /// Whose turn it is: what falls if a bug panics.
+    current: Option<RoomKey>,
 }
 
 impl Shard {
@@ -73,72 +144,222 @@ impl Shard {
     ///
     /// # Errors
     /// The certificate cannot be used.
-    pub fn new(config: ShardConfig, _seed: [u8; 32], _now: Instant) -> Result<Self, CommandError> {
-        Ok(Self {
+    pub fn new(config: ShardConfig, seed: [u8; 32], now: Instant) -> Result<Self, CommandError> {
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let transports = TransportShared::new(&config.identity)?;
+        let keyed = SeedableRandomState::with_seed(random.next_u64(), SharedSeed::global_fixed());
+        let commons = Commons {
+            places: Places::new(random.next_u64()),
             config,
             stats: ShardStats::default(),
+            random,
+            wheel: Wheel::new(now),
+            pages: PagePool::default(),
+            transports,
+            parting: VecDeque::new(),
+            scratch: vec![0; limits::DATAGRAM_BYTES].into_boxed_slice(),
+        };
+        Ok(Self {
+            commons,
+            rooms: Slab::new(),
+            room_keys: HashMap::with_hasher(keyed),
+            handshakes: Handshakes::default(),
+            departing: VecDeque::new(),
+            with_news: VecDeque::new(),
+            current: None,
         })
     }
 
-    /// A bug panicked in the midst of a room: the room falls, the shard stands.
-    pub fn discard_current_room(&mut self, _now: Instant) {}
-
-    /// A datagram arrived.
-    pub fn handle_datagram(&mut self, _now: Instant, datagram: Datagram<'_>) {
-        self.stats.datagrams_in += 1;
-        self.stats.bytes_in += datagram.bytes.len() as u64;
-        self.stats.dropped.count(DropReason::Unclassified);
-    }
-
     /// A local address or connection is gone.
-    pub fn handle_path_closed(&mut self, _now: Instant, _local: LocalId) {}
-
-    /// Carries out a command.
-    ///
-    /// # Errors
-    /// Why not; nothing has changed then.
-    pub fn handle_command(
-        &mut self,
-        _now: Instant,
-        _command: Command,
-    ) -> Result<Reply, CommandError> {
-        Err(CommandError::Closed)
+    pub fn handle_path_closed(&mut self, _now: Instant, local: LocalId) {
+        self.commons.places.close(local);
     }
 
     /// Whatever is due by `now` is done.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
-
-    /// Fills `outbox` with what may leave now.
-    pub fn depart(&mut self, _now: Instant, _outbox: &mut Outbox) -> Departed {
-        Departed::Done
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, due)) = self.commons.wheel.expire(now) {
+            match due {
+                Due::Room(key) => self.room_timeout(now, key),
+                Due::Member(place) => self.member_timeout(now, place),
+            }
+        }
+        self.shake_next_hand(now);
     }
 
     /// When [`Shard::handle_timeout`] (then [`Shard::depart`]) wants to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// The next piece of news.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        if self.handshakes.is_waiting() {
+            return Some(Instant::ZERO);
+        }
+        self.commons.wheel.next()
     }
 
     /// Counters so far.
     #[must_use]
     pub const fn stats(&self) -> &ShardStats {
-        &self.stats
+        &self.commons.stats
     }
 
     /// How full the tables are.
     #[must_use]
     pub fn sizes(&self) -> TableSizes {
-        TableSizes::default()
+        let mut sizes = TableSizes {
+            rooms: self.rooms.len(),
+            paths: self.commons.places.paths(),
+            timers: self.commons.wheel.registered(),
+            history_pages: self.commons.pages.in_use(),
+            ..TableSizes::default()
+        };
+        for (_, room) in &self.rooms {
+            let router = room.router.sizes();
+            sizes.participants += room.members.len();
+            sizes.tracks += router.tracks;
+            sizes.encodings += router.encodings;
+            sizes.sections += router.sections;
+            sizes.ports += router.ports;
+            sizes.subscriptions += room
+                .members
+                .iter()
+                .map(|(_, m)| m.wishes.len())
+                .sum::<usize>();
+        }
+        sizes
     }
 
     /// What the shard was told at its start.
     #[must_use]
     pub const fn config(&self) -> &ShardConfig {
-        &self.config
+        &self.commons.config
+    }
+
+    /// A bug panicked in the midst of a room: the room falls, the shard stands.
+    pub fn discard_current_room(&mut self, now: Instant) {
+        if let Some(key) = self.current.take() {
+            self.close_room(now, key, LeaveReason::ServerFailed);
+        }
+    }
+
+    fn room_timeout(&mut self, now: Instant, key: RoomKey) {
+        self.current = Some(key);
+        let Some(room) = self.rooms.get_mut(key.index()) else {
+            return;
+        };
+        room.router.handle_timeout(now);
+        room.take_speakers();
+        self.settle_room(now, key);
+    }
+
+    fn member_timeout(&mut self, now: Instant, place: Place) {
+        self.current = Some(place.room);
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        member.transport.handle_timeout(now);
+        if now.since(member.transport.last_authenticated_at()) >= member.silence_max {
+            self.close_member(now, place, LeaveReason::ConsentExpired);
+            return;
+        }
+        room.visit(place.member);
+        self.settle_member(now, place);
+    }
+
+    /// After anything happened to a member: its transport's events, its offers, its deadline, its
+    /// place in the departure.
+    fn settle_member(&mut self, now: Instant, place: Place) {
+        self.take_transport_events(now, place);
+        self.take_offer(now, place);
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        let due = member.due(now);
+        self.commons.wheel.schedule(member.timer, due);
+        if member.transport.has_control() {
+            room.visit(place.member);
+        }
+        self.settle_room(now, place.room);
+    }
+
+    /// After anything happened in a room that the world may want to know.
+    fn settle_room(&mut self, now: Instant, key: RoomKey) {
+        self.settle_departure(now, key);
+        if let Some(room) = self.rooms.get_mut(key.index())
+            && !room.has_news
+            && room.is_newsworthy()
+        {
+            room.has_news = true;
+            self.with_news.push_back(key);
+        }
+    }
+
+    /// After a packet: the room's deadline, and its place among those that depart.
+    fn settle_departure(&mut self, now: Instant, key: RoomKey) {
+        let Some(room) = self.rooms.get_mut(key.index()) else {
+            return;
+        };
+        let due = room.router.poll_timeout();
+        let due = due.map(|due| due.max(now + lifecycle::AGAIN_AFTER));
+        if due != self.commons.wheel.due(room.timer) {
+            match due {
+                Some(due) => self.commons.wheel.schedule(room.timer, due),
+                None => self.commons.wheel.cancel(room.timer),
+            }
+        }
+        if !room.departing && (!room.visits.is_empty() || room.router.has_ready(now)) {
+            room.departing = true;
+            self.departing.push_back(key);
+        }
+    }
+
+    fn room_key(&self, room: RoomId) -> Result<RoomKey, CommandError> {
+        let key = self.room_keys.get(&room).copied();
+        key.ok_or(CommandError::NotFound(Missing::Room(room)))
+    }
+
+    fn place(&self, room: RoomId, participant: ParticipantId) -> Result<Place, CommandError> {
+        let room = self.room_key(room)?;
+        let found = self.rooms.get(room.index());
+        let member = found.and_then(|found| found.member(participant));
+        let missing = CommandError::NotFound(Missing::Participant(participant));
+        member.map(|member| Place { room, member }).ok_or(missing)
+    }
+}
+
+impl Commons {
+    /// A number nobody can guess.
+    fn draw(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    /// An SSRC for a section of `taken`'s transport: not 0, not one that is in use there.
+    fn draw_ssrc(random: &mut ChaCha20Rng, taken: &[u32]) -> u32 {
+        loop {
+            let ssrc = random.next_u32();
+            if ssrc != 0 && !taken.contains(&ssrc) {
+                return ssrc;
+            }
+        }
+    }
+
+    fn can_part(&self) -> Result<(), CommandError> {
+        if self.parting.len() < limits::EVENTS {
+            return Ok(());
+        }
+        Err(CommandError::LimitReached {
+            limit: "EVENTS",
+            value: limits::EVENTS as u64,
+        })
+    }
+}
+
+impl Place {
+    const fn new(room: RoomKey, member: MemberKey) -> Self {
+        Self { room, member }
     }
 }

@@ -64,6 +64,13 @@ impl Drops {
         }
     }
 
+    /// `count` more of `reason`.
+    pub fn count_many(&mut self, reason: DropReason, count: u64) {
+        if let Some(counter) = self.0.get_mut(reason as usize) {
+            *counter += count;
+        }
+    }
+
     /// How many of `reason`.
     #[must_use]
     pub fn get(&self, reason: DropReason) -> u64 {

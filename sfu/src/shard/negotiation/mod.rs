@@ -211,6 +211,12 @@ impl Negotiation {
         }
     }
 
+    /// Theirs is expected to come first: none of ours before `until`. A newcomer offers what it
+    /// publishes at once, and an offer of ours would only meet it half way.
+    pub fn expect_offer(&mut self, until: Instant) {
+        self.offer_after = until;
+    }
+
     /// M-lines in use, both ways; at most `SECTIONS_PER_TRANSPORT`.
     #[must_use]
     pub fn sections(&self) -> usize {

@@ -81,6 +81,10 @@ impl Negotiation {
             .transpose()?;
 
         self.handle_rollback();
+        if self.remote.is_none() {
+            // What was expected has come.
+            self.offer_after = now;
+        }
         let mut changes = Changes::default();
         let ice = self.take_remote(remote);
         let credentials = match &self.told {

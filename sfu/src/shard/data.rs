@@ -1,0 +1,199 @@
+//! Data channels across a room: what one participant sends on a channel of its own reaches the
+//! others on a channel of ours with the same label, protocol and reliability.
+//!
+//! A protocol of the form `to:ada` makes the channel private to participant "ada"; a message to
+//! someone who is not there is dropped, never made public. Each sender's channel has a channel of
+//! its own at each receiver, so that who speaks is never in doubt; it is opened with the first
+//! message.
+
+use bytes::Bytes;
+
+use crate::id::{MemberKey, ParticipantId};
+use crate::limits;
+use crate::shard::room::{Member, Room};
+use crate::shard::stats::ShardStats;
+use crate::time::Instant;
+use crate::transport::Reliability;
+
+/// A channel the participant opened.
+#[derive(Clone, Debug)]
+struct Incoming {
+    stream: u16,
+    label: String,
+    protocol: String,
+    reliability: Reliability,
+}
+
+/// A channel of ours towards the participant.
+#[derive(Clone, Copy, Debug)]
+struct Outgoing {
+    from: ParticipantId,
+    from_stream: u16,
+    stream: u16,
+    /// The world has yet to be told whose it is.
+    news: bool,
+}
+
+/// One member's data channels, both ways; at most `DATA_CHANNELS_PER_TRANSPORT` each way.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    incoming: Vec<Incoming>,
+    outgoing: Vec<Outgoing>,
+}
+
+impl Channels {
+    pub(super) fn has_news(&self) -> bool {
+        self.outgoing.iter().any(|channel| channel.news)
+    }
+
+    /// The next channel of ours to be told of: (stream, sender).
+    pub(super) fn take_news(&mut self) -> Option<(u16, ParticipantId)> {
+        let channel = self.outgoing.iter_mut().find(|channel| channel.news)?;
+        channel.news = false;
+        Some((channel.stream, channel.from))
+    }
+
+    /// The participant opened a channel; the surplus is ignored.
+    pub(super) fn opened(
+        &mut self,
+        stream: u16,
+        label: String,
+        protocol: String,
+        reliability: Reliability,
+    ) {
+        self.incoming.retain(|channel| channel.stream != stream);
+        if self.incoming.len() < limits::DATA_CHANNELS_PER_TRANSPORT {
+            self.incoming.push(Incoming {
+                stream,
+                label,
+                protocol,
+                reliability,
+            });
+        }
+    }
+
+    /// A channel closed, whichever side it was of; true where it was the participant's own.
+    pub(super) fn closed(&mut self, stream: u16) -> bool {
+        self.outgoing.retain(|channel| channel.stream != stream);
+        let before = self.incoming.len();
+        self.incoming.retain(|channel| channel.stream != stream);
+        self.incoming.len() < before
+    }
+
+    /// Forgets the channels that carry what `from` sends (on `stream`, or on all); returns ours.
+    fn forget(&mut self, from: ParticipantId, stream: Option<u16>) -> Vec<u16> {
+        let carries = |channel: &Outgoing| {
+            channel.from == from && stream.is_none_or(|stream| stream == channel.from_stream)
+        };
+        let ours = self.outgoing.iter().filter(|channel| carries(channel));
+        let ours = ours.map(|channel| channel.stream).collect();
+        self.outgoing.retain(|channel| !carries(channel));
+        ours
+    }
+}
+
+impl Room {
+    /// Carries one message from `from` to whom its channel names.
+    pub(super) fn relay_data(
+        &mut self,
+        now: Instant,
+        from: MemberKey,
+        message: &Message,
+        stats: &mut ShardStats,
+    ) {
+        stats.data_messages_in += 1;
+        let Some(sender) = self.members.get(from.index()) else {
+            return;
+        };
+        if !sender.permissions.send_data {
+            return;
+        }
+        let channel = |one: &&Incoming| one.stream == message.stream;
+        let Some(channel) = sender.channels.incoming.iter().find(channel).cloned() else {
+            return;
+        };
+        let sender = sender.id;
+        for index in 0..self.members.capacity() {
+            let Some(receiver) = self.members.get_mut(index) else {
+                continue;
+            };
+            let alone = channel.protocol.strip_prefix("to:");
+            if index == from.index() || alone.is_some_and(|name| name != receiver.name) {
+                continue;
+            }
+            if receiver.deliver(now, sender, &channel, message) {
+                stats.data_messages_out += 1;
+                self.visit(MemberKey::from_index(index));
+            }
+        }
+    }
+
+    /// `from` closed its channel `stream` (or left: all of them); ours close too.
+    pub(super) fn close_relayed(&mut self, now: Instant, from: ParticipantId, stream: Option<u16>) {
+        for index in 0..self.members.capacity() {
+            let Some(receiver) = self.members.get_mut(index) else {
+                continue;
+            };
+            let ours = receiver.channels.forget(from, stream);
+            for stream in &ours {
+                receiver.transport.close_data(now, *stream);
+            }
+            if !ours.is_empty() {
+                self.visit(MemberKey::from_index(index));
+            }
+        }
+    }
+}
+
+/// One data channel message.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) stream: u16,
+    pub(super) text: bool,
+    pub(super) payload: Bytes,
+}
+
+impl Member {
+    fn deliver(
+        &mut self,
+        now: Instant,
+        from: ParticipantId,
+        channel: &Incoming,
+        message: &Message,
+    ) -> bool {
+        let known = self
+            .channels
+            .outgoing
+            .iter()
+            .find(|one| one.from == from && one.from_stream == channel.stream)
+            .map(|one| one.stream);
+        let Some(stream) = known.or_else(|| self.open_relayed(now, from, channel)) else {
+            return false;
+        };
+        self.transport
+            .send_data(now, stream, message.text, &message.payload)
+            .is_ok()
+    }
+
+    fn open_relayed(
+        &mut self,
+        now: Instant,
+        from: ParticipantId,
+        channel: &Incoming,
+    ) -> Option<u16> {
+        if self.channels.outgoing.len() >= limits::DATA_CHANNELS_PER_TRANSPORT {
+            return None;
+        }
+        let opened =
+            self.transport
+                .open_data(now, &channel.label, &channel.protocol, channel.reliability);
+        let stream = opened.ok()?;
+        self.channels.outgoing.push(Outgoing {
+            from,
+            from_stream: channel.stream,
+            stream,
+            news: true,
+        });
+        Some(stream)
+    }
+}

@@ -1,0 +1,231 @@
+//! The only way out: transport by transport, control first (STUN, DTLS), then one RTCP compound,
+//! then tickets. Packets are written and sealed now, straight into the outbox.
+
+use super::room::{Member, Room};
+use super::{Commons, Departed, Shard};
+use crate::error::DropReason;
+use crate::id::MemberKey;
+use crate::limits;
+use crate::outbox::Outbox;
+use crate::path::Path;
+use crate::router::{Router, TicketClass};
+use crate::time::Instant;
+use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD};
+use crate::wire::extension::abs_send_time;
+
+/// The outbox is full.
+struct Full;
+
+impl Shard {
+    /// Fills `outbox` with what may leave now.
+    pub fn depart(&mut self, now: Instant, outbox: &mut Outbox) -> Departed {
+        let lone = self.departing.len() == 1;
+        while let Some(key) = self.departing.front().copied() {
+            self.current = Some(key);
+            let room = self.rooms.get_mut(key.index());
+            if let Some(room) = room {
+                if lone {
+                    room.router.release_lone(now);
+                }
+                if room.depart(now, &mut self.commons, outbox).is_err() {
+                    return Departed::Full;
+                }
+                room.departing = false;
+            }
+            self.departing.pop_front();
+            self.settle_departed(now, key);
+        }
+        self.handshakes.next_slice();
+        Departed::Done
+    }
+
+    /// Deadlines may have moved: reports were written, tickets left.
+    fn settle_departed(&mut self, now: Instant, key: crate::id::RoomKey) {
+        let Some(room) = self.rooms.get_mut(key.index()) else {
+            return;
+        };
+        room.collect_stats(&mut self.commons.stats);
+        while let Some(member) = room.departed.pop() {
+            let Some(member) = room.members.get_mut(member.index()) else {
+                continue;
+            };
+            let due = member.due(now);
+            self.commons.wheel.schedule(member.timer, due);
+        }
+        self.settle_room(now, key);
+    }
+}
+
+impl Room {
+    fn depart(
+        &mut self,
+        now: Instant,
+        commons: &mut Commons,
+        outbox: &mut Outbox,
+    ) -> Result<(), Full> {
+        for place in 0..self.router.ready(now) {
+            if let Some(member) = self.router.ready_member(place) {
+                self.visit(member);
+            }
+        }
+        while let Some(key) = self.visits.last().copied() {
+            if let Some(member) = self.members.get_mut(key.index()) {
+                let mut visit = Visit {
+                    now,
+                    key,
+                    member,
+                    router: &mut self.router,
+                    commons,
+                };
+                visit.control(outbox)?;
+                visit.reports(outbox)?;
+                visit.tickets(outbox)?;
+                member.visiting = false;
+                self.departed.push(key);
+            }
+            self.visits.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    fn collect_stats(&mut self, stats: &mut super::ShardStats) {
+        let router = self.router.take_stats();
+        stats.nacks_in += router.nacks_in;
+        stats.nacks_out += router.nacks_out;
+        stats.keyframe_requests_in += router.keyframe_requests_in;
+        stats.keyframe_requests_out += router.keyframe_requests_out;
+        stats
+            .tickets_dropped
+            .count_many(DropReason::QueueFull, router.queue_full);
+        stats
+            .tickets_dropped
+            .count_many(DropReason::Throttled, router.throttled);
+    }
+}
+
+/// One transport's turn.
+struct Visit<'a> {
+    now: Instant,
+    key: MemberKey,
+    member: &'a mut Member,
+    router: &'a mut Router,
+    commons: &'a mut Commons,
+}
+
+impl Visit<'_> {
+    fn control(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        while self.member.transport.has_control() {
+            if !outbox.has_room(limits::PACKET_BYTES) {
+                return Err(Full);
+            }
+            let scratch = &mut self.commons.scratch;
+            let Some((path, length)) = self.member.transport.poll_control(self.now, scratch) else {
+                break;
+            };
+            let bytes = scratch.get(..length).unwrap_or_default();
+            let class = BudgetClass::Control;
+            self.member.transport.allow(class, length, self.now);
+            if let Some(slot) = outbox.slot(path, length) {
+                slot.copy_from_slice(bytes);
+                outbox.commit(length);
+                self.count(length);
+            }
+        }
+        Ok(())
+    }
+
+    fn reports(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        if !self.member.transport.is_connected() {
+            return Ok(());
+        }
+        let Some(path) = self.member.transport.selected_path() else {
+            return Ok(());
+        };
+        if !outbox.has_room(limits::PACKET_BYTES) {
+            return Err(Full);
+        }
+        let Some(slot) = outbox.slot(path, limits::PACKET_BYTES) else {
+            return Err(Full);
+        };
+        let space = limits::PACKET_BYTES - SRTCP_OVERHEAD;
+        let written = super::report::write(
+            self.now,
+            self.key,
+            self.member,
+            self.router,
+            slot.get_mut(..space).unwrap_or_default(),
+        );
+        if written == 0 {
+            return Ok(());
+        }
+        match self.member.transport.seal_rtcp(slot, written) {
+            Ok(length) => {
+                outbox.commit(length);
+                let class = BudgetClass::Control;
+                self.member.transport.allow(class, length, self.now);
+                self.count(length);
+            }
+            Err(reason) => self.commons.stats.tickets_dropped.count(reason),
+        }
+        Ok(())
+    }
+
+    fn tickets(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        let path = self.member.transport.selected_path();
+        loop {
+            if !outbox.has_room(limits::PACKET_BYTES) {
+                return Err(Full);
+            }
+            let Some(ticket) = self.router.next_ticket(self.now, self.key) else {
+                return Ok(());
+            };
+            let sent = match path {
+                Some(path) => self.ticket(path, ticket, outbox),
+                None => Err(DropReason::NoPath),
+            };
+            if let Err(reason) = sent {
+                self.commons.stats.tickets_dropped.count(reason);
+            }
+        }
+    }
+
+    fn ticket(
+        &mut self,
+        path: Path,
+        ticket: crate::router::Ticket,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let slot = outbox.slot(path, limits::PACKET_BYTES);
+        let slot = slot.ok_or(DropReason::QueueFull)?;
+        let space = limits::PACKET_BYTES - SRTP_OVERHEAD;
+        let plain = slot.get_mut(..space).ok_or(DropReason::TooLarge)?;
+        let transport = &mut self.member.transport;
+        let abs_send = abs_send_time(self.commons.config.clock.ntp(self.now));
+        let written = self.router.rewrite(
+            self.now,
+            ticket,
+            || transport.next_transport_sequence(),
+            abs_send,
+            plain,
+        )?;
+        let length = self.member.transport.seal_rtp(slot, written.len)?;
+        outbox.commit(length);
+        let class = match written.class {
+            TicketClass::Audio => BudgetClass::Audio,
+            TicketClass::Repair => BudgetClass::Retransmission,
+            TicketClass::Video => BudgetClass::Video,
+        };
+        self.member.transport.allow(class, length, self.now);
+        self.commons.stats.packets_out += 1;
+        self.commons.stats.retransmissions_out += u64::from(class == BudgetClass::Retransmission);
+        self.count(length);
+        Ok(())
+    }
+
+    fn count(&mut self, length: usize) {
+        self.commons.stats.datagrams_out += 1;
+        self.commons.stats.bytes_out += length as u64;
+    }
+}

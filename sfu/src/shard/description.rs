@@ -1,0 +1,315 @@
+//! A description arrives: what it changes in transport and router. And ours leave.
+
+use super::Shard;
+use super::command::{Negotiated, Permissions, Reply};
+use super::negotiation::{Change, LocalParameters, OfferOutcome};
+use super::places::Place;
+use super::room::{OpenSection, Published};
+use crate::error::CommandError;
+use crate::id::{Mid, ParticipantId, RoomId, TrackId};
+use crate::sdp::description::{Description, SdpType};
+use crate::sdp::negotiate::MediaPlan;
+use crate::time::Instant;
+use crate::transport::RemoteParameters;
+use crate::units::MediaKind;
+use rand_chacha::rand_core::Rng;
+
+impl Permissions {
+    /// Whether media of `kind` may be sent.
+    #[must_use]
+    pub const fn publishes(&self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.publish_audio,
+            MediaKind::Video => self.publish_video,
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn negotiate(
+        &mut self,
+        now: Instant,
+        (room, participant): (RoomId, ParticipantId),
+        description: &Description,
+    ) -> Result<Reply, CommandError> {
+        self.commons.can_part()?;
+        let place = self.place(room, participant)?;
+        self.current = Some(place.room);
+        let (negotiated, changes) = match description.sdp_type {
+            SdpType::Offer => self.take_remote_offer(now, place, description)?,
+            SdpType::Answer => (
+                Negotiated::Accepted,
+                self.take_answer(now, place, description)?,
+            ),
+            SdpType::Rollback => {
+                if let Some(member) = self.member_mut(place) {
+                    member.negotiation.handle_rollback();
+                }
+                (Negotiated::Accepted, Vec::new())
+            }
+        };
+        for change in changes {
+            self.apply(now, place, change)?;
+        }
+        self.place_tracks_of(now, place);
+        self.settle_member(now, place);
+        Ok(Reply::Negotiated(negotiated))
+    }
+
+    fn take_remote_offer(
+        &mut self,
+        now: Instant,
+        place: Place,
+        offer: &Description,
+    ) -> Result<(Negotiated, Vec<Change>), CommandError> {
+        // New credentials in the offer mean an ICE restart: our answer carries new ones as well
+        // (RFC 9429 §5.3.1), so they are made before it.
+        if let Some(member) = self
+            .rooms
+            .get_mut(place.room.index())
+            .and_then(|room| room.members.get_mut(place.member.index()))
+            && member.negotiation.is_restart(offer)
+        {
+            member.transport.restart_ice(now, &mut self.commons.random);
+        }
+        let outcome = self.with_negotiation(place, |negotiation, local, ssrc| {
+            negotiation.handle_offer(now, offer, local, ssrc)
+        })?;
+        Ok(match outcome {
+            OfferOutcome::Ignored => (Negotiated::Ignored, Vec::new()),
+            OfferOutcome::Answer { answer, changes } => {
+                (Negotiated::Answer(Box::new(answer)), changes)
+            }
+        })
+    }
+
+    fn take_answer(
+        &mut self,
+        now: Instant,
+        place: Place,
+        answer: &Description,
+    ) -> Result<Vec<Change>, CommandError> {
+        self.with_negotiation(place, |negotiation, _, _| {
+            negotiation.handle_answer(now, answer)
+        })
+    }
+
+    /// Lends the negotiation of `place` what descriptions are made of.
+    fn with_negotiation<T>(
+        &mut self,
+        place: Place,
+        act: impl FnOnce(
+            &mut super::negotiation::Negotiation,
+            &LocalParameters<'_>,
+            &mut dyn FnMut() -> u32,
+        ) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let room = self.rooms.get_mut(place.room.index());
+        let room = room.ok_or(CommandError::Closed)?;
+        let member = room.members.get_mut(place.member.index());
+        let member = member.ok_or(CommandError::Closed)?;
+        let commons = &mut self.commons;
+        let local = LocalParameters {
+            ice: member.transport.local_credentials(),
+            fingerprint: commons.config.identity.fingerprint,
+            candidates: &commons.config.candidates,
+            codecs: &room.parameters.codecs,
+            cname: &member.name,
+            publish_audio: member.permissions.publish_audio,
+            publish_video: member.permissions.publish_video,
+            tracks_max: member.permissions.tracks_max,
+        };
+        let random = &mut commons.random;
+        // The negotiation refuses one that its transport has in use and draws again.
+        let mut ssrc = || random.next_u32().max(1);
+        act(&mut member.negotiation, &local, &mut ssrc)
+    }
+
+    fn apply(&mut self, now: Instant, place: Place, change: Change) -> Result<(), CommandError> {
+        match change {
+            Change::Ice {
+                credentials,
+                fingerprints,
+                setup,
+                ..
+            } => {
+                let remote = RemoteParameters {
+                    ice: credentials,
+                    fingerprints,
+                    setup,
+                };
+                if let Some(member) = self.member_mut(place) {
+                    member.transport.set_remote(now, remote)?;
+                }
+            }
+            Change::Data { sctp_port, .. } => {
+                if let Some(member) = self.member_mut(place) {
+                    member.transport.enable_data(now, sctp_port);
+                }
+            }
+            Change::ReceiveStarted(plan) => self.publish(now, place, &plan)?,
+            Change::ReceiveUpdated(plan) => self.update_published(now, place, &plan),
+            Change::ReceiveStopped(mid) => self.unpublish(now, place, mid),
+            Change::SendOpened {
+                plan,
+                ssrc,
+                rtx_ssrc,
+            } => self.open_section(place, plan, ssrc, rtx_ssrc),
+            Change::SendUpdated(plan) => self.update_section(now, place, plan),
+            Change::SendClosed(mid) => self.close_section(place, mid),
+            Change::SectionRefused(request) => {
+                if let Some(member) = self.member_mut(place) {
+                    member.refuse(request.format);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        now: Instant,
+        place: Place,
+        plan: &MediaPlan,
+    ) -> Result<(), CommandError> {
+        let id = TrackId(self.commons.draw());
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return Ok(());
+        };
+        let key = room.router.publish(now, place.member, id, plan)?;
+        if let Some(member) = room.members.get_mut(place.member.index()) {
+            member.published.push(Published {
+                id,
+                key,
+                mid: plan.mid,
+                news: true,
+            });
+        }
+        self.place_tracks_in(now, place.room);
+        Ok(())
+    }
+
+    fn update_published(&mut self, now: Instant, place: Place, plan: &MediaPlan) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        if let Some(track) = member.published.iter_mut().find(|one| one.mid == plan.mid) {
+            room.router.update_track(now, track.key, plan);
+            track.news = true;
+        }
+        self.place_tracks_in(now, place.room);
+    }
+
+    fn unpublish(&mut self, now: Instant, place: Place, mid: Mid) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        let Some(index) = member.published.iter().position(|one| one.mid == mid) else {
+            return;
+        };
+        let track = member.published.remove(index);
+        let participant = member.id;
+        room.router
+            .unpublish(now, track.key, &mut self.commons.pages);
+        self.commons
+            .parting
+            .push_back(super::Event::TrackUnpublished {
+                room: room.id,
+                participant,
+                track: track.id,
+            });
+        self.lose_tracks(now, place.room, &[track.id]);
+    }
+
+    fn open_section(&mut self, place: Place, plan: MediaPlan, ssrc: u32, rtx_ssrc: Option<u32>) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let key = room.router.open_section(
+            place.member,
+            &plan,
+            ssrc,
+            rtx_ssrc,
+            &mut self.commons.random,
+        );
+        let Some(key) = key else {
+            return;
+        };
+        if let Some(member) = room.members.get_mut(place.member.index()) {
+            member.sections.push(OpenSection {
+                key,
+                plan,
+                track: None,
+            });
+            member.retry_refused();
+            member.dirty.subscriptions = true;
+        }
+    }
+
+    fn update_section(&mut self, now: Instant, place: Place, plan: MediaPlan) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        if let Some(section) = member
+            .sections
+            .iter_mut()
+            .find(|one| one.plan.mid == plan.mid)
+        {
+            room.router.update_section(now, section.key, &plan);
+            section.plan = plan;
+            member.dirty.subscriptions = true;
+        }
+    }
+
+    fn close_section(&mut self, place: Place, mid: Mid) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        if let Some(index) = member.sections.iter().position(|one| one.plan.mid == mid) {
+            let section = member.sections.remove(index);
+            room.router.close_section(section.key);
+            member.dirty.subscriptions = true;
+        }
+    }
+
+    /// An offer of ours, where the negotiation has one to make now.
+    pub(super) fn take_offer(&mut self, now: Instant, place: Place) {
+        let offer = self.with_negotiation(place, |negotiation, local, ssrc| {
+            Ok(negotiation.poll_offer(now, local, ssrc))
+        });
+        if let Ok(Some(offer)) = offer
+            && let Some(member) = self.member_mut(place)
+        {
+            member.offer = Some(Box::new(offer));
+        }
+    }
+
+    pub(super) fn restart_ice(
+        &mut self,
+        now: Instant,
+        room: RoomId,
+        participant: ParticipantId,
+    ) -> Result<Reply, CommandError> {
+        let place = self.place(room, participant)?;
+        self.current = Some(place.room);
+        let room = self.rooms.get_mut(place.room.index());
+        if let Some(member) = room.and_then(|room| room.members.get_mut(place.member.index())) {
+            member.transport.restart_ice(now, &mut self.commons.random);
+            member.negotiation.request_restart();
+        }
+        self.settle_member(now, place);
+        Ok(Reply::Done)
+    }
+}

@@ -1,0 +1,80 @@
+//! RTCP of a participant: what concerns its own tracks, and what it says of what we send it.
+
+use super::Shard;
+use super::places::Place;
+use crate::error::DropReason;
+use crate::time::Instant;
+use crate::wire::feedback::Feedback;
+use crate::wire::rtcp::{self, RtcpPacket};
+
+impl Shard {
+    /// One decrypted compound. A packet in it that is not well formed ends it; what stood before
+    /// has been acted upon.
+    pub(super) fn take_compound(
+        &mut self,
+        now: Instant,
+        place: Place,
+        compound: &[u8],
+    ) -> Result<(), DropReason> {
+        let room = self.rooms.get_mut(place.room.index());
+        let room = room.ok_or(DropReason::UnknownPath)?;
+        let member = place.member;
+        for packet in rtcp::packets(compound) {
+            match packet? {
+                RtcpPacket::SenderReport {
+                    ssrc,
+                    ntp,
+                    rtp,
+                    reports,
+                    ..
+                } => {
+                    room.router
+                        .handle_sender_report(now, member, ssrc, ntp, rtp);
+                    for block in reports {
+                        room.router.handle_report_block(now, member, &block);
+                    }
+                }
+                RtcpPacket::ReceiverReport { reports, .. } => {
+                    for block in reports {
+                        room.router.handle_report_block(now, member, &block);
+                    }
+                }
+                RtcpPacket::Bye(bye) => {
+                    for ssrc in bye {
+                        room.router
+                            .handle_bye(now, member, ssrc, &mut self.commons.pages);
+                    }
+                }
+                RtcpPacket::Feedback(feedback) => room.take_feedback(now, member, feedback),
+                // Names and what we do not know ask for nothing.
+                RtcpPacket::Sdes(_) | RtcpPacket::Unknown { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl super::room::Room {
+    fn take_feedback(
+        &mut self,
+        now: Instant,
+        member: crate::id::MemberKey,
+        feedback: Feedback<'_>,
+    ) {
+        match feedback {
+            Feedback::Nack {
+                media, sequences, ..
+            } => self.router.handle_nack(now, member, media, sequences),
+            Feedback::Pli { media, .. } => {
+                self.router.handle_keyframe_request(now, member, media);
+            }
+            Feedback::Fir { entries, .. } => {
+                for (ssrc, _) in entries {
+                    self.router.handle_keyframe_request(now, member, ssrc);
+                }
+            }
+            // They feed an estimator, which this budget does without: it is unlimited.
+            Feedback::Remb { .. } | Feedback::TransportWide(_) | Feedback::Unknown => {}
+        }
+    }
+}

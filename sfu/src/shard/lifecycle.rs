@@ -1,0 +1,125 @@
+//! What a transport reports of itself: connected, failed, data channels.
+
+use super::Shard;
+use super::data::Message;
+use super::places::Place;
+use super::room::Member;
+use crate::time::{Duration, Instant};
+use crate::transport::TransportEvent;
+use crate::wheel::soonest;
+
+/// A deadline that has passed without being met is looked at again after this.
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(1);
+
+impl Shard {
+    pub(super) fn take_transport_events(&mut self, now: Instant, place: Place) {
+        while let Some(event) = self
+            .member_mut(place)
+            .and_then(|m| m.transport.poll_event())
+        {
+            match event {
+                TransportEvent::Connected => {
+                    self.commons.stats.handshakes += 1;
+                    if let Some(room) = self.rooms.get_mut(place.room.index()) {
+                        room.connected(now, place.member);
+                    }
+                }
+                TransportEvent::PathSelected(path) => {
+                    tracing::debug!(?path, "path selected");
+                }
+                TransportEvent::Failed(reason) => {
+                    self.close_member(now, place, reason);
+                    return;
+                }
+                TransportEvent::DataOpened {
+                    stream,
+                    label,
+                    protocol,
+                    reliability,
+                } => {
+                    if let Some(member) = self.member_mut(place) {
+                        member.channels.opened(stream, label, protocol, reliability);
+                    }
+                }
+                TransportEvent::DataMessage {
+                    stream,
+                    text,
+                    payload,
+                } => self.relay(
+                    now,
+                    place,
+                    &Message {
+                        stream,
+                        text,
+                        payload,
+                    },
+                ),
+                TransportEvent::DataClosed { stream, .. } => {
+                    self.data_closed(now, place, stream);
+                }
+            }
+        }
+    }
+
+    fn relay(&mut self, now: Instant, place: Place, message: &Message) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        room.relay_data(now, place.member, message, &mut self.commons.stats);
+        self.settle_room(now, place.room);
+    }
+
+    fn data_closed(&mut self, now: Instant, place: Place, stream: u16) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        if member.channels.closed(stream) {
+            let from = member.id;
+            room.close_relayed(now, from, Some(stream));
+            self.settle_room(now, place.room);
+        }
+    }
+}
+
+impl Member {
+    /// When anything of this member is due next; never now, so that nothing spins.
+    pub(super) fn due(&self, now: Instant) -> Instant {
+        let silent_at = self.transport.last_authenticated_at() + self.silence_max;
+        let due = soonest([
+            self.transport.poll_timeout(),
+            self.negotiation.poll_timeout(),
+            Some(silent_at),
+        ]);
+        due.unwrap_or(silent_at).max(now + AGAIN_AFTER)
+    }
+}
+
+impl super::room::Room {
+    /// Keys are there: what waited for them starts, pictures with a key frame.
+    fn connected(&mut self, now: Instant, key: crate::id::MemberKey) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        member.dirty.connected = true;
+        self.router.set_receiving(now, key, true);
+    }
+
+    /// A publisher switched to another codec; true where somebody must be looked at again.
+    pub(super) fn take_track_change(&mut self) -> bool {
+        let mut changed = false;
+        while let Some(key) = self.router.poll_track_change() {
+            changed = true;
+            let tracks = self
+                .members
+                .iter_mut()
+                .flat_map(|(_, m)| m.published.iter_mut());
+            for track in tracks.filter(|track| track.key == key) {
+                track.news = true;
+            }
+        }
+        changed
+    }
+}

@@ -1,0 +1,128 @@
+//! Events from dirty bits: what is asked late is told once, as it is then.
+
+use super::Shard;
+use super::event::{Event, PauseReason, SectionBinding, Speaker, SubscriptionFacts, TrackFacts};
+use super::room::{Member, Room};
+use crate::router::{Router, Track};
+
+impl Shard {
+    /// The next piece of news.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.commons.parting.pop_front() {
+            return Some(event);
+        }
+        while let Some(key) = self.with_news.front().copied() {
+            if let Some(room) = self.rooms.get_mut(key.index()) {
+                if let Some(event) = room.next_news() {
+                    return Some(event);
+                }
+                room.has_news = false;
+            }
+            self.with_news.pop_front();
+        }
+        None
+    }
+}
+
+impl Room {
+    pub(super) fn is_newsworthy(&self) -> bool {
+        self.speakers.is_some() || self.members.iter().any(|(_, member)| member.has_news())
+    }
+
+    /// The router's ranking of speakers, in names the world knows.
+    pub(super) fn take_speakers(&mut self) {
+        let Some(ranking) = self.router.poll_speakers() else {
+            return;
+        };
+        let named = ranking.into_iter().filter_map(|(member, level)| {
+            let participant = self.members.get(member.index())?.id;
+            Some(Speaker { participant, level })
+        });
+        self.speakers = Some(named.collect());
+    }
+
+    fn next_news(&mut self) -> Option<Event> {
+        let room = self.id;
+        for (_, member) in &mut self.members {
+            if let Some(event) = member.next_news(room, &self.router) {
+                return Some(event);
+            }
+        }
+        let speakers = self.speakers.take()?;
+        Some(Event::SpeakersChanged { room, speakers })
+    }
+}
+
+impl Member {
+    fn next_news(&mut self, room: crate::id::RoomId, router: &Router) -> Option<Event> {
+        let participant = self.id;
+        if std::mem::take(&mut self.dirty.connected) {
+            return Some(Event::ParticipantConnected { room, participant });
+        }
+        if let Some(track) = self.published.iter_mut().find(|track| track.news) {
+            track.news = false;
+            let known = router.track(track.key)?;
+            let facts = TrackFacts {
+                track: track.id,
+                participant,
+                mid: track.mid,
+                kind: known.kind(),
+                codec: known.codec(),
+                muted: known.muted(),
+            };
+            return Some(Event::TrackChanged { room, facts });
+        }
+        if std::mem::take(&mut self.dirty.subscriptions) {
+            let sections = self.sections.iter().map(|section| SectionBinding {
+                mid: section.plan.mid,
+                track: section.track,
+            });
+            return Some(Event::SubscriptionsChanged {
+                room,
+                participant,
+                sections: sections.collect(),
+                subscriptions: self.subscription_facts(router),
+            });
+        }
+        if let Some(description) = self.offer.take() {
+            return Some(Event::Offer {
+                room,
+                participant,
+                description,
+            });
+        }
+        let (stream, from) = self.channels.take_news()?;
+        Some(Event::DataChannelOpened {
+            room,
+            participant,
+            stream,
+            from,
+        })
+    }
+
+    fn subscription_facts(&self, router: &Router) -> Vec<SubscriptionFacts> {
+        let placed = self.sections.iter().filter_map(|section| {
+            let track = section.track?;
+            let muted = router
+                .bound(section.key)
+                .and_then(|track| router.track(track))
+                .is_some_and(Track::muted);
+            let paused = if self.wish(track).paused {
+                Some(PauseReason::Wished)
+            } else {
+                muted.then_some(PauseReason::Muted)
+            };
+            Some(SubscriptionFacts {
+                track,
+                mid: Some(section.plan.mid),
+                paused,
+            })
+        });
+        let unplaced = self.unplaced.iter().map(|one| SubscriptionFacts {
+            track: one.track,
+            mid: None,
+            paused: one.why,
+        });
+        placed.chain(unplaced).collect()
+    }
+}

@@ -1,0 +1,266 @@
+//! Commands without media: what is made, refused, told and freed. Media through whole shards is
+//! proven in `loadtest`, by robots on an independent stack.
+
+use std::sync::Arc;
+
+use super::command::{ParticipantParameters, Permissions, RoomParameters};
+use super::*;
+use crate::id::TrackId;
+use crate::time::Duration;
+use support::{JOINED, answered, join, shard};
+
+#[test]
+fn a_join_needs_a_room_and_a_second_equal_one_changes_nothing() {
+    let mut shard = shard();
+    let missing = shard.handle_command(Instant::ZERO, join(7, 1, "ada"));
+    assert_eq!(
+        missing.err(),
+        Some(CommandError::NotFound(Missing::Room(RoomId(7))))
+    );
+    support::create(&mut shard, 7, 100);
+    for _ in 0..2 {
+        assert!(
+            shard
+                .handle_command(Instant::ZERO, join(7, 1, "ada"))
+                .is_ok()
+        );
+        assert_eq!(shard.sizes(), JOINED);
+    }
+    let other = shard.handle_command(Instant::ZERO, join(7, 1, "lin"));
+    assert!(matches!(other, Err(CommandError::AlreadyExists { .. })));
+}
+
+#[test]
+fn a_full_room_refuses_with_its_limit() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 2);
+    for id in 1..=2 {
+        assert!(
+            shard
+                .handle_command(Instant::ZERO, join(7, id, "x"))
+                .is_ok()
+        );
+    }
+    let full = shard.handle_command(Instant::ZERO, join(7, 3, "x"));
+    let limit = CommandError::LimitReached {
+        limit: "participants_max",
+        value: 2,
+    };
+    assert_eq!(full.err(), Some(limit));
+}
+
+#[test]
+fn deleting_a_room_tells_everybody_and_frees_all() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 100);
+    for id in 1..=3 {
+        assert!(
+            shard
+                .handle_command(Instant::ZERO, join(7, id, "x"))
+                .is_ok()
+        );
+    }
+    let delete = Command::DeleteRoom {
+        room: RoomId(7),
+        reason: LeaveReason::RoomDeleted,
+    };
+    for _ in 0..2 {
+        assert!(shard.handle_command(Instant::ZERO, delete.clone()).is_ok());
+    }
+    assert_eq!(shard.sizes(), TableSizes::default());
+    let events: Vec<_> = std::iter::from_fn(|| shard.poll_event()).collect();
+    let left = |event: &&Event| {
+        let Event::ParticipantLeft { reason, .. } = event else {
+            return false;
+        };
+        *reason == LeaveReason::RoomDeleted
+    };
+    assert_eq!(events.iter().filter(left).count(), 3, "{events:?}");
+    assert!(matches!(events.last(), Some(Event::RoomDeleted { .. })));
+}
+
+#[test]
+fn who_never_comes_by_is_gone_after_the_silence_it_is_allowed() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 100);
+    assert!(
+        shard
+            .handle_command(Instant::ZERO, join(7, 1, "ada"))
+            .is_ok()
+    );
+    assert!(
+        shard
+            .handle_command(Instant::ZERO, join(7, 2, "lin"))
+            .is_ok()
+    );
+    let shorten = Command::SetSilenceMax {
+        room: RoomId(7),
+        participant: ParticipantId(2),
+        silence_max: Duration::from_secs(6),
+    };
+    assert!(shard.handle_command(Instant::ZERO, shorten).is_ok());
+    let gone = support::run(&mut shard, Instant::from_millis(40_000));
+    let seconds: Vec<_> = gone
+        .iter()
+        .map(|(at, id)| (at.as_millis() / 1_000, id.0))
+        .collect();
+    assert_eq!(seconds, [(6, 2), (30, 1)]);
+}
+
+#[test]
+fn an_idle_shard_has_no_deadline() {
+    let mut shard = shard();
+    assert_eq!(shard.poll_timeout(), None);
+    support::create(&mut shard, 7, 100);
+    assert_eq!(shard.poll_timeout(), None);
+}
+
+#[test]
+fn wishes_for_tracks_that_are_not_there_are_refused() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 100);
+    assert!(
+        shard
+            .handle_command(Instant::ZERO, join(7, 1, "ada"))
+            .is_ok()
+    );
+    let command = Command::UpdateSubscriptions {
+        room: RoomId(7),
+        participant: ParticipantId(1),
+        subscribe_all: None,
+        wishes: vec![command::Wish {
+            track: TrackId(99),
+            wanted: true,
+            paused: false,
+            priority: 128,
+            height: 0,
+        }],
+    };
+    let refused = shard.handle_command(Instant::ZERO, command);
+    let missing = CommandError::NotFound(Missing::Track(TrackId(99)));
+    assert_eq!(refused.err(), Some(missing));
+}
+
+#[test]
+fn an_offer_is_answered_with_sections_and_its_track_is_told() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 100);
+    assert!(
+        shard
+            .handle_command(Instant::ZERO, join(7, 1, "ada"))
+            .is_ok()
+    );
+    assert!(
+        shard
+            .handle_command(Instant::ZERO, join(7, 2, "lin"))
+            .is_ok()
+    );
+    let ada = answered(&mut shard, 7, 1);
+    let lin = answered(&mut shard, 7, 2);
+    assert_eq!(ada.sections.len(), lin.sections.len());
+    let events: Vec<_> = std::iter::from_fn(|| shard.poll_event()).collect();
+    let published = |event: &&Event| matches!(event, Event::TrackChanged { .. });
+    assert_eq!(events.iter().filter(published).count(), 4, "{events:#?}");
+    // Each offered one audio and one video m-line both ways: they carry the other's tracks.
+    let shown = |event: &&Event| {
+        let Event::SubscriptionsChanged { sections, .. } = event else {
+            return false;
+        };
+        sections.iter().filter(|one| one.track.is_some()).count() == 2
+    };
+    assert_eq!(events.iter().filter(shown).count(), 2, "{events:#?}");
+    let sizes = shard.sizes();
+    assert_eq!((sizes.tracks, sizes.sections), (4, 4));
+}
+
+mod support {
+    use super::*;
+    use crate::sdp::Description;
+    use crate::sdp::description::SdpType;
+
+    pub(super) const JOINED: TableSizes = TableSizes {
+        rooms: 1,
+        participants: 1,
+        tracks: 0,
+        encodings: 0,
+        sections: 0,
+        subscriptions: 0,
+        paths: 0,
+        timers: 2,
+        history_pages: 0,
+        ports: 0,
+    };
+
+    pub(super) fn shard() -> Shard {
+        // A public test key that protects nothing.
+        let identity = Identity::new(
+            include_bytes!("../../tests/fixtures/node.certificate.der").to_vec(),
+            include_bytes!("../../tests/fixtures/node.key.der").to_vec(),
+        );
+        let config = ShardConfig {
+            index: 0,
+            candidates: vec![([127, 0, 0, 1], 10_000).into()],
+            identity: Arc::new(identity),
+            clock: ServerClock::from_unix(Duration::from_secs(1_700_000_000)),
+        };
+        Shard::new(config, [7; 32], Instant::ZERO).expect("a usable certificate")
+    }
+
+    pub(super) fn create(shard: &mut Shard, room: u64, participants_max: usize) {
+        let create = Command::CreateRoom {
+            room: RoomId(room),
+            parameters: RoomParameters {
+                participants_max,
+                codecs: Vec::new(),
+            },
+        };
+        assert!(shard.handle_command(Instant::ZERO, create).is_ok());
+    }
+
+    pub(super) fn join(room: u64, participant: u64, name: &str) -> Command {
+        Command::Join {
+            room: RoomId(room),
+            participant: ParticipantId(participant),
+            parameters: ParticipantParameters {
+                name: name.to_owned(),
+                permissions: Permissions::default(),
+                subscribe_all: true,
+            },
+        }
+    }
+
+    /// Sends the fixture of a browser's first offer; the answer.
+    pub(super) fn answered(shard: &mut Shard, room: u64, participant: u64) -> Description {
+        let text = include_str!("../../tests/fixtures/sdp/chromium-sendrecv.sdp");
+        let offer = crate::sdp::parse(SdpType::Offer, text).expect("a real offer");
+        let command = Command::Negotiate {
+            room: RoomId(room),
+            participant: ParticipantId(participant),
+            description: Box::new(offer),
+        };
+        let reply = shard.handle_command(Instant::ZERO, command);
+        match reply {
+            Ok(Reply::Negotiated(command::Negotiated::Answer(answer))) => *answer,
+            other => panic!("no answer but {other:?}"),
+        }
+    }
+
+    /// Lets time pass till `end`; who left, and when.
+    pub(super) fn run(shard: &mut Shard, end: Instant) -> Vec<(Instant, ParticipantId)> {
+        let mut gone = Vec::new();
+        let mut outbox = crate::outbox::Outbox::new();
+        while let Some(now) = shard.poll_timeout().filter(|due| *due <= end) {
+            shard.handle_timeout(now);
+            while shard.depart(now, &mut outbox) == Departed::Full {
+                outbox.clear();
+            }
+            outbox.clear();
+            while let Some(event) = shard.poll_event() {
+                if let Event::ParticipantLeft { participant, .. } = event {
+                    gone.push((now, participant));
+                }
+            }
+        }
+        gone
+    }
+}
