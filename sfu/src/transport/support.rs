@@ -153,7 +153,10 @@ impl Host {
                 }
                 dimpl::Output::ApplicationData(data) => self.data.push(data.to_vec()),
                 dimpl::Output::CloseNotify => self.closed = true,
-                _ => {}
+                dimpl::Output::BufferTooSmall { .. }
+                | dimpl::Output::Connected
+                | dimpl::Output::PeerCert(_)
+                | _ => {}
             }
         }
     }

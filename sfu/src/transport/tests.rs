@@ -381,3 +381,43 @@ fn an_unusable_key_is_refused_at_start() {
     let empty = Identity::new(Vec::new(), node.private_key);
     assert!(TransportShared::new(&empty).is_err());
 }
+
+#[test]
+fn data_waits_for_dtls_and_then_begins() {
+    for we_are_server in [true, false] {
+        let mut transport = transport();
+        let mut host = Host::new(&transport, path(1), we_are_server);
+        transport.enable_data(NOW, 5_000);
+        transport.set_remote(NOW, host.parameters()).unwrap();
+        let reliability = Reliability {
+            ordered: true,
+            limit: ReliabilityLimit::Unlimited,
+        };
+        let early = transport.open_data(NOW, "a", "", reliability);
+        assert_eq!(early, Err(CommandError::Closed));
+        host.connect(NOW, &mut transport);
+        // As DTLS client we begin with an INIT (chunk type 1), as server we wait for one.
+        let first = host.data.first().and_then(|packet| packet.get(12).copied());
+        assert_eq!(first, (!we_are_server).then_some(1));
+        let stream = transport.open_data(NOW, "a", "", reliability).unwrap();
+        assert_eq!(stream, u16::from(we_are_server));
+        transport
+            .send_data(NOW, stream, true, &Bytes::from_static(b"x"))
+            .unwrap();
+        let next = transport.next_transport_sequence();
+        assert_eq!(transport.next_transport_sequence(), next.wrapping_add(1));
+        assert!(transport.charged(BudgetClass::Control) > 0);
+    }
+}
+
+#[test]
+fn the_largest_sctp_packet_makes_one_datagram_that_fits() {
+    let (mut transport, mut host) = connected(true);
+    let packet = vec![5; 1_400];
+    let progress = transport.dtls.send(NOW, &packet).unwrap();
+    assert_eq!(progress.datagrams.len(), 1);
+    assert!(progress.datagrams[0].len() <= crate::limits::PACKET_BYTES);
+    host.handle(&progress.datagrams[0]);
+    host.drain(NOW);
+    assert_eq!(host.data, [packet]);
+}

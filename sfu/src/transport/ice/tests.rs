@@ -64,7 +64,7 @@ fn what_fails_integrity_or_is_for_others_gets_silence() {
     wrong.local.password.push('x');
     let mut other = peer.clone();
     other.local.ufrag = "AAAAAAAAAAAAAAAA".to_owned();
-    let mut stranger = peer.clone();
+    let mut stranger = peer;
     stranger.credentials.ufrag = "else".to_owned();
     for (bytes, reason) in [
         (wrong.nomination(), DropReason::Unauthenticated),
@@ -113,7 +113,7 @@ fn an_answer_from_elsewhere_or_unsigned_proves_nothing() {
         .unwrap();
     let request = agent.handle_timeout(Instant::ZERO).unwrap();
     let good = peer.answer(&request.bytes);
-    let mut bad = peer.clone();
+    let mut bad = peer;
     bad.credentials.password.push('x');
     let forged = bad.answer(&request.bytes);
     assert!(agent.handle(Instant::ZERO, path(2), &good).is_err());
