@@ -53,7 +53,7 @@ limits! {
     SSRCS_PER_TRANSPORT: usize = 64, "received SSRCs of one transport; the surplus is dropped and counted";
     TRANSPORT_FEEDBACK_PACKETS: usize = 8_192, "packets one received transport-wide feedback may tell of, or it is malformed: a run of 8,191 takes two bytes";
     TRANSPORT_FEEDBACK_WRITTEN: usize = 512, "packets one written transport-wide feedback tells of: at worst 1,192 bytes; the rest goes into the next";
-    SSRCS_SENT_PER_TRANSPORT: usize = 1_024, "SSRCs one transport ever sends; never forgotten, so that no SRTP index is used twice";
+    SSRCS_SENT_PER_TRANSPORT: usize = 1_024, "SSRCs one transport ever sends; never forgotten, so that no SRTP index is used twice. As many that it once received are remembered against replays";
     REPLAY_WINDOW_PACKETS: u64 = 1_024, "replay window of one SSRC";
     CONTROL_QUEUE: usize = 64, "STUN, DTLS and SCTP datagrams waiting in one transport; full: the oldest leaves";
     TICKETS_PER_TRANSPORT: usize = 2_048, "media waiting in one transport; full: the oldest video ticket leaves";

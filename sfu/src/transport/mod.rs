@@ -317,6 +317,13 @@ impl Transport {
         self.srtp.as_deref_mut().ok_or(DropReason::NotReady)
     }
 
+    /// A received SSRC is of no use any more: its place is free for another.
+    pub fn forget_ssrc(&mut self, ssrc: u32) {
+        if let Some(srtp) = self.srtp.as_deref_mut() {
+            srtp.forget(ssrc);
+        }
+    }
+
     /// A packet with this transport-wide sequence number arrived.
     pub fn log_arrival(&mut self, transport_sequence: u16, arrived_at: Instant) {
         self.arrivals.push(transport_sequence, arrived_at);

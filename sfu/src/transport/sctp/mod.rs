@@ -2,8 +2,8 @@
 //! (RFC 8832), bounded both ways.
 //!
 //! Browsers begin the association themselves; as DTLS client we begin too, for those that wait.
-//! Where both do, the other side's association is taken and ours dropped: its INIT-ACK then finds
-//! nobody, and their own handshake goes on.
+//! Where both do, the other side's association is taken and ours dropped, as long as ours was not
+//! answered: its INIT-ACK then finds nobody, and their own handshake goes on.
 //!
 //! When `DATA_BACKLOG_BYTES` wait to be sent, an unreliable channel drops its oldest messages and
 //! a reliable one closes.
@@ -39,6 +39,12 @@ const IN_FLIGHT_BYTES: usize = 256 << 10;
 /// messages make up to 200 more, since the library does not count their padding.
 const PACKET_PAYLOAD_BYTES: u32 = 1_120;
 
+/// Chunk types (RFC 9260 §3.2).
+const CHUNK_INIT: u8 = 1;
+const CHUNK_INIT_ACK: u8 = 2;
+/// Associations the other side may begin, one after the other, until one stands.
+const ASSOCIATIONS: usize = 8;
+
 /// A message waiting for its turn.
 #[derive(Debug)]
 struct Waiting {
@@ -53,6 +59,15 @@ enum State {
     /// Ours, not yet acknowledged.
     Opening,
     Open,
+}
+
+/// How far the association is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Beginning,
+    /// Our INIT was acknowledged.
+    Answered,
+    Established,
 }
 
 /// One data channel.
@@ -72,7 +87,11 @@ struct Channel {
 pub(super) struct Sctp {
     endpoint: Endpoint,
     association: Option<(AssociationHandle, Association)>,
-    established: bool,
+    stage: Stage,
+    /// The initiate tag of the INIT that was taken.
+    peer_tag: Option<[u8; 4]>,
+    /// Associations the other side began.
+    associations: usize,
     we_are_dtls_client: bool,
     /// In order of stream.
     channels: Vec<Channel>,
@@ -118,7 +137,9 @@ impl Sctp {
         Self {
             endpoint,
             association,
-            established: false,
+            stage: Stage::Beginning,
+            peer_tag: None,
+            associations: 0,
             we_are_dtls_client,
             channels: Vec::new(),
             turn: 0,
@@ -134,16 +155,14 @@ impl Sctp {
         now: std::time::Instant,
         packet: Vec<u8>,
     ) -> Result<(), DropReason> {
+        let is_begin = self.admit(&packet)?;
         let (handle, event) = self
             .endpoint
             .handle(now, nowhere(), None, None, Bytes::from(packet))
             .ok_or(DropReason::SctpRejected)?;
         match event {
             DatagramEvent::NewAssociation(association) => {
-                if self.established {
-                    // RFC 9260 §5.2: a restart of the association. Channels do not survive it.
-                    self.lose();
-                }
+                self.associations += usize::from(is_begin);
                 self.association = Some((handle, association));
             }
             DatagramEvent::AssociationEvent(event) => {
@@ -157,6 +176,30 @@ impl Sctp {
         }
         self.work();
         Ok(())
+    }
+
+    /// Whether a packet may reach the library: each INIT it takes costs it an association that it
+    /// keeps. True for an INIT.
+    fn admit(&mut self, packet: &[u8]) -> Result<bool, DropReason> {
+        let kind = *packet.get(12).ok_or(DropReason::SctpRejected)?;
+        match kind {
+            CHUNK_INIT_ACK if self.stage == Stage::Beginning => self.stage = Stage::Answered,
+            CHUNK_INIT => {
+                let tag = packet.get(16..20).ok_or(DropReason::SctpRejected)?;
+                let tag: [u8; 4] = tag.try_into().map_err(|_| DropReason::SctpRejected)?;
+                let repeated = self.peer_tag == Some(tag);
+                // RFC 9260 §5.2.2: an INIT out of place changes nothing. In DTLS nobody restarts.
+                if !repeated && self.stage != Stage::Beginning {
+                    return Err(DropReason::SctpRejected);
+                }
+                if !repeated && self.associations >= ASSOCIATIONS {
+                    return Err(DropReason::LimitReached);
+                }
+                self.peer_tag = Some(tag);
+            }
+            _ => {}
+        }
+        Ok(kind == CHUNK_INIT)
     }
 
     pub(super) fn handle_timeout(&mut self, now: std::time::Instant) {
@@ -235,7 +278,7 @@ impl Sctp {
             queue: VecDeque::new(),
             queued_bytes: 0,
         });
-        if self.established {
+        if self.stage == Stage::Established {
             self.open_queued();
         }
         Ok(stream)
@@ -347,7 +390,7 @@ impl Sctp {
 
     /// Hands waiting messages to the library, one of each channel in turn.
     fn feed(&mut self) {
-        if !self.established {
+        if self.stage != Stage::Established {
             return;
         }
         let mut room = IN_FLIGHT_BYTES.saturating_sub(self.in_flight());
@@ -390,7 +433,7 @@ impl Sctp {
             };
             match event {
                 Event::Connected => {
-                    self.established = true;
+                    self.stage = Stage::Established;
                     self.open_queued();
                 }
                 Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => self.lose(),
@@ -431,7 +474,7 @@ impl Sctp {
     /// The association is gone, and with it every channel.
     fn lose(&mut self) {
         self.association = None;
-        self.established = false;
+        self.stage = Stage::Beginning;
         self.packets.clear();
         for channel in std::mem::take(&mut self.channels) {
             self.events.push_back(TransportEvent::DataClosed {

@@ -35,7 +35,7 @@ impl Pair {
     fn connected() -> Self {
         let mut pair = Self::new();
         pair.run(|_| false);
-        assert!(pair.begins.established && pair.waits.established);
+        assert!(pair.begins.stage == Stage::Established && pair.waits.stage == Stage::Established);
         pair
     }
 
@@ -316,7 +316,7 @@ fn a_channel_with_the_wrong_parity_or_a_long_label_is_closed() {
         pair.run(|_| false);
         assert_eq!(events(&mut pair.waits), [], "{stream}");
         assert!(pair.waits.channels.is_empty());
-        assert!(pair.waits.established);
+        assert!(pair.waits.stage == Stage::Established);
     }
 }
 
@@ -328,7 +328,7 @@ fn when_both_begin_the_other_side_s_association_is_taken() {
     let lost = pair.waits.poll_packet(pair.now);
     assert!(lost.is_some());
     pair.run(|_| false);
-    assert!(pair.begins.established && pair.waits.established);
+    assert!(pair.begins.stage == Stage::Established && pair.waits.stage == Stage::Established);
 }
 
 #[test]
@@ -340,5 +340,36 @@ fn noise_changes_nothing() {
             assert!(pair.waits.handle(pair.now, noise).is_err());
         }
     }
-    assert!(pair.waits.established);
+    assert!(pair.waits.stage == Stage::Established);
+}
+
+#[test]
+fn an_init_out_of_place_changes_nothing_and_inits_are_bounded() {
+    let init = || {
+        let mut other = Sctp::new(PORT, true);
+        #[expect(clippy::disallowed_methods, reason = "an anchor for virtual time")]
+        let packet = other
+            .poll_packet(std::time::Instant::now())
+            .unwrap()
+            .to_vec();
+        assert_eq!(packet[12], CHUNK_INIT);
+        packet
+    };
+    let mut pair = Pair::connected();
+    let stream = pair.begins.open("x", "", RELIABLE).unwrap();
+    pair.exchange(|_| false);
+    for _ in 0..3 {
+        let late = pair.waits.handle(pair.now, init());
+        assert_eq!(late, Err(DropReason::SctpRejected));
+    }
+    pair.begins
+        .send(stream, true, &Bytes::from_static(b"x"))
+        .unwrap();
+    pair.exchange(|_| false);
+    assert_eq!(messages(&mut pair.waits).len(), 1);
+    let mut fresh = Sctp::new(PORT, false);
+    let taken = (0..50)
+        .filter(|_| fresh.handle(pair.now, init()).is_ok())
+        .count();
+    assert_eq!(taken, ASSOCIATIONS);
 }

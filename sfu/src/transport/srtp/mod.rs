@@ -101,6 +101,13 @@ impl Srtp {
         self.outbound.seal_rtcp(slot, length)
     }
 
+    /// A received SSRC is of no use any more: its place is free for another. Should it come back,
+    /// only packets newer than all before are taken.
+    pub fn forget(&mut self, ssrc: u32) {
+        self.inbound.rtp_streams.forget(ssrc);
+        self.inbound.rtcp_streams.forget(ssrc);
+    }
+
     /// Received SSRCs with state, RTP and RTCP.
     #[must_use]
     pub fn ssrcs(&self) -> usize {
@@ -140,7 +147,7 @@ impl Inbound {
     fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, DropReason> {
         let header = rtp::header_bytes(packet)?;
         let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
-        let found = self.rtp_streams.find(ssrc);
+        let found = self.rtp_streams.find_or_recall(ssrc);
         let index = match found.and_then(|at| self.rtp_streams.table.get(at)) {
             Some(stream) => guess_index(stream.highest, sequence).ok_or(DropReason::Replayed)?,
             // A stream is joined from its beginning, where the rollover counter is 0.
@@ -161,7 +168,7 @@ impl Inbound {
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
         let (index, encrypted) = self.rtcp.rtcp_index(packet).ok_or(DropReason::Malformed)?;
         let index = u64::from(index);
-        let found = self.rtcp_streams.find(ssrc);
+        let found = self.rtcp_streams.find_or_recall(ssrc);
         self.rtcp_streams.check(found, index)?;
         let length = self
             .rtcp
@@ -240,6 +247,8 @@ fn window_place(behind: u64) -> Option<(usize, u64)> {
 struct Streams {
     table: Vec<Stream>,
     last: usize,
+    /// Highest index by forgotten SSRC, in order of SSRC.
+    forgotten: Vec<(u32, u64)>,
 }
 
 impl Streams {
@@ -254,6 +263,45 @@ impl Streams {
         let at = self.table.iter().position(|stream| stream.ssrc == ssrc)?;
         self.last = at;
         Some(at)
+    }
+
+    /// As [`Streams::find`]; a forgotten SSRC gets its state back where there is room. That
+    /// state was earned by authenticated packets, so a forged one may recall it.
+    fn find_or_recall(&mut self, ssrc: u32) -> Option<usize> {
+        if let Some(found) = self.find(ssrc) {
+            return Some(found);
+        }
+        let at = self
+            .forgotten
+            .binary_search_by_key(&ssrc, |(known, _)| *known)
+            .ok()?;
+        if self.table.len() >= SSRCS_PER_TRANSPORT {
+            return None;
+        }
+        let (ssrc, highest) = self.forgotten.remove(at);
+        self.last = self.table.len();
+        self.table.push(Stream {
+            ssrc,
+            highest,
+            window: [u64::MAX; WINDOW_WORDS],
+        });
+        Some(self.last)
+    }
+
+    /// Where no more can be remembered the state stays.
+    fn forget(&mut self, ssrc: u32) {
+        if self.forgotten.len() >= SSRCS_SENT_PER_TRANSPORT {
+            return;
+        }
+        if let Some(at) = self.find(ssrc) {
+            let stream = self.table.remove(at);
+            if let Err(at) = self
+                .forgotten
+                .binary_search_by_key(&ssrc, |(known, _)| *known)
+            {
+                self.forgotten.insert(at, (ssrc, stream.highest));
+            }
+        }
     }
 
     /// Before any cryptography: is there room, and is it no replay?

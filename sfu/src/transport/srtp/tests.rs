@@ -383,3 +383,19 @@ fn extension_and_csrcs_stay_clear() {
         assert_eq!(wire[..opened], packet);
     }
 }
+
+#[test]
+fn a_forgotten_ssrc_makes_room_and_its_old_packets_stay_replays() {
+    let (mut client, mut server) = pair(SrtpProfile::Aes128Gcm);
+    let mut old = sealed(&mut client, &rtp(0, 9, b"x"));
+    assert!(server.open_rtp(&mut old.clone()).is_ok());
+    for ssrc in 1..1_000 {
+        let mut wire = sealed(&mut client, &rtp(ssrc, 1, b"x"));
+        assert!(server.open_rtp(&mut wire).is_ok(), "{ssrc}");
+        server.forget(ssrc - 1);
+        assert_eq!(server.ssrcs(), 1);
+    }
+    assert_eq!(server.open_rtp(&mut old), Err(DropReason::Replayed));
+    let mut new = sealed(&mut client, &rtp(0, 10, b"x"));
+    assert!(server.open_rtp(&mut new).is_ok());
+}
