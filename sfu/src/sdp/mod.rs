@@ -16,6 +16,11 @@ pub mod numbers;
 pub mod parse;
 pub mod write;
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;
+
 pub use description::Description;
 pub use parse::{SdpError, parse};
 pub use write::write;

@@ -50,6 +50,9 @@ fn write_section(out: &mut String, section: &SectionDescription) -> fmt::Result 
     if section.rejected {
         return write!(out, "a=mid:{}\r\na=inactive\r\n", section.mid);
     }
+    if section.bundle_only {
+        out.push_str("a=bundle-only\r\n");
+    }
     write_transport(out, section)?;
     match section.kind {
         SectionKind::Media(_) => {
@@ -70,11 +73,12 @@ fn write_media_line(out: &mut String, section: &SectionDescription) -> fmt::Resu
         .candidates
         .first()
         .map(|candidate| candidate.address);
-    // RFC 9429 §5.2.1: port 9 and 0.0.0.0 where there is no default candidate.
-    let port = match (section.rejected, default) {
-        (true, _) => 0,
-        (false, Some(address)) => address.port(),
-        (false, None) => 9,
+    // RFC 9429 §5.2.1: port 9 and 0.0.0.0 where there is no default candidate, 0 where the m-line
+    // is off or has no transport but the group's.
+    let port = match default {
+        _ if section.rejected || section.bundle_only => 0,
+        Some(address) => address.port(),
+        None => 9,
     };
     write!(out, "m={} {port} {}", section.media, section.protocol)?;
     for format in &section.formats {

@@ -14,6 +14,11 @@
 mod line;
 mod remote;
 
+#[cfg(test)]
+mod glare;
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 
 use crate::error::CommandError;
