@@ -457,6 +457,19 @@ mod support {
         found
     }
 
+    /// The path without `..`.
+    fn normal(path: &str) -> String {
+        let mut parts = Vec::new();
+        for part in path.split('/') {
+            if part == ".." {
+                parts.pop();
+            } else {
+                parts.push(part);
+            }
+        }
+        parts.join("/")
+    }
+
     /// Files that `mod name;` in `path` may mean.
     pub(super) fn declared_modules(path: &str, text: &str, is_root: bool) -> Vec<String> {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -472,7 +485,7 @@ mod support {
             if let Some(rest) = line.strip_prefix("#[path = \"") {
                 told = rest
                     .strip_suffix("\"]")
-                    .map(|name| format!("{folder}/{name}"));
+                    .map(|name| normal(&format!("{folder}/{name}")));
                 continue;
             }
             let Some(line) = line.strip_suffix(';') else {
