@@ -173,15 +173,21 @@ impl Router {
 
     /// Frees everything of a member: its tracks, sections, tickets.
     pub fn remove_member(&mut self, now: Instant, member: MemberKey, pages: &mut PagePool) {
-        while let Some(&track) = self.member(member).and_then(|m| m.tracks.first()) {
+        let leaving = member_mut(&mut self.members, member);
+        let (tracks, sections) = leaving.map_or_else(Default::default, |found| {
+            let tracks = std::mem::take(&mut found.tracks);
+            (tracks, std::mem::take(&mut found.sections))
+        });
+        for track in tracks {
             self.unpublish(now, track, pages);
         }
-        while let Some(&section) = self.member(member).and_then(|m| m.sections.first()) {
+        for section in sections {
             self.close_section(section);
         }
-        if let Some(slot) = self.members.get_mut(member.index()) {
-            *slot = None;
-        }
+        let gone = self.members.get_mut(member.index()).and_then(Option::take);
+        self.tickets = self
+            .tickets
+            .saturating_sub(gone.map_or(0, |found| found.queue.len()));
         if let Some(due) = self.dues.get_mut(member.index()) {
             *due = NEVER;
         }
@@ -257,10 +263,15 @@ impl Router {
 
     /// A track is gone; sections that showed it are unbound.
     pub fn unpublish(&mut self, now: Instant, track: TrackKey, pages: &mut PagePool) {
-        while let Some(&key) = self.track(track).and_then(|t| t.encodings.first()) {
+        let Some(found) = self.tracks.get_mut(track.index()) else {
+            return;
+        };
+        let encodings = std::mem::take(&mut found.encodings);
+        let sections = std::mem::take(&mut found.sections);
+        for key in encodings {
             self.end_encoding(key, pages);
         }
-        while let Some(&section) = self.track(track).and_then(|t| t.sections.first()) {
+        for section in sections {
             self.bind(now, section, None);
         }
         let Some(found) = self.tracks.try_remove(track.index()) else {
