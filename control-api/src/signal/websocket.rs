@@ -126,7 +126,7 @@ impl Line {
         }
         // The other side's close ends the handshake (RFC 6455 §7.1.1); it need not come.
         let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-        drop(timeout(Duration::from_secs(2), rest).await);
+        drop(timeout(Duration::from_secs(1), rest).await);
     }
 }
 

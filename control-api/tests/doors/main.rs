@@ -1,0 +1,18 @@
+//! The doors from outside: a node in this process, on loopback, with a real engine; plain sockets
+//! as its visitors. Every frame of the server is held against its schema.
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `support` | the node, a socket, an HTTP request |
+//! | `schema` | the part of JSON Schema our schemas use |
+//! | `roster` | joining, leaving, being replaced and removed, data |
+//! | `refusals` | what is refused, and how |
+//! | `life` | expiry, closed sockets, drain |
+//! | `page` | HTTP: page, health, metrics |
+
+mod life;
+mod page;
+mod refusals;
+mod roster;
+mod schema;
+mod support;
