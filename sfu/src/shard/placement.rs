@@ -159,6 +159,9 @@ impl Member {
             let Some(format) = one.format else {
                 continue;
             };
+            if one.why.is_none() && self.negotiation.refuses(&format) {
+                one.why = Some(PauseReason::CodecUnsupported);
+            }
             if one.why.is_some() {
                 continue;
             }

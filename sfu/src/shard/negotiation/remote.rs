@@ -73,12 +73,16 @@ impl Negotiation {
             return Ok(OfferOutcome::Ignored);
         }
         let restarts = self.is_restart(offer);
-        let verdicts = self.judge(offer, local)?;
-        let mut judged = offer.sections.iter().zip(&verdicts);
-        let used = judged.find(|(_, verdict)| !matches!(verdict, Verdict::Stopped));
-        let remote = used
-            .map(|(tagged, _)| self.remote_transport(tagged))
-            .transpose()?;
+        let judged = self.judge(offer, local).and_then(|verdicts| {
+            let used = |verdict: &Verdict| !matches!(verdict, Verdict::Stopped);
+            let mut sections = offer.sections.iter().zip(&verdicts);
+            let tagged = sections.find(|(_, verdict)| used(verdict));
+            let remote = tagged.map(|(tagged, _)| self.remote_transport(tagged));
+            Ok((remote.transpose()?, verdicts))
+        });
+        // Our transport has new credentials by now; untold by an answer, an offer must tell them.
+        self.restart_wanted |= restarts && judged.is_err();
+        let (remote, verdicts) = judged?;
 
         self.handle_rollback();
         if self.remote.is_none() {
@@ -296,7 +300,12 @@ impl Negotiation {
         let Some(ice) = tagged.ice.clone() else {
             return Err(unusable(None, "a=ice-ufrag and a=ice-pwd are missing"));
         };
-        let known = self.remote.as_ref().map(|remote| remote.setup);
+        let known = self.remote.as_ref();
+        if known.is_some_and(|known| known.fingerprints != tagged.fingerprints) {
+            let why = "a=fingerprint: the certificate stays as it was; join anew with another";
+            return Err(unusable(None, why));
+        }
+        let known = known.map(|remote| remote.setup);
         // RFC 8842 §5.3: we answer passive wherever we may; whoever says nothing is active.
         let setup = match (tagged.setup, known) {
             (Some(Setup::Passive), None | Some(Setup::Passive)) => Setup::Passive,

@@ -392,6 +392,10 @@ fn an_offer_that_cannot_be_used_changes_nothing() {
     unmuxed.sections[2].rtcp_mux = false;
     let mut turned = good.clone();
     turned.sections[0].kind = SectionKind::Media(MediaKind::Video);
+    let mut other = good.clone();
+    for section in &mut other.sections {
+        section.fingerprints = vec![Fingerprint::Sha256([1; 32])];
+    }
     let mut many = good.clone();
     many.sections
         .resize(limits::SECTIONS_PER_TRANSPORT + 1, good.sections[0].clone());
@@ -400,6 +404,7 @@ fn an_offer_that_cannot_be_used_changes_nothing() {
         ("swapped", swapped),
         ("unmuxed", unmuxed),
         ("turned", turned),
+        ("other", other),
         ("many", many),
     ] {
         let mut side = Side::new();
