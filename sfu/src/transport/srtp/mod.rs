@@ -333,13 +333,67 @@ impl Streams {
     }
 }
 
+/// Which indexes of an outgoing SSRC are used up. Not only the highest: a section keeps the number
+/// of an input that is missing, and sends it late when a repair brings it.
+#[derive(Debug)]
+struct Used {
+    ssrc: u32,
+    highest: u64,
+    /// Bit `index % REPLAY_WINDOW_PACKETS`, of the indexes that far below `highest`.
+    window: [u64; WINDOW_WORDS],
+}
+
+impl Used {
+    fn first(ssrc: u32, index: u64) -> Self {
+        let mut used = Self {
+            ssrc,
+            highest: index,
+            window: [0; WINDOW_WORDS],
+        };
+        used.mark(index, true);
+        used
+    }
+
+    /// Uses `index` up; false where it is already, or too old to tell.
+    fn take(&mut self, index: u64) -> bool {
+        if index <= self.highest {
+            let free = window_place(self.highest - index).is_some() && !self.is_marked(index);
+            if free {
+                self.mark(index, true);
+            }
+            return free;
+        }
+        let oldest = index.saturating_sub(REPLAY_WINDOW_PACKETS - 1);
+        for between in oldest.max(self.highest + 1)..index {
+            self.mark(between, false);
+        }
+        self.highest = index;
+        self.mark(index, true);
+        true
+    }
+
+    fn is_marked(&self, index: u64) -> bool {
+        let place = window_place(index % REPLAY_WINDOW_PACKETS);
+        place.is_some_and(|(word, bit)| self.window.get(word).is_some_and(|it| it & bit != 0))
+    }
+
+    fn mark(&mut self, index: u64, used: bool) {
+        let place = window_place(index % REPLAY_WINDOW_PACKETS);
+        if let Some((word, bit)) = place
+            && let Some(word) = self.window.get_mut(word)
+        {
+            *word = if used { *word | bit } else { *word & !bit };
+        }
+    }
+}
+
 /// The side that sends.
 #[derive(Debug)]
 struct Outbound {
     rtp: Suite,
     rtcp: Suite,
-    /// Highest index sent by SSRC, in order of SSRC. Entries stay: an index is never used again.
-    sent: Vec<(u32, u64)>,
+    /// Indexes used by SSRC, in order of SSRC. Entries stay: an index is never used again.
+    sent: Vec<Used>,
     /// The slot used last; departures send runs of one SSRC.
     last: usize,
     rtcp_index: u64,
@@ -360,29 +414,25 @@ impl Outbound {
         if self
             .sent
             .get(self.last)
-            .is_none_or(|(known, _)| *known != ssrc)
+            .is_none_or(|used| used.ssrc != ssrc)
         {
-            match self.sent.binary_search_by_key(&ssrc, |(known, _)| *known) {
+            match self.sent.binary_search_by_key(&ssrc, |used| used.ssrc) {
                 Ok(at) => self.last = at,
                 Err(_) if self.sent.len() >= SSRCS_SENT_PER_TRANSPORT => {
                     return Err(DropReason::LimitReached);
                 }
                 Err(at) => {
-                    self.sent.insert(at, (ssrc, u64::from(sequence)));
+                    self.sent.insert(at, Used::first(ssrc, u64::from(sequence)));
                     self.last = at;
                     return Ok(u64::from(sequence));
                 }
             }
         }
-        let (_, highest) = self.sent.get_mut(self.last).ok_or(DropReason::Bug)?;
-        let index = guess_index(*highest, sequence);
-        // RFC 7714 §8.4: one nonce, one packet. Sections number without gaps or repeats.
-        invariant!(
-            index.is_some_and(|index| index > *highest),
-            "an outgoing SRTP index is used once"
-        );
-        *highest = index.ok_or(DropReason::Bug)?;
-        Ok(*highest)
+        let used = self.sent.get_mut(self.last).ok_or(DropReason::Bug)?;
+        let index = guess_index(used.highest, sequence).filter(|index| used.take(*index));
+        // RFC 7714 §8.4: one nonce, one packet. Sections never repeat a number.
+        invariant!(index.is_some(), "an outgoing SRTP index is used once");
+        index.ok_or(DropReason::Bug)
     }
 
     fn seal_rtcp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {

@@ -334,6 +334,36 @@ fn an_outgoing_sequence_number_is_never_used_twice() {
 }
 
 #[test]
+fn a_number_kept_for_a_late_packet_is_sealed_once() {
+    for profile in PROFILES {
+        let (mut client, mut server) = pair(profile);
+        // Around the wrap, and over more than a window.
+        for sequence in [65_530, 65_535, 1, 65_532, 0, 900, 2, 65_534, 1_023] {
+            let mut wire = sealed(&mut client, &rtp(7, sequence, b"x"));
+            assert!(server.open_rtp(&mut wire).is_ok(), "{profile:?} {sequence}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "an outgoing SRTP index is used once")]
+fn a_late_sequence_number_is_never_used_twice() {
+    let (mut client, _) = pair(SrtpProfile::Aes128Gcm);
+    for sequence in [5, 9, 7, 8, 7] {
+        sealed(&mut client, &rtp(7, sequence, b"x"));
+    }
+}
+
+#[test]
+#[should_panic(expected = "an outgoing SRTP index is used once")]
+fn a_sequence_number_too_old_to_tell_is_not_used() {
+    let (mut client, _) = pair(SrtpProfile::Aes128Gcm);
+    for sequence in [5, 2_000, 976] {
+        sealed(&mut client, &rtp(7, sequence, b"x"));
+    }
+}
+
+#[test]
 fn received_ssrcs_are_bounded_and_only_authenticated_ones_count() {
     let (mut client, mut server) = pair(SrtpProfile::Aes128Gcm);
     let bound = u32::try_from(SSRCS_PER_TRANSPORT).unwrap();
