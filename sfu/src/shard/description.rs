@@ -25,6 +25,13 @@ impl Permissions {
     }
 }
 
+/// What an exchange of descriptions did to the tracks of the room.
+#[derive(Debug, Default)]
+struct Effects {
+    published: bool,
+    lost: Vec<TrackId>,
+}
+
 impl Shard {
     pub(super) fn negotiate(
         &mut self,
@@ -48,11 +55,23 @@ impl Shard {
                 (Negotiated::Accepted, Vec::new())
             }
         };
+        // Sections first, tracks onto them afterwards: half-way through, a track would seem to lack
+        // a section that the next change opens.
+        let mut effects = Effects::default();
+        let mut applied = Ok(());
         for change in changes {
-            self.apply(now, place, change)?;
+            applied = applied.and(self.apply(now, place, change, &mut effects));
         }
-        self.place_tracks_of(now, place);
-        self.settle_member(now, place);
+        if !effects.lost.is_empty() {
+            self.lose_tracks(now, place.room, &effects.lost);
+        }
+        if effects.published {
+            self.place_tracks_in(now, place.room);
+        } else {
+            self.place_tracks_of(now, place);
+            self.settle_member(now, place);
+        }
+        applied?;
         Ok(Reply::Negotiated(negotiated))
     }
 
@@ -125,7 +144,13 @@ impl Shard {
         act(&mut member.negotiation, &local, &mut ssrc)
     }
 
-    fn apply(&mut self, now: Instant, place: Place, change: Change) -> Result<(), CommandError> {
+    fn apply(
+        &mut self,
+        now: Instant,
+        place: Place,
+        change: Change,
+        effects: &mut Effects,
+    ) -> Result<(), CommandError> {
         match change {
             Change::Ice {
                 credentials,
@@ -147,9 +172,15 @@ impl Shard {
                     member.transport.enable_data(now, sctp_port);
                 }
             }
-            Change::ReceiveStarted(plan) => self.publish(now, place, &plan)?,
-            Change::ReceiveUpdated(plan) => self.update_published(now, place, &plan),
-            Change::ReceiveStopped(mid) => self.unpublish(now, place, mid),
+            Change::ReceiveStarted(plan) => {
+                self.publish(now, place, &plan)?;
+                effects.published = true;
+            }
+            Change::ReceiveUpdated(plan) => {
+                self.update_published(now, place, &plan);
+                effects.published = true;
+            }
+            Change::ReceiveStopped(mid) => effects.lost.extend(self.unpublish(now, place, mid)),
             Change::SendOpened {
                 plan,
                 ssrc,
@@ -185,7 +216,6 @@ impl Shard {
                 news: true,
             });
         }
-        self.place_tracks_in(now, place.room);
         Ok(())
     }
 
@@ -200,19 +230,12 @@ impl Shard {
             room.router.update_track(now, track.key, plan);
             track.news = true;
         }
-        self.place_tracks_in(now, place.room);
     }
 
-    fn unpublish(&mut self, now: Instant, place: Place, mid: Mid) {
-        let Some(room) = self.rooms.get_mut(place.room.index()) else {
-            return;
-        };
-        let Some(member) = room.members.get_mut(place.member.index()) else {
-            return;
-        };
-        let Some(index) = member.published.iter().position(|one| one.mid == mid) else {
-            return;
-        };
+    fn unpublish(&mut self, now: Instant, place: Place, mid: Mid) -> Option<TrackId> {
+        let room = self.rooms.get_mut(place.room.index())?;
+        let member = room.members.get_mut(place.member.index())?;
+        let index = member.published.iter().position(|one| one.mid == mid)?;
         let track = member.published.remove(index);
         let participant = member.id;
         room.router
@@ -224,7 +247,7 @@ impl Shard {
                 participant,
                 track: track.id,
             });
-        self.lose_tracks(now, place.room, &[track.id]);
+        Some(track.id)
     }
 
     fn open_section(&mut self, place: Place, plan: MediaPlan, ssrc: u32, rtx_ssrc: Option<u32>) {

@@ -169,6 +169,9 @@ fn an_offer_is_answered_with_sections_and_its_track_is_told() {
         sections.iter().filter(|one| one.track.is_some()).count() == 2
     };
     assert_eq!(events.iter().filter(shown).count(), 2, "{events:#?}");
+    // Nothing is missing, so nothing is offered.
+    let offered = |event: &&Event| matches!(event, Event::Offer { .. });
+    assert_eq!(events.iter().filter(offered).count(), 0);
     let sizes = shard.sizes();
     assert_eq!((sizes.tracks, sizes.sections), (4, 4));
 }
