@@ -314,9 +314,15 @@ mod rules {
     }
 
     pub(super) fn introductions(house: &House) -> Vec<String> {
-        let silent = |path: &str, text: &str| {
-            !text.trim_start().starts_with("//!") && !path.starts_with("proto/src/gen/")
+        // Before it there may be attributes of the whole file, nothing else.
+        let starts = |text: &str| {
+            let mut lines = text.lines().map(str::trim);
+            let introduced = |line: &str| line.starts_with("//!") || line.starts_with("use ");
+            lines
+                .find(|line| introduced(line))
+                .is_some_and(|line| line.starts_with("//!"))
         };
+        let silent = |path: &str, text: &str| !starts(text) && !path.starts_with("proto/src/gen/");
         let rust = house.rust("").filter(|(path, text)| silent(path, text));
         rust.map(|(path, _)| format!("{path} starts without //!"))
             .collect()
@@ -457,14 +463,13 @@ mod support {
         found
     }
 
-    /// The path without `..`.
-    fn normal(path: &str) -> String {
-        let mut parts = Vec::new();
-        for part in path.split('/') {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part);
+    /// `name` as seen from `folder`; it may climb.
+    fn beside(folder: &str, name: &str) -> String {
+        let mut parts: Vec<&str> = folder.split('/').collect();
+        for part in name.split('/') {
+            match part {
+                ".." => drop(parts.pop()),
+                _ => parts.push(part),
             }
         }
         parts.join("/")
@@ -483,9 +488,7 @@ mod support {
         let mut told = None;
         for line in text.lines().map(str::trim) {
             if let Some(rest) = line.strip_prefix("#[path = \"") {
-                told = rest
-                    .strip_suffix("\"]")
-                    .map(|name| normal(&format!("{folder}/{name}")));
+                told = rest.strip_suffix("\"]").map(|name| beside(folder, name));
                 continue;
             }
             let Some(line) = line.strip_suffix(';') else {

@@ -1,3 +1,5 @@
+//! What leaves when: frames held and released, queues and tables at their bounds.
+
 use super::support::*;
 use crate::error::DropReason;
 use crate::limits::{ENCODINGS_PER_TRACK, SSRCS_PER_TRANSPORT, TICKETS_PER_TRANSPORT};

@@ -1,3 +1,5 @@
+//! Who asks for a picture, and when.
+
 use super::support::*;
 use crate::units::MediaKind;
 

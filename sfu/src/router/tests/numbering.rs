@@ -1,3 +1,5 @@
+//! Outgoing numbers, timestamps and picture numbers, across changes of source.
+
 use super::support::*;
 use crate::units::MediaKind;
 

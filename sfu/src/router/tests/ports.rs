@@ -1,3 +1,5 @@
+//! Plaintext doors: what goes through, what happens when one is full.
+
 use super::support::*;
 use crate::id::PortId;
 use crate::limits::{PORT_QUEUE_BYTES, PORTS_PER_ROOM};

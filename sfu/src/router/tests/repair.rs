@@ -1,3 +1,5 @@
+//! NACK and RTX both ways.
+
 use super::support::*;
 use crate::error::DropReason;
 use crate::units::MediaKind;

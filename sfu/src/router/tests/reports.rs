@@ -1,3 +1,5 @@
+//! Sender and receiver reports, on the server's clock; speakers.
+
 use super::support::*;
 use crate::time::{Duration, Instant, ServerClock};
 use crate::units::{AudioLevel, MediaKind};
