@@ -4,7 +4,14 @@
 //! Each parses, walks everything that came out, and where there is a writer writes it again and
 //! compares. A panic is the finding. Missing: the whole shard by datagram sequences.
 
+#[path = "program.rs"]
+mod program;
+#[path = "route.rs"]
+mod route;
+
 use std::collections::BTreeSet;
+
+pub(crate) use route::route;
 
 use sfu::id::{Mid, Rid};
 use sfu::sdp::description::{Direction, SdpType};
@@ -33,6 +40,7 @@ pub(crate) const ALL: &[(&str, Entry)] = &[
     ("payload", payload),
     ("port", port),
     ("sdp", sdp),
+    ("route", route),
 ];
 
 /// A datagram: what class, and a STUN message.

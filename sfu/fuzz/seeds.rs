@@ -29,6 +29,7 @@ pub(crate) fn all() -> Vec<Seed> {
     payload(&mut seeds);
     port(&mut seeds);
     sdp(&mut seeds);
+    route(&mut seeds);
     seeds
 }
 
@@ -402,5 +403,43 @@ fn sdp(seeds: &mut Vec<Seed>) {
             let bytes = [&[choice], written.as_bytes()].concat();
             seeds.push(("sdp", format!("{name}_{setup}"), bytes));
         }
+    }
+}
+
+/// Programs for `route`: a stream of packets of one kind with time passing, and what receivers ask
+/// for between them.
+fn route(seeds: &mut Vec<Seed>) {
+    for (name, track, choice, payload) in [
+        ("sound", 0, 0, &[0x78, 1, 2, 3][..]),
+        (
+            "vp8",
+            1,
+            1,
+            &[0x90, 0x80, 0x81, 0x23, 0x10, 0x02, 0x00, 0x9D],
+        ),
+        ("simulcast", 1, 1, &[0x90, 0x80, 0x81, 0x24, 0x11, 0x02]),
+        ("late", 3, 0, &[0x10, 0x50, 1, 2]),
+    ] {
+        let mut program = Vec::new();
+        for at in 0..20_u8 {
+            let ahead = if name == "late" {
+                at.wrapping_mul(37)
+            } else {
+                0
+            };
+            let flags = 0x40 | if at % 3 == 2 { 0x20 } else { 0 };
+            let len = u8::try_from(payload.len()).unwrap();
+            program.extend([track, choice, ahead, flags, len]);
+            program.extend(payload);
+            program.extend([128, 5]);
+            match at % 5 {
+                1 => program.extend([161, at, 1, 0, 0]),
+                2 => program.extend([162, at, 0, 0, 0]),
+                3 => program.extend([196, at, 0]),
+                4 => program.extend([225, track, 7, 226, 0, 0]),
+                _ => {}
+            }
+        }
+        seeds.push(("route", name.to_owned(), program));
     }
 }
