@@ -10,9 +10,15 @@
 //! | `life` | expiry, closed sockets, drain |
 //! | `page` | HTTP: page, health, metrics |
 
+#[cfg(test)]
 mod life;
+#[cfg(test)]
 mod page;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod roster;
+#[cfg(test)]
 mod schema;
+#[cfg(test)]
 mod support;

@@ -32,17 +32,17 @@ fn check(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
                 true
             }
             "$ref" => return check(&resolve(rule.as_str().unwrap()), value, at),
-            "type" => match rule {
-                Value::Array(kinds) => kinds.iter().any(|kind| is_of(kind, value)),
-                kind => is_of(kind, value),
+            "type" => match rule.as_array() {
+                Some(kinds) => kinds.iter().any(|kind| is_of(kind, value)),
+                None => is_of(rule, value),
             },
             "const" => rule == value,
             "enum" => rule.as_array().unwrap().contains(value),
             "minimum" => value.as_i64() >= rule.as_i64(),
             "maximum" => value.as_i64() <= rule.as_i64(),
-            "minLength" => value.as_str().map(str::len) >= rule.as_u64().map(|it| it as usize),
-            "maxLength" => value.as_str().map(str::len) <= rule.as_u64().map(|it| it as usize),
-            "maxItems" => value.as_array().map(Vec::len) <= rule.as_u64().map(|it| it as usize),
+            "minLength" => value.as_str().map(|it| it.len() as u64) >= rule.as_u64(),
+            "maxLength" => value.as_str().map(|it| it.len() as u64) <= rule.as_u64(),
+            "maxItems" => value.as_array().map(|it| it.len() as u64) <= rule.as_u64(),
             "required" => {
                 let names = rule.as_array().unwrap();
                 names
