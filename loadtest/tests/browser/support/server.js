@@ -24,10 +24,13 @@ export async function startServer({ port = 18_080, arguments: more = [], environ
   const grpc = `127.0.0.1:${port + 1}`;
   const logFile = join(tmpdir(), `plenum-browser-tests-${port}.log`);
   const log = createWriteStream(logFile);
+  // Our own PLENUM_ variables are no configuration, and the server refuses keys it does not know.
+  const own = (/** @type {[string, unknown]} */ [name]) => name.startsWith("PLENUM_");
+  const inherited = Object.fromEntries(Object.entries(process.env).filter((each) => !own(each)));
   const child = spawn(
     binary,
     ["--http", `127.0.0.1:${port}`, "--grpc", grpc, "--admin", `127.0.0.1:${port + 2}`, "--udp", `${HOST}:${port + 3}`, "--advertise", HOST, "--shards", "1", ...more],
-    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...inherited, ...environment } },
   );
   child.stdout.pipe(log);
   child.stderr.pipe(log);
