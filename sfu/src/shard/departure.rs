@@ -52,7 +52,10 @@ impl Shard {
             let due = member.due(now);
             self.commons.wheel.schedule(member.timer, due);
         }
-        self.settle_room(now, key);
+        // Its turn is over, even where a member has RTCP waiting and no path yet to send it on:
+        // taking its place again at once would never end.
+        self.settle_deadline(now, key);
+        self.settle_news(key);
     }
 }
 

@@ -289,6 +289,10 @@ impl Shard {
     /// After anything happened in a room that the world may want to know.
     fn settle_room(&mut self, now: Instant, key: RoomKey) {
         self.settle_departure(now, key);
+        self.settle_news(key);
+    }
+
+    fn settle_news(&mut self, key: RoomKey) {
         if let Some(room) = self.rooms.get_mut(key.index())
             && !room.has_news
             && room.is_newsworthy()
@@ -300,6 +304,17 @@ impl Shard {
 
     /// After a packet: the room's deadline, and its place among those that depart.
     fn settle_departure(&mut self, now: Instant, key: RoomKey) {
+        self.settle_deadline(now, key);
+        let Some(room) = self.rooms.get_mut(key.index()) else {
+            return;
+        };
+        if !room.departing && (!room.visits.is_empty() || room.router.has_ready(now)) {
+            room.departing = true;
+            self.departing.push_back(key);
+        }
+    }
+
+    fn settle_deadline(&mut self, now: Instant, key: RoomKey) {
         let Some(room) = self.rooms.get_mut(key.index()) else {
             return;
         };
@@ -310,10 +325,6 @@ impl Shard {
                 Some(due) => self.commons.wheel.schedule(room.timer, due),
                 None => self.commons.wheel.cancel(room.timer),
             }
-        }
-        if !room.departing && (!room.visits.is_empty() || room.router.has_ready(now)) {
-            room.departing = true;
-            self.departing.push_back(key);
         }
     }
 
