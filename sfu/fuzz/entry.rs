@@ -2,8 +2,11 @@
 //! replays the corpus (`sfu/tests/corpus.rs`).
 //!
 //! Each parses, walks everything that came out, and where there is a writer writes it again and
-//! compares. A panic is the finding. Missing: the whole shard by datagram sequences.
+//! compares. A panic is the finding. `route` (one room) and `datagram` (a whole shard) run the bytes
+//! as a program.
 
+#[path = "datagram.rs"]
+mod datagram;
 #[path = "program.rs"]
 mod program;
 #[path = "route.rs"]
@@ -11,6 +14,7 @@ mod route;
 
 use std::collections::BTreeSet;
 
+pub(crate) use datagram::datagram;
 pub(crate) use route::route;
 
 use sfu::id::{Mid, Rid};
@@ -41,6 +45,7 @@ pub(crate) const ALL: &[(&str, Entry)] = &[
     ("port", port),
     ("sdp", sdp),
     ("route", route),
+    ("datagram", datagram),
 ];
 
 /// A datagram: what class, and a STUN message.

@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<Seed> {
     port(&mut seeds);
     sdp(&mut seeds);
     route(&mut seeds);
+    datagram(&mut seeds);
     seeds
 }
 
@@ -442,4 +443,78 @@ fn route(seeds: &mut Vec<Seed>) {
         }
         seeds.push(("route", name.to_owned(), program));
     }
+}
+
+const CHECK: &[u8] = &[32, 0, 2, 1, 1];
+const HELLO: &[u8] = &[96, 0, 0, 0, 0];
+const WAIT: &[u8] = &[128, 50, 0];
+const ACCEPT: &[u8] = &[200, 2, 0, 201, 2, 0];
+
+/// Programs for `datagram`, in steps.
+const PROGRAMS: &[(&str, &[&[u8]])] = &[
+    (
+        "nominates",
+        &[
+            CHECK,
+            &[33, 1, 2, 1, 1],
+            WAIT,
+            &[80, 0, 81, 0],
+            &[128, 200, 250],
+        ],
+    ),
+    (
+        "shakes_hands",
+        &[CHECK, HELLO, WAIT, HELLO, &[96, 1, 1, 0, 0, 3, 9, 9, 9]],
+    ),
+    (
+        "negotiates",
+        &[
+            CHECK,
+            ACCEPT,
+            &[168, 2, 0],
+            WAIT,
+            ACCEPT,
+            &[169, 3, 1, 0, 1, 0],
+        ],
+    ),
+    (
+        "wishes",
+        &[
+            CHECK,
+            &[216, 4, 0, 1],
+            &[217, 0x84, 1, 3],
+            &[216, 0, 0, 1],
+            &[217, 2, 0, 0],
+            WAIT,
+        ],
+    ),
+    (
+        "restarts",
+        &[CHECK, &[144, 3, 0], WAIT, ACCEPT, CHECK, &[128, 255, 255]],
+    ),
+    (
+        "strangers",
+        &[
+            &[0, 4, 22, 254, 253, 0],
+            &[3, 9, 0x80, 96, 0, 1, 0, 0, 0, 1, 0],
+            &[248],
+        ],
+    ),
+    (
+        "leaves",
+        &[
+            CHECK,
+            &[152, 0],
+            &[153, 0],
+            &[154, 1],
+            &[144, 1, 0],
+            &[144, 0, 0],
+            WAIT,
+        ],
+    ),
+];
+
+fn datagram(seeds: &mut Vec<Seed>) {
+    let programs = PROGRAMS.iter();
+    seeds.extend(programs.map(|(name, steps)| ("datagram", (*name).to_owned(), steps.concat())));
 }

@@ -1,0 +1,8 @@
+//! Feeds `entry::datagram`.
+#![no_main]
+
+#[path = "../entry.rs"]
+#[allow(dead_code, reason = "each target uses one of the entries")]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::datagram(bytes));
