@@ -41,6 +41,12 @@ limits! {
 
     HTTP_HEADER_BYTES: usize = 16 << 10, "headers of one HTTP request";
     HTTP_CONNECTIONS: usize = 16_384, "connections of one listener at the same time; more wait in the kernel";
+    GRPC_CONNECTIONS: usize = 1_024, "gRPC connections at the same time; more wait in the kernel";
+    GRPC_STREAMS: usize = 128, "calls of one gRPC connection at the same time; more wait at the caller";
+    GRPC_HEADER_BYTES: usize = 16 << 10, "headers of one gRPC call, a backend's token among them";
+    GRPC_MESSAGE_BYTES: usize = 1 << 20, "one gRPC request";
+    FAREWELL_BYTES: usize = 1 << 10, "words shown to those who are put out";
+    PAGE_BYTES: usize = 3 << 20, "what one page of a list may weigh, under the 4 MiB gRPC libraries read; a page ends early there";
     PAGE_SIZE: usize = 100, "items of one page of a list where the request says nothing";
     PAGE_SIZE_MAX: usize = 1_000, "items of one page of a list";
 
@@ -62,6 +68,16 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SILENCE_WITHOUT_SOCKET: Duration = Duration::from_secs(6);
 /// Headers of an HTTP request must be complete by then.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A gRPC call takes no longer, whatever deadline its caller sets.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// A gRPC connection that is silent is asked this often whether it lives.
+pub const GRPC_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// A gRPC connection that does not say so by then is closed.
+pub const GRPC_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A gRPC connection is asked to go after this long, so that callers find new nodes.
+pub const GRPC_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
+/// How often health is looked at for those who watch it.
+pub const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 /// How often rooms and participants are looked through for what has expired.
 pub const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// The shortest life of an issued token.

@@ -16,14 +16,14 @@
 //! |---|---|---|
 //! | `create_room(Option<RoomName>, RoomSpec) -> RoomView` | equal spec exists: that room; no name: drawn | `CONFIG_DIFFERS` `NODE_DRAINING` `NODE_OVERLOADED` `FIELD_INVALID` |
 //! | `get_room(&RoomName) -> RoomView` | | `ROOM_NOT_FOUND` |
-//! | `list_rooms(&PageRequest) -> Page<RoomView>` | in order of creation | `PAGE_TOKEN_INVALID` |
+//! | `list_rooms(&PageRequest, visible) -> Page<RoomView>` | in order of creation | `PAGE_TOKEN_INVALID` |
 //! | `update_room(&RoomName, FnOnce(&mut RoomSpec) -> Result<(), Failure>) -> RoomView` | the closure edits a copy; checked, then it counts | `ROOM_NOT_FOUND` `FIELD_INVALID`, the closure's |
 //! | `delete_room(&RoomName, message)` | missing: done; everybody inside is told | |
 //! | `join(JoinRequest) -> Joined` | the same id inside: that one is `REPLACED` | `ROOM_NOT_FOUND` `ROOM_FULL` `ROOM_LOCKED` `TOKEN_REVOKED` `NODE_DRAINING` |
 //! | `get_participant(&RoomName, &ParticipantName) -> ParticipantView` | | `ROOM_NOT_FOUND` `PARTICIPANT_NOT_FOUND` |
-//! | `list_participants(Option<&RoomName>, &PageRequest) -> Page<ParticipantView>` | none: of all rooms | `ROOM_NOT_FOUND` `PAGE_TOKEN_INVALID` |
+//! | `list_participants(Option<&RoomName>, &PageRequest, visible) -> Page<ParticipantView>` | none: of all rooms | `ROOM_NOT_FOUND` `PAGE_TOKEN_INVALID` |
 //! | `update_participant(&RoomName, &ParticipantName, FnOnce(&mut ParticipantSpec) -> Result<(), Failure>) -> ParticipantView` | at once, permissions too | as above |
-//! | `remove_participant(&RoomName, &ParticipantName, message)` | missing: done; its tokens so far are void | `ROOM_NOT_FOUND` |
+//! | `remove_participant(&RoomName, &ParticipantName, message)` | missing: done; its tokens so far are void | |
 //! | `set_track_muted(&RoomName, TrackId, bool) -> TrackView` | the server's mute | `ROOM_NOT_FOUND` `TRACK_NOT_FOUND` |
 //! | `leave describe_tracks mute subscribe send_data negotiate restart_ice socket_closed` | by `Seat`: what one who is inside does | |
 //! | `drain() drained(reason)` | no new rooms; everybody out | |
@@ -178,13 +178,17 @@ impl Registry {
         Ok(self.room(self.id_of(name)?)?.view())
     }
 
-    /// Rooms in order of creation.
+    /// Rooms in order of creation, of those that are `visible`.
     ///
     /// # Errors
     /// `PAGE_TOKEN_INVALID`.
-    pub fn list_rooms(&self, request: &PageRequest) -> Result<Page<RoomView>, Failure> {
-        let rooms = self.0.rooms.iter().map(|room| room.view()).collect();
-        page::cut(request, "rooms", rooms, |room: &RoomView| room.uid)
+    pub fn list_rooms(
+        &self,
+        request: &PageRequest,
+        visible: impl Fn(&RoomName) -> bool,
+    ) -> Result<Page<RoomView>, Failure> {
+        let rooms = self.0.rooms.iter().filter(|room| visible(&room.name));
+        page::cut(request, "rooms", rooms.map(|room| room.view()).collect())
     }
 
     /// Changes a room by `change`, which edits a copy of its spec.
@@ -289,7 +293,7 @@ impl Registry {
         Ok(room.view_of(room.member(id)?))
     }
 
-    /// Participants of a room, or of all, in order of joining.
+    /// Participants of a room, or of all that are `visible`, in order of joining.
     ///
     /// # Errors
     /// `ROOM_NOT_FOUND`, `PAGE_TOKEN_INVALID`.
@@ -297,6 +301,7 @@ impl Registry {
         &self,
         room: Option<&RoomName>,
         request: &PageRequest,
+        visible: impl Fn(&RoomName) -> bool,
     ) -> Result<Page<ParticipantView>, Failure> {
         let (query, views) = match room {
             Some(name) => {
@@ -304,12 +309,12 @@ impl Registry {
                 (format!("rooms/{name}/participants"), views)
             }
             None => {
-                let rooms = self.0.rooms.iter();
+                let rooms = self.0.rooms.iter().filter(|room| visible(&room.name));
                 let views = rooms.flat_map(|room| room.views()).collect();
                 ("rooms/-/participants".to_owned(), views)
             }
         };
-        page::cut(request, &query, views, |view: &ParticipantView| view.uid)
+        page::cut(request, &query, views)
     }
 
     /// Changes what is said of a participant by `change`, which edits a copy of its spec.
@@ -346,10 +351,10 @@ impl Registry {
         .await
     }
 
-    /// Puts a participant out and voids its tokens issued so far. Missing: done.
+    /// Puts a participant out and voids its tokens issued so far. It or its room is missing: done.
     ///
     /// # Errors
-    /// `ROOM_NOT_FOUND`.
+    /// None today.
     pub async fn remove_participant(
         &self,
         room: &RoomName,
@@ -358,14 +363,16 @@ impl Registry {
     ) -> Result<(), Failure> {
         let (this, room, name) = (self.clone(), room.clone(), name.clone());
         carried_through(async move {
-            let (room_id, _turn) = this.enter(&room).await?;
-            let id = this.room(room_id)?.id_of(&name);
-            if let Some(participant) = id {
-                let seat = Seat {
-                    room: room_id,
-                    participant,
-                };
-                this.put_out(seat, LeaveReason::Removed, message);
+            match this.enter(&room).await {
+                Ok((room, _turn)) => {
+                    let inside = this.room(room)?.id_of(&name);
+                    if let Some(participant) = inside {
+                        let seat = Seat { room, participant };
+                        this.put_out(seat, LeaveReason::Removed, message);
+                    }
+                }
+                Err(failure) if failure.reason == Reason::RoomNotFound => {}
+                Err(failure) => return Err(failure),
             }
             let mut tombstones = this.0.tombstones.lock().await;
             tombstones.add(room, Some(name), UnixTime::now());

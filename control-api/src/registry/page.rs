@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::{Ulid, UnixTime};
-use crate::limits::{PAGE_SIZE, PAGE_SIZE_MAX, PAGE_TOKEN_TTL};
+use crate::limits::{PAGE_BYTES, PAGE_SIZE, PAGE_SIZE_MAX, PAGE_TOKEN_TTL};
 use crate::status::{Failure, Reason};
 
 /// What a caller asks of a list.
@@ -26,12 +26,20 @@ pub struct Page<T> {
     pub next_token: String,
 }
 
-/// Cuts the page out of all items of the list `query`.
-pub(super) fn cut<T>(
+/// Something that is listed.
+pub(super) trait Item {
+    /// Its place in the order of creation.
+    fn uid(&self) -> Ulid;
+    /// What it weighs in an answer, roughly: what callers can make large.
+    fn bytes(&self) -> usize;
+}
+
+/// Cuts the page out of all items of the list `query`. It ends early where it would weigh more than
+/// `PAGE_BYTES`, after one item at least.
+pub(super) fn cut<T: Item>(
     request: &PageRequest,
     query: &str,
     mut items: Vec<T>,
-    uid: impl Fn(&T) -> Ulid,
 ) -> Result<Page<T>, Failure> {
     let now = UnixTime::now();
     let after = match request.token.as_str() {
@@ -42,12 +50,18 @@ pub(super) fn cut<T>(
         0 => PAGE_SIZE,
         size => size.min(PAGE_SIZE_MAX),
     };
-    items.retain(|item| after.is_none_or(|after| uid(item) > after));
-    items.sort_by_key(&uid);
+    items.retain(|item| after.is_none_or(|after| item.uid() > after));
+    items.sort_by_key(Item::uid);
+    let mut bytes = 0_usize;
+    let fitting = items.iter().take(size).take_while(|item| {
+        bytes = bytes.saturating_add(item.bytes());
+        bytes <= PAGE_BYTES
+    });
+    let size = fitting.count().max(1);
     let more = items.len() > size;
     items.truncate(size);
     let next_token = match items.last() {
-        Some(last) if more => write(uid(last), query, now),
+        Some(last) if more => write(last.uid(), query, now),
         Some(_) | None => String::new(),
     };
     Ok(Page { items, next_token })
@@ -93,13 +107,26 @@ fn digest(query: &str) -> [u8; 8] {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<Ulid> {
-        (1..=5).rev().map(Ulid::from_u128).collect()
+    /// Three of them fill a page.
+    impl Item for Ulid {
+        fn uid(&self) -> Ulid {
+            *self
+        }
+        fn bytes(&self) -> usize {
+            PAGE_BYTES / 3
+        }
     }
 
     fn page(size: usize, token: &str, query: &str) -> Result<Page<Ulid>, Failure> {
-        let token = token.into();
-        cut(&PageRequest { size, token }, query, all(), |&uid| uid)
+        let (token, all) = (token.into(), (1..=5).rev().map(Ulid::from_u128).collect());
+        cut(&PageRequest { size, token }, query, all)
+    }
+
+    #[test]
+    fn a_page_that_would_weigh_too_much_ends_early() {
+        let first = page(5, "", "rooms").unwrap();
+        assert_eq!(first.items.len(), 3);
+        assert_eq!(page(5, &first.next_token, "rooms").unwrap().items.len(), 2);
     }
 
     #[test]

@@ -119,6 +119,16 @@ pub struct RoomView {
     pub update_time: UnixTime,
 }
 
+impl super::page::Item for RoomView {
+    fn uid(&self) -> Ulid {
+        self.uid
+    }
+
+    fn bytes(&self) -> usize {
+        VIEW_BYTES + self.spec.metadata.len() + map_bytes(&self.spec.labels)
+    }
+}
+
 /// What a track shows or carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TrackSource {
@@ -356,6 +366,24 @@ pub struct ParticipantView {
     pub join_time: UnixTime,
     /// What it publishes, in order of id.
     pub tracks: Vec<TrackView>,
+}
+
+impl super::page::Item for ParticipantView {
+    fn uid(&self) -> Ulid {
+        self.uid
+    }
+
+    fn bytes(&self) -> usize {
+        let tracks = VIEW_BYTES * self.tracks.len();
+        VIEW_BYTES + tracks + self.spec.metadata.len() + map_bytes(&self.spec.attributes)
+    }
+}
+
+/// What an item of a list weighs beside what its owner wrote: two long names and some numbers.
+const VIEW_BYTES: usize = 1 << 10;
+
+fn map_bytes(map: &BTreeMap<String, String>) -> usize {
+    map.iter().map(|(key, value)| key.len() + value.len()).sum()
 }
 
 /// As the API writes a reason to be out.
