@@ -9,6 +9,9 @@
 //! | [`placement`] | which shard takes a room |
 //! | [`auth`] | tokens: who may do what |
 //! | [`http`] | the page, health, metrics, the way to the WebSocket |
+//! | [`server`] | backends' door: the gRPC listener |
+//! | [`service`] | the gRPC methods |
+//! | `convert` | protocol buffers to and from domain types |
 //! | [`signal`] | participants' doors: WebSocket |
 //! | [`metrics`] | counters as Prometheus text |
 //! | [`drain`] | SIGTERM |
@@ -20,6 +23,7 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+mod convert;
 pub mod drain;
 pub mod http;
 pub mod limits;
@@ -28,5 +32,7 @@ pub mod metrics;
 pub mod node;
 pub mod placement;
 pub mod registry;
+pub mod server;
+pub mod service;
 pub mod signal;
 pub mod status;

@@ -17,6 +17,7 @@ use crate::auth::{Authority, BackendGrant, Keys};
 use crate::config::Config;
 use crate::http;
 use crate::registry::{Registry, RoomConfig, RoomName, RoomSpec};
+use crate::server;
 use crate::status::{Failure, Reason};
 
 /// How long sockets may take to say good-bye once everybody has been told.
@@ -229,11 +230,7 @@ impl Running {
         running
             .doors
             .spawn(http::serve(admin, private, node.clone()));
-        // The gRPC door takes this listener; until it does, nobody else may have it.
-        running.doors.spawn(async move {
-            node.ending().await;
-            drop(grpc);
-        });
+        running.doors.spawn(server::serve(grpc, running.http, node));
         Ok(running)
     }
 

@@ -4,10 +4,13 @@
 //! WebSocket close code, whether to try again, and the page's sentence stand side by side here and
 //! nowhere else.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use sfu::error::{CommandError, Missing};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 macro_rules! reasons {
     ($($name:ident $label:literal $code:ident $http:literal $close:literal $retry:literal $sentence:literal;)*) => {
@@ -198,6 +201,45 @@ impl From<CommandError> for Failure {
             }
             CommandError::Closed => Self::of(Reason::RoomClosed),
         }
+    }
+}
+
+/// The domain of our reasons in `google.rpc.ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "plenum";
+
+/// When to try again, where that may help.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<Failure> for Status {
+    /// The reason as ErrorInfo, and what belongs to its code: the field of a bad request, the
+    /// quota, the precondition, when to try again.
+    fn from(failure: Failure) -> Self {
+        let (reason, code) = (failure.reason, failure.reason.code());
+        let mut places = HashMap::new();
+        for (name, place) in [
+            (
+                "section",
+                failure.section.map(|section| section.to_string()),
+            ),
+            ("line", failure.line.map(|line| line.to_string())),
+            ("field", failure.field.clone()),
+        ] {
+            places.extend(place.map(|place| (name.to_owned(), place)));
+        }
+        let mut details = ErrorDetails::with_error_info(reason.as_str(), ERROR_DOMAIN, places);
+        if let Some(field) = &failure.field {
+            details.add_bad_request_violation(field, &failure.message);
+        }
+        if code == Code::ResourceExhausted {
+            details.add_quota_failure_violation(reason.as_str(), &failure.message);
+        }
+        if code == Code::FailedPrecondition {
+            details.add_precondition_failure_violation(reason.as_str(), "", &failure.message);
+        }
+        if reason.retry() {
+            details.set_retry_info(Some(RETRY_AFTER));
+        }
+        Self::with_error_details(code, failure.message, details)
     }
 }
 

@@ -101,6 +101,12 @@ impl BackendGrant {
         }
     }
 
+    /// Whether it covers every room, whatever its name.
+    #[must_use]
+    pub fn covers_all(&self) -> bool {
+        self.rooms.is_empty() || self.rooms.iter().any(|pattern| pattern == "*")
+    }
+
     /// Whether it covers a room: for lists, which leave the others out.
     #[must_use]
     pub fn covers(&self, room: &RoomName) -> bool {

@@ -1,0 +1,153 @@
+//! The gRPC listener: services, health, and connections over HTTP/2.
+//!
+//! Connections, calls at the same time, headers and messages are bounded; a silent connection is
+//! asked whether it lives; an old one is asked to go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Router, middleware};
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use proto::v1::participant_service_server::ParticipantServiceServer;
+use proto::v1::room_service_server::RoomServiceServer;
+use proto::v1::token_service_server::TokenServiceServer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::limits::{
+    CALL_TIMEOUT, GRPC_CONNECTION_AGE, GRPC_CONNECTIONS, GRPC_HEADER_BYTES,
+    GRPC_KEEPALIVE_INTERVAL, GRPC_KEEPALIVE_TIMEOUT, GRPC_MESSAGE_BYTES, GRPC_STREAMS,
+    HEALTH_INTERVAL,
+};
+use crate::node::Node;
+use crate::service::participant::Participants;
+use crate::service::room::Rooms;
+use crate::service::token::Tokens;
+use crate::service::{absent, call};
+
+/// Open calls may take this long once the node is ending.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What health is told of: the server as a whole, and each service that does something.
+const SERVICES: [&str; 4] = [
+    "",
+    "plenum.v1.RoomService",
+    "plenum.v1.TokenService",
+    "plenum.v1.ParticipantService",
+];
+
+/// Serves gRPC until the node ends. `http`: where the page is, for the URLs of tokens.
+pub(crate) async fn serve(listener: TcpListener, http: SocketAddr, node: Node) {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let rooms = RoomServiceServer::new(Rooms(node.clone()));
+    let participants = ParticipantServiceServer::new(Participants(node.clone()));
+    let node_of_tokens = node.clone();
+    let tokens = TokenServiceServer::new(Tokens {
+        node: node_of_tokens,
+        http,
+    });
+    let router = Routes::new(health)
+        .add_service(rooms.max_decoding_message_size(GRPC_MESSAGE_BYTES))
+        .add_service(participants.max_decoding_message_size(GRPC_MESSAGE_BYTES))
+        .add_service(tokens.max_decoding_message_size(GRPC_MESSAGE_BYTES))
+        .into_axum_router()
+        .fallback(async |request: axum::extract::Request| {
+            absent(request.uri().path()).into_http::<axum::body::Body>()
+        })
+        .layer(middleware::from_fn_with_state(node.clone(), call::around));
+    tokio::select! {
+        () = report_health(&node, &reporter) => {}
+        () = accept(listener, router, node.clone()) => {}
+    }
+}
+
+/// Tells whoever watches whether the node is ready. Never ends.
+async fn report_health(node: &Node, reporter: &HealthReporter) {
+    let mut ticks = interval(HEALTH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        let status = match node.ready() {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
+        };
+        if told != Some(status) {
+            for service in SERVICES {
+                reporter.set_service_status(service, status).await;
+            }
+            told = Some(status);
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, node: Node) {
+    let places = Arc::new(Semaphore::new(GRPC_CONNECTIONS));
+    let mut ending = std::pin::pin!(node.ending());
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            () = &mut ending => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: some will be given back.
+                tracing::warn!(%error, "no gRPC connection could be accepted");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (router, node) = (router.clone(), node.clone());
+        drop(tokio::spawn(async move {
+            connection(stream, router, node).await;
+            drop(place);
+        }));
+    }
+    drop(listener);
+    // All places back: every connection is over.
+    let all = u32::try_from(GRPC_CONNECTIONS).unwrap_or(u32::MAX);
+    if timeout(GRACE, places.acquire_many(all)).await.is_err() {
+        tracing::debug!("some gRPC calls did not end in time");
+    }
+}
+
+/// One connection, until it closes, is too old, or the node ends.
+async fn connection(stream: TcpStream, router: Router, node: Node) {
+    // Small messages leave at once; where that cannot be asked for, they leave a little later.
+    drop(stream.set_nodelay(true));
+    let service = TowerToHyperService::new(router);
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(GRPC_KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(GRPC_KEEPALIVE_TIMEOUT)
+        .max_concurrent_streams(u32::try_from(GRPC_STREAMS).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(GRPC_HEADER_BYTES).unwrap_or(u32::MAX))
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let grace = tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a gRPC connection ended early");
+            }
+            return;
+        }
+        () = sleep(GRPC_CONNECTION_AGE) => CALL_TIMEOUT,
+        () = node.ending() => GRACE,
+    };
+    connection.as_mut().graceful_shutdown();
+    if timeout(grace, connection).await.is_err() {
+        tracing::debug!("a gRPC connection did not end in time");
+    }
+}

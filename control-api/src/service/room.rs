@@ -1,0 +1,111 @@
+//! RoomService: rooms made, found, changed, ended.
+
+use proto::v1;
+use proto::v1::room_service_server::RoomService;
+use tonic::{Request, Response, Status};
+
+use super::{absent, opened};
+use crate::convert;
+use crate::node::Node;
+use crate::status::Failure;
+
+/// RoomService over a node.
+#[derive(Clone, Debug)]
+pub struct Rooms(pub Node);
+
+#[tonic::async_trait]
+impl RoomService for Rooms {
+    async fn create_room(
+        &self,
+        request: Request<v1::CreateRoomRequest>,
+    ) -> Result<Response<v1::Room>, Status> {
+        let (covered, request) = opened(request)?;
+        convert::refuse_set(&[(!request.request_id.is_empty(), "request_id")])?;
+        let name = convert::chosen_room_id("room_id", request.room_id)?;
+        let room = request.room.unwrap_or_default();
+        convert::refuse_set(&[(!room.etag.is_empty(), "room.etag")])?;
+        if !room.name.is_empty() && Some(convert::room_name("room.name", &room.name)?) != name {
+            let why = "room_id chooses the name; leave this empty, or say the same";
+            return Err(Failure::field("room.name", why).into());
+        }
+        match &name {
+            Some(name) => covered.check(name)?,
+            None => covered.check_drawn()?,
+        }
+        let spec = convert::room_spec(room, &self.0.config().room_config())?;
+        let view = self.0.registry().create_room(name, spec).await?;
+        Ok(Response::new(convert::room(&view)))
+    }
+
+    async fn get_room(
+        &self,
+        request: Request<v1::GetRoomRequest>,
+    ) -> Result<Response<v1::Room>, Status> {
+        let (covered, request) = opened(request)?;
+        let name = convert::room_name("name", &request.name)?;
+        covered.check(&name)?;
+        let view = self.0.registry().get_room(&name)?;
+        Ok(Response::new(convert::room(&view)))
+    }
+
+    async fn list_rooms(
+        &self,
+        request: Request<v1::ListRoomsRequest>,
+    ) -> Result<Response<v1::ListRoomsResponse>, Status> {
+        let (covered, request) = opened(request)?;
+        convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
+        let page = convert::page(request.page_size, request.page_token)?;
+        let visible = |room: &_| covered.covers(room);
+        let page = self.0.registry().list_rooms(&page, visible)?;
+        Ok(Response::new(v1::ListRoomsResponse {
+            rooms: page.items.iter().map(convert::room).collect(),
+            next_page_token: page.next_token,
+        }))
+    }
+
+    async fn update_room(
+        &self,
+        request: Request<v1::UpdateRoomRequest>,
+    ) -> Result<Response<v1::Room>, Status> {
+        let (covered, request) = opened(request)?;
+        let room = request.room.unwrap_or_default();
+        convert::refuse_set(&[
+            (!request.request_id.is_empty(), "request_id"),
+            (!room.etag.is_empty(), "room.etag"),
+        ])?;
+        let name = convert::room_name("room.name", &room.name)?;
+        covered.check(&name)?;
+        let defaults = self.0.config().room_config();
+        let edit = convert::RoomEdit::new(room, request.update_mask, &defaults)?;
+        let change = |spec: &mut _| {
+            edit.apply(spec);
+            Ok(())
+        };
+        let view = self.0.registry().update_room(&name, change).await;
+        let view = view.map_err(convert::within("room"))?;
+        Ok(Response::new(convert::room(&view)))
+    }
+
+    async fn delete_room(
+        &self,
+        request: Request<v1::DeleteRoomRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (covered, request) = opened(request)?;
+        convert::refuse_set(&[
+            (!request.request_id.is_empty(), "request_id"),
+            (!request.etag.is_empty(), "etag"),
+        ])?;
+        let name = convert::room_name("name", &request.name)?;
+        covered.check(&name)?;
+        let message = convert::words("message", request.message)?;
+        self.0.registry().delete_room(&name, message).await?;
+        Ok(Response::new(()))
+    }
+
+    async fn send_message(
+        &self,
+        _: Request<v1::SendMessageRequest>,
+    ) -> Result<Response<v1::SendMessageResponse>, Status> {
+        Err(absent("plenum.v1.RoomService/SendMessage"))
+    }
+}

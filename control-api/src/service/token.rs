@@ -1,0 +1,81 @@
+//! TokenService: tokens signed for participants.
+
+use std::net::SocketAddr;
+
+use proto::v1;
+use proto::v1::participant::Kind;
+use proto::v1::token_service_server::TokenService;
+use tonic::{Request, Response, Status};
+
+use super::{absent, opened};
+use crate::auth::TokenRequest;
+use crate::convert;
+use crate::limits::TOKEN_TTL;
+use crate::node::{Node, page_url};
+
+/// TokenService over a node.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The node.
+    pub node: Node,
+    /// Where its page is.
+    pub http: SocketAddr,
+}
+
+#[tonic::async_trait]
+impl TokenService for Tokens {
+    async fn issue_token(
+        &self,
+        request: Request<v1::IssueTokenRequest>,
+    ) -> Result<Response<v1::IssueTokenResponse>, Status> {
+        let (covered, mut request) = opened(request)?;
+        let kinds = [Kind::Unspecified, Kind::Standard].map(i32::from);
+        convert::refuse_set(&[(!kinds.contains(&request.kind), "kind")])?;
+        let room = convert::room_name("room", &request.room)?;
+        covered.check(&room)?;
+        let id = std::mem::take(&mut request.participant_id);
+        let config = request.room_config.take();
+        let defaults = self.node.config().room_config();
+        let config = config
+            .map(|config| convert::room_config("room_config", Some(config), &defaults))
+            .transpose()?;
+        if let Some(config) = &config {
+            config.check().map_err(convert::as_room_config)?;
+        }
+        let wanted = TokenRequest {
+            room,
+            participant: convert::chosen_participant_id("participant_id", id)?,
+            spec: convert::token_spec(&mut request)?,
+            ttl: convert::duration("ttl", request.ttl)?.unwrap_or(TOKEN_TTL),
+            room_config: config,
+        };
+        let issued = self.node.authority().issue(&wanted)?;
+        let participant = wanted.participant.as_ref();
+        // The unspecified address is none that a browser could open.
+        let http = Some(self.http).filter(|http| !http.ip().is_unspecified());
+        let connect_url = http.map(|http| format!("ws://{http}/v1/connect"));
+        let page_url = http.map(|http| {
+            let page = page_url(http, &wanted.room);
+            format!("{page}#token={}", issued.token)
+        });
+        Ok(Response::new(v1::IssueTokenResponse {
+            token_id: issued.id.to_string(),
+            expire_time: convert::moment(issued.expire_time),
+            participant: participant
+                .map(|participant| convert::participant_path(&wanted.room, participant))
+                .unwrap_or_default(),
+            connect_url: connect_url.unwrap_or_default(),
+            page_url: page_url.unwrap_or_default(),
+            whip_url: String::new(),
+            whep_url: String::new(),
+            token: issued.token,
+        }))
+    }
+
+    async fn revoke_tokens(
+        &self,
+        _: Request<v1::RevokeTokensRequest>,
+    ) -> Result<Response<v1::RevokeTokensResponse>, Status> {
+        Err(absent("plenum.v1.TokenService/RevokeTokens"))
+    }
+}
