@@ -101,8 +101,12 @@ impl Driver {
         let sockets = Sockets::new(parts.bound).map_err(system("set up a shard's sockets"))?;
         let deadline = Deadline::new().map_err(system("make a shard's timer"))?;
         drop(entered);
-        let gso: Vec<bool> = sockets.gso().collect();
-        tracing::info!(shard = parts.index, ?gso, "segmentation offload, by socket");
+        if sockets.gso().any(|gso| !gso) {
+            tracing::info!(
+                shard = parts.index,
+                "no segmentation offload here: sending costs more"
+            );
+        }
         let driver = Self {
             index: parts.index,
             shard: parts.shard,

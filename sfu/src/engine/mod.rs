@@ -133,6 +133,12 @@ impl Engine {
                 config.offer_loopback,
             );
             tracing::info!(shard = index, ?local, ?candidates, "shard listens");
+            if candidates.is_empty() {
+                tracing::warn!(
+                    shard = index,
+                    "no address a browser can reach; set --advertise"
+                );
+            }
             let shard = Shard::new(
                 ShardConfig {
                     index: u16::try_from(index).unwrap_or(u16::MAX),

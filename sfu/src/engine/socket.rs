@@ -86,16 +86,23 @@ fn open(address: SocketAddr, config: &EngineConfig) -> io::Result<Bound> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    // The kernel grants at most rmem_max and wmem_max and says nothing: ask what it became.
+    // The kernel grants at most rmem_max and wmem_max and does not complain: ask what it became.
     socket.set_recv_buffer_size(config.receive_buffer_bytes)?;
     socket.set_send_buffer_size(config.send_buffer_bytes)?;
     let address = socket.local_addr()?.as_socket().unwrap_or(address);
-    tracing::info!(
-        %address,
-        receive_buffer_bytes = socket.recv_buffer_size()?,
-        send_buffer_bytes = socket.send_buffer_size()?,
-        "UDP socket; buffers as granted"
-    );
+    // It counts its own bookkeeping in and so says twice what it took.
+    let receive_buffer_bytes = socket.recv_buffer_size()? / 2;
+    let send_buffer_bytes = socket.send_buffer_size()? / 2;
+    let small = receive_buffer_bytes < config.receive_buffer_bytes
+        || send_buffer_bytes < config.send_buffer_bytes;
+    if small {
+        tracing::info!(
+            %address, receive_buffer_bytes, send_buffer_bytes,
+            "smaller socket buffers than asked for; raise net.core.rmem_max and wmem_max"
+        );
+    } else {
+        tracing::debug!(%address, receive_buffer_bytes, send_buffer_bytes, "UDP socket");
+    }
     Ok(Bound { address, socket })
 }
 

@@ -114,6 +114,9 @@ async fn runs_leave_from_the_address_they_were_asked_at() {
     let mut stats = IoStats::default();
     sockets.send(&outbox, &mut stats).await;
     assert_eq!(stats.datagrams_out, 3, "{stats:?}");
+    // One call where the kernel cuts the run into datagrams itself.
+    let calls = if sockets.gso().all(|gso| gso) { 1 } else { 3 };
+    assert_eq!(stats.sends, calls, "{stats:?}");
     for (fill, length) in [(1, 1_000), (2, 1_000), (3, 400)] {
         let mut bytes = [0; 2_000];
         let (received, from) = receiver.recv_from(&mut bytes).await.expect("a datagram");
