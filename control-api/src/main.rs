@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     });
     let config = match config {
         Ok(config) => config,
-        Err(error) => return refuse(&error.into()),
+        Err(error) => return refuse(&anyhow::anyhow!("{error}")),
     };
     match flags.command {
         Some(Command::CheckConfig { print }) => check_config(&config, print),
@@ -105,7 +105,10 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         .build()?;
     let ended = runtime.block_on(async {
         let signals = Signals::listen()?;
-        let running = Running::start(config).await?;
+        // Its sentence names the cause; the chain behind it would say so again.
+        let running = Running::start(config)
+            .await
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
         announce(&running);
         anyhow::Ok(until_signal(running, signals).await)
     })?;

@@ -336,6 +336,8 @@ impl Shard {
         for wish in wishes {
             member.set_wish(*wish);
         }
+        // What became of a wish is told even where no section changes hands: paused, for one.
+        member.dirty.subscriptions = true;
         self.place_tracks_of(now, place);
         self.settle_member(now, place);
         Ok(Reply::Done)
