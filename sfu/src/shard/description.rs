@@ -60,7 +60,8 @@ impl Shard {
         let mut effects = Effects::default();
         let mut applied = Ok(());
         for change in changes {
-            applied = applied.and(self.apply(now, place, change, &mut effects));
+            let outcome = self.apply(now, place, change, &mut effects);
+            applied = applied.and(outcome);
         }
         if !effects.lost.is_empty() {
             self.lose_tracks(now, place.room, &effects.lost);
