@@ -54,8 +54,15 @@ impl Shard {
         };
         let place = place.ok_or(DropReason::UnknownUfrag)?;
         self.current = Some(place.room);
-        let member = self.member_mut(place).ok_or(DropReason::UnknownUfrag)?;
+        let room = self.rooms.get_mut(place.room.index());
+        let room = room.ok_or(DropReason::UnknownUfrag)?;
+        let member = room.members.get_mut(place.member.index());
+        let member = member.ok_or(DropReason::UnknownUfrag)?;
         let outcome = member.transport.handle_stun(now, path, datagram.bytes)?;
+        if let Some(rtt) = member.transport.rtt() {
+            // One who only publishes reports on nothing: this is all that is known of its distance.
+            room.router.set_rtt(place.member, rtt);
+        }
         for lost in outcome.lost_paths {
             self.commons.places.forget(lost, place);
         }

@@ -505,6 +505,12 @@ impl Transport {
         self.budget.charged(class)
     }
 
+    /// Round trip of our last answered Binding request; renewed with each consent check.
+    #[must_use]
+    pub fn rtt(&self) -> Option<Duration> {
+        self.ice.rtt()
+    }
+
     /// When the other side last proved it is there.
     #[must_use]
     pub fn last_authenticated_at(&self) -> Instant {

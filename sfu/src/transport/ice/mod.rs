@@ -73,6 +73,7 @@ struct Pending {
     transaction: TransactionId,
     path: Path,
     generation: u8,
+    sent_at: Instant,
 }
 
 /// The path the other side wants, not yet proved.
@@ -100,6 +101,8 @@ pub(super) struct Agent {
     pending: ArrayVec<Pending, PENDING>,
     next_consent_at: Instant,
     authenticated_at: Instant,
+    /// Of the last request of ours that was answered.
+    rtt: Option<Duration>,
     expired: bool,
     tie_breaker: u64,
     transactions: [u8; 12],
@@ -125,6 +128,7 @@ impl Agent {
             pending: ArrayVec::new(),
             next_consent_at: now,
             authenticated_at: now,
+            rtt: None,
             expired: false,
             tie_breaker: rng.next_u64(),
             transactions,
@@ -415,7 +419,8 @@ impl Agent {
         if !message.verify(key) {
             return Err(DropReason::Unauthenticated);
         }
-        self.pending.remove(at);
+        let answered = self.pending.remove(at);
+        self.rtt = Some(now.since(answered.sent_at));
         self.note_authenticated(now);
         if let Some(known) = self.candidates.iter_mut().find(|known| known.path == path) {
             known.proved = true;
@@ -429,6 +434,11 @@ impl Agent {
             self.select(now, path, generation, &mut outcome);
         }
         Ok(outcome)
+    }
+
+    /// Round trip of the last answered request of ours.
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        self.rtt
     }
 
     /// An authenticated datagram of any kind came: the other side is there.
@@ -475,18 +485,18 @@ impl Agent {
                     CONSENT_INTERVAL
                 };
             proof.tries = proof.tries.saturating_add(1);
-            return self.request(path, generation);
+            return self.request(now, path, generation);
         }
         let (path, generation) = self.selected?;
         if self.next_consent_at > now {
             return None;
         }
         self.next_consent_at = now + self.consent_interval();
-        self.request(path, generation)
+        self.request(now, path, generation)
     }
 
     /// A Binding request of ours; none where the other side's credentials are not known yet.
-    fn request(&mut self, path: Path, generation: u8) -> Option<Outgoing> {
+    fn request(&mut self, now: Instant, path: Path, generation: u8) -> Option<Outgoing> {
         let transaction = self.next_transaction();
         let generation = self
             .generations
@@ -508,6 +518,7 @@ impl Agent {
             transaction,
             path,
             generation: generation.number,
+            sent_at: now,
         });
         self.sent += 1;
         Some(Outgoing { path, bytes })
