@@ -60,8 +60,8 @@ impl Shard {
         let mut effects = Effects::default();
         let mut applied = Ok(());
         for change in changes {
-            let one = self.apply(now, place, change, &mut effects);
-            applied = applied.and(one);
+            let outcome = self.apply(now, place, change, &mut effects);
+            applied = applied.and(outcome);
         }
         if !effects.lost.is_empty() {
             self.lose_tracks(now, place.room, &effects.lost);

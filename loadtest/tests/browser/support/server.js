@@ -1,7 +1,7 @@
 // The server under test: our own process on ports of its own.
 
 import { spawn } from "node:child_process";
-import { createWriteStream, existsSync } from "node:fs";
+import { existsSync, openSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,17 +23,14 @@ export async function startServer({ port = 18_080, arguments: more = [], environ
   const url = `http://127.0.0.1:${port}`;
   const grpc = `127.0.0.1:${port + 1}`;
   const logFile = join(tmpdir(), `plenum-browser-tests-${port}.log`);
-  const log = createWriteStream(logFile);
-  // Our own PLENUM_ variables are no configuration, and the server refuses keys it does not know.
-  const own = (/** @type {[string, unknown]} */ [name]) => name.startsWith("PLENUM_");
-  const inherited = Object.fromEntries(Object.entries(process.env).filter((each) => !own(each)));
+  const log = openSync(logFile, "w");
+  // PLENUM_… is configuration to the server: neither our variables nor a developer's may reach it.
+  const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")));
   const child = spawn(
     binary,
     ["--http", `127.0.0.1:${port}`, "--grpc", grpc, "--admin", `127.0.0.1:${port + 2}`, "--udp", `${HOST}:${port + 3}`, "--advertise", HOST, "--shards", "1", ...more],
-    { stdio: ["ignore", "pipe", "pipe"], env: { ...inherited, ...environment } },
+    { stdio: ["ignore", log, log], env: { ...outside, ...environment } },
   );
-  child.stdout.pipe(log);
-  child.stderr.pipe(log);
   /** @type {string|null} */
   let ended = null;
   child.on("exit", (code, signal) => (ended = `the server ended with ${signal ?? code}; see ${logFile}`));
