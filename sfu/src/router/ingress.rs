@@ -278,7 +278,8 @@ impl Router {
         let key = if let Some(key) = same {
             self.clear_encoding(key, pages);
             if let Some(publisher) = member_mut(&mut self.members, input.member) {
-                publisher.sources.retain(|source| source.encoding != key);
+                let member = input.member;
+                publisher.forget_sources(key, |ssrc| self.forgotten.push((member, ssrc)));
             }
             if let Some(encoding) = self.encodings.get_mut(key.index()) {
                 encoding.restart(ssrc, serial);

@@ -49,6 +49,17 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// The SSRCs that led to `encoding` lead nowhere any more; `gone` is told of each.
+    pub(super) fn forget_sources(&mut self, encoding: EncodingKey, mut gone: impl FnMut(u32)) {
+        self.sources.retain(|source| {
+            let keeps = source.encoding != encoding;
+            if !keeps {
+                gone(source.ssrc);
+            }
+            keeps
+        });
+    }
+
     pub(super) fn new(cname: &str) -> Self {
         Self {
             cname: cname.to_owned(),

@@ -126,6 +126,8 @@ pub struct Router {
     next_serial: u32,
     /// Tracks whose format changed, each once.
     changed: Vec<TrackKey>,
+    /// SSRCs that lead nowhere any more, until the shard has read them.
+    forgotten: Vec<(MemberKey, u32)>,
     stats: RouterStats,
 }
 
@@ -154,6 +156,7 @@ impl Router {
             flows_due: None,
             next_serial: 0,
             changed: Vec::new(),
+            forgotten: Vec::new(),
             stats: RouterStats::default(),
         }
     }
@@ -511,6 +514,12 @@ impl Router {
         self.touch(member, due);
     }
 
+    /// An SSRC whose encoding is gone: its transport need not keep state for it. Read after each
+    /// change; what an encoding can leave behind is bounded by `SSRCS_PER_TRANSPORT`.
+    pub fn poll_forgotten(&mut self) -> Option<(MemberKey, u32)> {
+        self.forgotten.pop()
+    }
+
     /// RTCP of a member is due at `due`, at the latest.
     fn touch(&mut self, member: MemberKey, due: Instant) {
         touch(&mut self.dues, &mut self.due_next, member, Some(due));
@@ -523,7 +532,8 @@ impl Router {
             return;
         };
         if let Some(publisher) = member_mut(&mut self.members, encoding.member) {
-            publisher.sources.retain(|source| source.encoding != key);
+            let member = encoding.member;
+            publisher.forget_sources(key, |ssrc| self.forgotten.push((member, ssrc)));
         }
         if let Some(track) = self.tracks.get_mut(encoding.track.index()) {
             track.encodings.retain(|&other| other != key);

@@ -3,7 +3,7 @@
 //! Commands are idempotent: the caller chooses ids, the same create twice gives the same answer.
 
 use crate::error::LeaveReason;
-use crate::id::{ParticipantId, RoomId, TrackId};
+use crate::id::{ParticipantId, PortId, RoomId, TrackId};
 use crate::sdp::Description;
 use crate::shard::stats::{ShardStats, TableSizes};
 use crate::time::Duration;
@@ -188,6 +188,18 @@ pub enum Command {
         room: RoomId,
         /// Which.
         track: TrackId,
+    },
+    /// A door for plaintext media. The same again: done.
+    OpenPort {
+        /// Where.
+        room: RoomId,
+        /// Drawn by the caller.
+        port: PortId,
+    },
+    /// The door is gone, with what waited behind it.
+    ClosePort {
+        /// Which.
+        port: PortId,
     },
     /// Counters and sizes of all tables.
     Inspect,

@@ -68,6 +68,8 @@ impl Shard {
                 wishes,
             } => self.update_subscriptions(now, (room, participant), subscribe_all, &wishes),
             Command::RequestKeyframe { room, track } => self.request_keyframe(now, room, track),
+            Command::OpenPort { room, port } => self.open_port(room, port),
+            Command::ClosePort { port } => self.close_port(port),
             Command::Inspect => Ok(Reply::Inspected(Box::new(Inspection {
                 stats: self.commons.stats.clone(),
                 sizes: self.sizes(),
@@ -141,6 +143,7 @@ impl Shard {
             self.commons.wheel.unregister(room.timer);
         }
         self.room_keys.remove(&id);
+        self.forget_ports(key);
         self.departing.retain(|one| *one != key);
         self.with_news.retain(|one| *one != key);
         self.commons

@@ -17,6 +17,7 @@
 //! | `placement` | which track goes through which section |
 //! | `feedback` | RTCP that crosses the graph |
 //! | `report` | RTCP of our own, one compound at a time |
+//! | `port` | plaintext doors of its rooms |
 //! | `data` | data channels across a room |
 //! | `news` | events from dirty bits |
 
@@ -33,6 +34,7 @@ pub mod negotiation;
 mod news;
 mod placement;
 mod places;
+mod port;
 mod report;
 mod room;
 pub mod stats;
@@ -50,7 +52,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slab::Slab;
 
 use crate::error::{CommandError, LeaveReason, Missing};
-use crate::id::{MemberKey, ParticipantId, RoomId, RoomKey};
+use crate::id::{MemberKey, ParticipantId, PortId, RoomId, RoomKey};
 use crate::limits;
 use crate::path::{Ecn, LocalId, Path};
 use crate::router::PagePool;
@@ -130,6 +132,8 @@ pub struct Shard {
     commons: Commons,
     rooms: Slab<Room>,
     room_keys: HashMap<RoomId, RoomKey, SeedableRandomState>,
+    /// Where each plaintext door leads; at most `PORTS_PER_ROOM` to a room.
+    ports: HashMap<PortId, RoomKey, SeedableRandomState>,
     handshakes: Handshakes,
     /// Rooms with something to send, each once.
     departing: VecDeque<RoomKey>,
@@ -162,7 +166,8 @@ impl Shard {
         Ok(Self {
             commons,
             rooms: Slab::new(),
-            room_keys: HashMap::with_hasher(keyed),
+            room_keys: HashMap::with_hasher(keyed.clone()),
+            ports: HashMap::with_hasher(keyed),
             handshakes: Handshakes::default(),
             departing: VecDeque::new(),
             with_news: VecDeque::new(),
@@ -318,6 +323,11 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(key.index()) else {
             return;
         };
+        while let Some((member, ssrc)) = room.router.poll_forgotten() {
+            if let Some(member) = room.members.get_mut(member.index()) {
+                member.transport.forget_ssrc(ssrc);
+            }
+        }
         let due = room.router.poll_timeout();
         let due = due.map(|due| due.max(now + lifecycle::AGAIN_AFTER));
         if due != self.commons.wheel.due(room.timer) {

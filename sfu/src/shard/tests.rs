@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::command::{ParticipantParameters, Permissions, RoomParameters};
 use super::*;
+use crate::error::DropReason;
 use crate::id::TrackId;
 use crate::time::Duration;
+use crate::wire::port::PortMessage;
 use support::{JOINED, answered, join, shard};
 
 #[test]
@@ -174,6 +176,36 @@ fn an_offer_is_answered_with_sections_and_its_track_is_told() {
     assert_eq!(events.iter().filter(offered).count(), 0);
     let sizes = shard.sizes();
     assert_eq!((sizes.tracks, sizes.sections), (4, 4));
+}
+
+#[test]
+fn a_port_belongs_to_one_room_and_ends_with_it() {
+    let mut shard = shard();
+    let open = |room| Command::OpenPort {
+        room: RoomId(room),
+        port: PortId(5),
+    };
+    support::create(&mut shard, 7, 100);
+    support::create(&mut shard, 8, 100);
+    for _ in 0..2 {
+        assert!(shard.handle_command(Instant::ZERO, open(7)).is_ok());
+        assert_eq!(shard.sizes().ports, 1);
+    }
+    let elsewhere = shard.handle_command(Instant::ZERO, open(8));
+    assert!(matches!(elsewhere, Err(CommandError::AlreadyExists { .. })));
+    let wanted = PortMessage::EncodingsWanted {
+        track: TrackId(9),
+        mask: 1,
+    };
+    let unknown = shard.handle_port(Instant::ZERO, PortId(6), &wanted);
+    assert_eq!(unknown, Err(DropReason::UnknownTrack));
+    let delete = Command::DeleteRoom {
+        room: RoomId(7),
+        reason: LeaveReason::RoomDeleted,
+    };
+    assert!(shard.handle_command(Instant::ZERO, delete).is_ok());
+    assert_eq!(shard.sizes().ports, 0);
+    assert!(shard.handle_command(Instant::ZERO, open(8)).is_ok());
 }
 
 mod support {

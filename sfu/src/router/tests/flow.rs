@@ -256,3 +256,13 @@ fn any_bytes_are_refused_or_taken_but_never_a_panic() {
         room.rtcp(ADA);
     }
 }
+
+#[test]
+fn ssrcs_of_an_ended_track_are_given_back() {
+    let (mut room, track, _) = Room::with_picture();
+    assert_eq!(room.router.poll_forgotten(), None);
+    room.router.unpublish(room.now, track, &mut room.pages);
+    let forgotten: Vec<_> = std::iter::from_fn(|| room.router.poll_forgotten()).collect();
+    assert!(forgotten.contains(&(ADA, 1)), "{forgotten:?}");
+    assert!(forgotten.iter().all(|(member, _)| *member == ADA));
+}
