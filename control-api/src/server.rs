@@ -24,7 +24,7 @@ use tonic_health::server::HealthReporter;
 use crate::limits::{
     CALL_TIMEOUT, GRPC_CONNECTION_AGE, GRPC_CONNECTIONS, GRPC_HEADER_BYTES,
     GRPC_KEEPALIVE_INTERVAL, GRPC_KEEPALIVE_TIMEOUT, GRPC_MESSAGE_BYTES, GRPC_STREAMS,
-    HEALTH_INTERVAL,
+    HEALTH_INTERVAL, HTTP_HEADER_TIMEOUT,
 };
 use crate::node::Node;
 use crate::service::participant::Participants;
@@ -48,11 +48,11 @@ pub(crate) async fn serve(listener: TcpListener, http: SocketAddr, node: Node) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let rooms = RoomServiceServer::new(Rooms(node.clone()));
     let participants = ParticipantServiceServer::new(Participants(node.clone()));
-    let node_of_tokens = node.clone();
-    let tokens = TokenServiceServer::new(Tokens {
-        node: node_of_tokens,
+    let tokens = Tokens {
+        node: node.clone(),
         http,
-    });
+    };
+    let tokens = TokenServiceServer::new(tokens);
     let router = Routes::new(health)
         .add_service(rooms.max_decoding_message_size(GRPC_MESSAGE_BYTES))
         .add_service(participants.max_decoding_message_size(GRPC_MESSAGE_BYTES))
@@ -127,6 +127,13 @@ async fn accept(listener: TcpListener, router: Router, node: Node) {
 async fn connection(stream: TcpStream, router: Router, node: Node) {
     // Small messages leave at once; where that cannot be asked for, they leave a little later.
     drop(stream.set_nodelay(true));
+    // Whoever connects and says nothing gives the place back.
+    if !matches!(
+        timeout(HTTP_HEADER_TIMEOUT, stream.readable()).await,
+        Ok(Ok(()))
+    ) {
+        return;
+    }
     let service = TowerToHyperService::new(router);
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -78,10 +78,9 @@ fn write(last: Ulid, query: &str, now: UnixTime) -> String {
 }
 
 fn read(token: &str, query: &str, now: UnixTime) -> Result<Ulid, Failure> {
-    let wrong = || {
-        let mut failure = Failure::of(Reason::PageTokenInvalid);
-        failure.field = Some("page_token".into());
-        failure
+    let wrong = || Failure {
+        reason: Reason::PageTokenInvalid,
+        ..Failure::field("page_token", "not of this list, or too old")
     };
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
     let rest = bytes.strip_prefix(&[VERSION]).ok_or_else(wrong)?;

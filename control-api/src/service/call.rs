@@ -3,6 +3,9 @@
 //! Nothing starts after a deadline has passed, and nobody waits beyond it; an operation that has
 //! begun is carried through by the registry.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -43,12 +46,15 @@ const SCOPES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Health checks need no token and may watch for as long as they like.
+/// Health checks need no token.
 const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// Whoever watches health may do so for as long as they like.
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// Lets a call through to its method, or answers it.
 pub(crate) async fn around(State(node): State<Node>, mut request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with(HEALTH) {
+    if request.uri().path() == WATCH {
         return next.run(request).await;
     }
     let path = request.uri().path().to_owned();
@@ -57,19 +63,36 @@ pub(crate) async fn around(State(node): State<Node>, mut request: Request, next:
         Ok(timeout) => started + timeout,
         Err(status) => return status.into_http(),
     };
-    match grant(&node, &path, request.headers()) {
-        Ok(grant) => drop(request.extensions_mut().insert(grant)),
-        Err(failure) => return Status::from(failure).into_http(),
+    if !path.starts_with(HEALTH) {
+        match grant(&node, &path, request.headers()) {
+            Ok(grant) => drop(request.extensions_mut().insert(grant)),
+            Err(failure) => return Status::from(failure).into_http(),
+        }
     }
-    // The deadline is asked first, so nothing starts once it has passed.
     let answer = tokio::select! {
-        biased;
-        () = sleep_until(deadline) => Status::deadline_exceeded("the deadline has passed").into_http(),
-        answer = next.run(request) => answer,
+        () = sleep_until(deadline) => late(),
+        answer = in_time(deadline, next.run(request)) => answer,
     };
     let code = answer.extensions().get::<Status>().map(Status::code);
     tracing::debug!(method = path, ?code, took = ?started.elapsed(), "call");
     answer
+}
+
+/// Runs a call only while its deadline has not passed. The timer alone would not do: it rounds up
+/// to milliseconds.
+async fn in_time(deadline: Instant, call: impl Future<Output = Response>) -> Response {
+    let mut call = pin!(call);
+    poll_fn(|waker| {
+        if Instant::now() >= deadline {
+            return Poll::Ready(late());
+        }
+        call.as_mut().poll(waker)
+    })
+    .await
+}
+
+fn late() -> Response {
+    Status::deadline_exceeded("the deadline has passed").into_http()
 }
 
 /// What the caller may do, if it may make this call at all.
