@@ -16,8 +16,8 @@ help:
 	@echo 'make run     build the server and start it; ends in a URL to open (ARGS="--help" lists flags)'
 	@echo 'make test    everything: make check, all tests, real browsers'
 	@echo 'make check   formatting, lints, documentation, licences, types of the page'
-	@echo 'make bench   cost of forwarding a packet; time from join to picture in Chromium'
-	@echo 'make soak    the long tests, 1,000 random scenes, churn, $(FUZZ_SECONDS) s of fuzzing for each target'
+	@echo 'make bench   cost of forwarding a packet, of a simulated conference, time to join'
+	@echo 'make soak    the long tests and $(FUZZ_SECONDS) s of fuzzing for each target'
 
 run: tools-run
 	cargo run --locked --release --bin plenum -- $(ARGS)
@@ -37,14 +37,13 @@ check: tools-check
 
 bench: tools-test
 	cargo bench --locked -p sfu
+	cargo test --locked --release -p loadtest -- --nocapture bench_
 	cargo build --locked --release --bin plenum
-	cd loadtest/tests/browser && PLENUM_BIN=$(CURDIR)/target/release/plenum npm run join-time
+	cd loadtest/tests/browser && npm run join-time
 
 soak: tools-test
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	cargo test --locked --release --workspace -- slow_
-	cargo run --locked --release -p loadtest -- scene --seeds 1000
-	cargo run --locked --release -p loadtest -- churn
 	cd sfu/fuzz && for target in $$(cargo fuzz list); do cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # --- what has to be there ---------------------------------------------------------------------------
@@ -61,9 +60,20 @@ tools-check: tools-run web/node_modules/.package-lock.json
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || { echo 'Installing by rustup: rustfmt clippy'; rustup component add rustfmt clippy; }
 	@command -v cargo-deny >/dev/null || { echo 'Installing by cargo: cargo-deny (unoptimised: it builds in a minute and runs in three seconds)'; cargo install --locked --debug --quiet cargo-deny@0.20.2; }
 
-tools-test: tools-check loadtest/tests/browser/node_modules/.package-lock.json
-	$(call need,chromium:chromium firefox-esr:firefox-esr ip:iproute2 unshare:util-linux python3:python3)
+tools-test: tools-check loadtest/tests/browser/node_modules/.package-lock.json target/python/stubs
+	$(call need,chromium:chromium firefox-esr:firefox-esr ip:iproute2 unshare:util-linux)
+
+# The README's example runs from a virtual environment; nothing goes into the system's Python.
+PROTOS = $(wildcard proto/plenum/v1/*.proto) proto/google/rpc/status.proto
+target/python/stubs: docs/examples/python/requirements.txt $(PROTOS)
+	$(call need,python3:python3)
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo 'Installing by apt: python3-venv'; $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends python3-venv; }
+	@echo 'Installing by pip into target/python: grpcio grpcio-tools'
+	python3 -m venv target/python
+	target/python/bin/pip install --quiet --disable-pip-version-check -r $<
+	mkdir -p $@
+	target/python/bin/python -m grpc_tools.protoc -I proto --python_out=$@ --grpc_python_out=$@ $(PROTOS)
+	@touch $@
 
 # npm writes this file last; it is older than the lock file when that has changed.
 %/node_modules/.package-lock.json: %/package-lock.json
