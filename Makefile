@@ -16,8 +16,8 @@ help:
 	@echo 'make run     build the server and start it; ends in a URL to open (ARGS="--help" lists flags)'
 	@echo 'make test    everything: make check, all tests, real browsers'
 	@echo 'make check   formatting, lints, documentation, licences, types of the page'
-	@echo 'make bench   cost of forwarding a packet, of a simulated conference, time to join'
-	@echo 'make soak    the long tests and $(FUZZ_SECONDS) s of fuzzing for each target'
+	@echo 'make bench   cost of forwarding a packet; time from join to picture in Chromium'
+	@echo 'make soak    the long tests, 1,000 random scenes, churn, $(FUZZ_SECONDS) s of fuzzing for each target'
 
 run: tools-run
 	cargo run --locked --release --bin plenum -- $(ARGS)
@@ -37,13 +37,14 @@ check: tools-check
 
 bench: tools-test
 	cargo bench --locked -p sfu
-	cargo test --locked --release -p loadtest -- --nocapture bench_
 	cargo build --locked --release --bin plenum
-	cd loadtest/tests/browser && npm run join-time
+	cd loadtest/tests/browser && PLENUM_BIN=$(CURDIR)/target/release/plenum npm run join-time
 
 soak: tools-test
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	cargo test --locked --release --workspace -- slow_
+	cargo run --locked --release -p loadtest -- scene --seeds 1000
+	cargo run --locked --release -p loadtest -- churn
 	cd sfu/fuzz && for target in $$(cargo fuzz list); do cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # --- what has to be there ---------------------------------------------------------------------------
