@@ -99,8 +99,8 @@ fn participant(agent: u8) -> ParticipantId {
 impl World {
     fn new() -> Self {
         let identity = Identity::new(
-            include_bytes!("../tests/fixtures/node.certificate.der").to_vec(),
-            include_bytes!("../tests/fixtures/node.key.der").to_vec(),
+            include_bytes!("../../loadtest/fixtures/node.certificate.der").to_vec(),
+            include_bytes!("../../loadtest/fixtures/node.key.der").to_vec(),
         );
         let config = ShardConfig {
             index: 0,

@@ -227,11 +227,7 @@ mod support {
     };
 
     pub(super) fn shard() -> Shard {
-        // A public test key that protects nothing.
-        let identity = Identity::new(
-            include_bytes!("../../tests/fixtures/node.certificate.der").to_vec(),
-            include_bytes!("../../tests/fixtures/node.key.der").to_vec(),
-        );
+        let (identity, _) = crate::transport::support::identities();
         let config = ShardConfig {
             index: 0,
             candidates: vec![([127, 0, 0, 1], 10_000).into()],
