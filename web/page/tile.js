@@ -4,8 +4,8 @@ import { icon, make } from "./dom.js";
 
 /** @import {Box} from "./grid.js" */
 
-/** Cover-fit may cut this part of a picture; beyond, it is shown whole. */
-const CROP_MAX = 0.25;
+/** Cover-fit may cut a quarter of a picture (4:3 in 16:9, to the pixel); beyond, it is shown whole. */
+const CROP_MAX = 0.255;
 /** How long somebody speaks before the ring shows, and is silent before it goes. */
 const RING_ON_MS = 200;
 const RING_OFF_MS = 500;

@@ -1,11 +1,16 @@
-// Data channels: the label is the topic; the protocol is empty for the room or names the one
-// participant it is for. Each sender's channel arrives as one of ours with the same label,
+// Data channels: the label is the topic; a protocol of the form `to:ada` makes the channel private
+// to that one participant. Each sender's channel arrives as one of ours with the same label,
 // protocol and reliability; a `data` message says whose it is by its SCTP stream id.
 
 import { Emitter } from "./emitter.js";
 
 /** Messages kept of a channel whose sender is not known yet: the two arrive by different ways. */
 const UNKNOWN_SENDER_MESSAGES_MAX = 256;
+
+/** What a private channel's protocol begins with. */
+const PRIVATE = "to:";
+/** An id of our own that neither side draws for itself: browsers and server count from 0. */
+const SECTION_STREAM = 1_000;
 
 /** @typedef {{topic: string, from: string, to: string|null, payload: string|ArrayBuffer}} ChannelData */
 /** @typedef {{to?: string, ordered?: boolean, maxRetransmits?: number, maxPacketLifeTime?: number}} ChannelOptions */
@@ -26,6 +31,9 @@ export class Channels extends Emitter {
     super();
     this.#pc = pc;
     pc.addEventListener("datachannel", ({ channel }) => this.#take(channel));
+    // Never used: it puts the data section into the first offer, so that channels of others
+    // arrive without a further round of negotiation.
+    pc.createDataChannel("", { negotiated: true, id: SECTION_STREAM });
   }
 
   /**
@@ -35,7 +43,8 @@ export class Channels extends Emitter {
    * @returns {RTCDataChannel}
    */
   open(topic, { to = "", ...reliability } = {}) {
-    const channel = this.#pc.createDataChannel(topic, { ...reliability, protocol: to });
+    const protocol = to === "" ? "" : PRIVATE + to;
+    const channel = this.#pc.createDataChannel(topic, { ...reliability, protocol });
     channel.binaryType = "arraybuffer";
     return channel;
   }
@@ -83,6 +92,8 @@ export class Channels extends Emitter {
    * @param {string|ArrayBuffer} payload
    */
   #deliver(channel, from, payload) {
-    this.emit("message", { topic: channel.label, from, to: channel.protocol || null, payload });
+    const { label: topic, protocol } = channel;
+    const to = protocol.startsWith(PRIVATE) ? protocol.slice(PRIVATE.length) : null;
+    this.emit("message", { topic, from, to, payload });
   }
 }

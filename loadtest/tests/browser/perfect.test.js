@@ -2,30 +2,43 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { hears, sees } from "./support/media.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
 import { until } from "./support/until.js";
 
-const file = (/** @type {string} */ name) => readFileSync(new URL(`pages/${name}`, import.meta.url), "utf8");
+// The example stands on a server of its own: another origin of this machine, as an application's
+// page would be.
+const site = createServer((request, response) => {
+  const name = new URL(request.url ?? "/", "http://localhost").pathname === "/perfect.js" ? "perfect.js" : "perfect.html";
+  response.setHeader("content-type", name.endsWith(".js") ? "text/javascript" : "text/html");
+  response.end(readFileSync(new URL(`pages/${name}`, import.meta.url)));
+});
 
 /** @type {Awaited<ReturnType<typeof startChromium>>} */
 let chromium;
-before(async () => void (chromium = await startChromium()));
-after(() => chromium.close());
+before(async () => {
+  await new Promise((resolve) => site.listen(0, "127.0.0.1", () => resolve(undefined)));
+  chromium = await startChromium();
+});
+after(async () => {
+  await chromium.close();
+  site.close();
+});
 after(assertFrames);
 
 /**
- * Opens the example under the server's own origin, but with our file.
+ * Opens the example and waits until it has been welcomed.
  * @param {string} room
  * @param {string} name
  */
 async function openExample(room, name) {
   const tab = await chromium.tab();
-  await tab.page.route("**/perfect.html*", (/** @type {any} */ route) => route.fulfill({ contentType: "text/html", body: file("perfect.html") }));
-  await tab.page.route("**/perfect.js", (/** @type {any} */ route) => route.fulfill({ contentType: "text/javascript", body: file("perfect.js") }));
-  await tab.open(`/perfect.html?room=${room}&name=${name}`);
-  await tab.ask(() => /** @type {any} */ (window).example.joined);
+  const { port } = /** @type {import("node:net").AddressInfo} */ (site.address());
+  const server = new URL(process.env.PLENUM_URL ?? "").host;
+  await tab.page.goto(`http://127.0.0.1:${port}/?server=${server}&room=${room}&name=${name}`);
+  await until(() => tab.ask(() => /** @type {any} */ (window).example.welcomed), { within: 5_000, what: "the example is welcomed" });
   return tab;
 }
 

@@ -5,18 +5,16 @@
 const query = new URLSearchParams(location.search);
 const polite = true;
 
-const socket = new WebSocket(`ws://${location.host}/v1/connect`, "plenum.v1.json");
+const socket = new WebSocket(`ws://${query.get("server")}/v1/connect`, "plenum.v1.json");
 const signaling = {
   send: (message) => socket.send(JSON.stringify(message)),
   onmessage: async (_message) => {},
 };
-const joined = new Promise((resolve) => {
-  socket.onmessage = ({ data }) => {
-    const message = JSON.parse(data);
-    if (message.type === "welcome") resolve();
-    if (message.description || message.candidate) signaling.onmessage({ data: message });
-  };
-});
+socket.onmessage = ({ data }) => {
+  const message = JSON.parse(data);
+  if (message.type === "welcome") window.example.welcomed = true;
+  if (message.description || message.candidate) signaling.onmessage({ data: message });
+};
 socket.onopen = () => signaling.send({ type: "join", room: query.get("room"), display_name: query.get("name") });
 
 const pc = new RTCPeerConnection({});
@@ -80,4 +78,4 @@ signaling.onmessage = async ({ data: { description, candidate } }) => {
   }
 };
 
-window.example = { pc, start, joined, failures };
+window.example = { pc, start, failures, welcomed: false };
