@@ -1,10 +1,12 @@
 //! Data channels across a room: what one participant sends on a channel of its own reaches the
 //! others on a channel of ours with the same label, protocol and reliability.
 //!
-//! A protocol of the form `to:ada` makes the channel private to participant "ada"; a message to
-//! someone who is not there is dropped, never made public. Each sender's channel has a channel of
-//! its own at each receiver, so that who speaks is never in doubt; it is opened with the first
-//! message.
+//! A protocol names the one participant a channel is for ("ada"); a message to someone who is not
+//! there is dropped, never made public. Each sender's channel has a channel of its own at each
+//! receiver, so that who speaks is never in doubt; it is opened with the first message. A receiver
+//! who has no data m-line yet is offered one, and what comes meanwhile waits, bounded.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -34,11 +36,31 @@ struct Outgoing {
     news: bool,
 }
 
+/// A message that came before its receiver had an association.
+#[derive(Debug)]
+struct Early {
+    from: ParticipantId,
+    channel: Incoming,
+    message: Message,
+}
+
+impl Early {
+    fn bytes(&self) -> usize {
+        let names = self.channel.label.len() + self.channel.protocol.len();
+        self.message.payload.len() + names + size_of::<Self>()
+    }
+}
+
 /// One member's data channels, both ways; at most `DATA_CHANNELS_PER_TRANSPORT` each way.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     incoming: Vec<Incoming>,
     outgoing: Vec<Outgoing>,
+    /// At most `DATA_BACKLOG_BYTES`; full: the oldest leaves.
+    early: VecDeque<Early>,
+    early_bytes: usize,
+    /// The member has been asked for a data m-line; once is enough.
+    asked: bool,
 }
 
 impl Channels {
@@ -72,6 +94,17 @@ impl Channels {
         }
     }
 
+    fn keep_early(&mut self, early: Early) {
+        self.early_bytes += early.bytes();
+        self.early.push_back(early);
+        while self.early_bytes > limits::DATA_BACKLOG_BYTES {
+            let Some(oldest) = self.early.pop_front() else {
+                break;
+            };
+            self.early_bytes -= oldest.bytes();
+        }
+    }
+
     /// A channel closed, whichever side it was of; true where it was the participant's own.
     pub(super) fn closed(&mut self, stream: u16) -> bool {
         self.outgoing.retain(|channel| channel.stream != stream);
@@ -82,6 +115,11 @@ impl Channels {
 
     /// Forgets the channels that carry what `from` sends (on `stream`, or on all); returns ours.
     fn forget(&mut self, from: ParticipantId, stream: Option<u16>) -> Vec<u16> {
+        let stays = |early: &Early| {
+            early.from != from || stream.is_some_and(|stream| stream != early.channel.stream)
+        };
+        self.early.retain(stays);
+        self.early_bytes = self.early.iter().map(Early::bytes).sum();
         let carries = |channel: &Outgoing| {
             channel.from == from && stream.is_none_or(|stream| stream == channel.from_stream)
         };
@@ -93,32 +131,40 @@ impl Channels {
 }
 
 impl Room {
-    /// Carries one message from `from` to whom its channel names.
+    /// Carries one message from `from` to whom its channel names; says who is to be offered a data
+    /// m-line for it.
     pub(super) fn relay_data(
         &mut self,
         now: Instant,
         from: MemberKey,
         message: &Message,
         stats: &mut ShardStats,
-    ) {
+    ) -> Vec<MemberKey> {
+        let mut asked = Vec::new();
         stats.data_messages_in += 1;
         let Some(sender) = self.members.get(from.index()) else {
-            return;
+            return asked;
         };
         if !sender.permissions.send_data {
-            return;
+            return asked;
         }
         let channel = |one: &&Incoming| one.stream == message.stream;
         let Some(channel) = sender.channels.incoming.iter().find(channel).cloned() else {
-            return;
+            return asked;
         };
         let sender = sender.id;
         for index in 0..self.members.capacity() {
             let Some(receiver) = self.members.get_mut(index) else {
                 continue;
             };
-            let alone = channel.protocol.strip_prefix("to:");
-            if index == from.index() || alone.is_some_and(|name| name != receiver.name) {
+            let for_it = channel.protocol.is_empty() || channel.protocol == receiver.name;
+            if index == from.index() || !for_it {
+                continue;
+            }
+            if !receiver.transport.has_data() {
+                if receiver.ask_data(sender, &channel, message) {
+                    asked.push(MemberKey::from_index(index));
+                }
                 continue;
             }
             if receiver.deliver(now, sender, &channel, message) {
@@ -126,6 +172,7 @@ impl Room {
                 self.visit(MemberKey::from_index(index));
             }
         }
+        asked
     }
 
     /// `from` closed its channel `stream` (or left: all of them); ours close too.
@@ -154,6 +201,34 @@ pub(super) struct Message {
 }
 
 impl Member {
+    /// The message waits for an association; true where one is asked for just now.
+    fn ask_data(&mut self, from: ParticipantId, channel: &Incoming, message: &Message) -> bool {
+        self.channels.keep_early(Early {
+            from,
+            channel: channel.clone(),
+            message: message.clone(),
+        });
+        if self.channels.asked {
+            return false;
+        }
+        self.channels.asked = true;
+        self.negotiation.request_data();
+        true
+    }
+
+    /// There is an association now: what waited for it goes out.
+    pub(super) fn deliver_early(&mut self, now: Instant, stats: &mut ShardStats) {
+        if self.channels.early.is_empty() || !self.transport.has_data() {
+            return;
+        }
+        self.channels.early_bytes = 0;
+        for early in std::mem::take(&mut self.channels.early) {
+            if self.deliver(now, early.from, &early.channel, &early.message) {
+                stats.data_messages_out += 1;
+            }
+        }
+    }
+
     fn deliver(
         &mut self,
         now: Instant,

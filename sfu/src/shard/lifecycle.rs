@@ -65,7 +65,10 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(place.room.index()) else {
             return;
         };
-        room.relay_data(now, place.member, message, &mut self.commons.stats);
+        let asked = room.relay_data(now, place.member, message, &mut self.commons.stats);
+        for member in asked {
+            self.settle_member(now, Place::new(place.room, member));
+        }
         self.settle_room(now, place.room);
     }
 

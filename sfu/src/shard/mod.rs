@@ -283,6 +283,7 @@ impl Shard {
         let Some(member) = room.members.get_mut(place.member.index()) else {
             return;
         };
+        member.deliver_early(now, &mut self.commons.stats);
         let due = member.due(now);
         self.commons.wheel.schedule(member.timer, due);
         if member.transport.has_control() {

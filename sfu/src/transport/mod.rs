@@ -238,6 +238,12 @@ impl Transport {
         self.drive(now);
     }
 
+    /// There is an association, or one is being made: channels can be opened and written to.
+    #[must_use]
+    pub const fn has_data(&self) -> bool {
+        self.sctp.is_some()
+    }
+
     /// A STUN message whose user fragment or path is ours.
     ///
     /// # Errors

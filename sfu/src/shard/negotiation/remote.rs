@@ -150,6 +150,8 @@ impl Negotiation {
         self.told = Some(own.ice);
         // What was asked for is answered now; the shard states what is still missing.
         self.requests.clear();
+        let asked_data = |line: &OfferedLine| matches!(line.content, OfferedContent::Data);
+        self.data_wanted &= !own.lines.iter().any(asked_data);
         let mut refusals = Vec::new();
         for (index, (line, section)) in own.lines.into_iter().zip(&answer.sections).enumerate() {
             self.numbers.learn(section);
