@@ -1,6 +1,6 @@
 """A backend, by gRPC: makes a room, invites Ada, waits until she is there, puts her out.
 
-How its stubs are made stands in README.md. rooms.py [ADDRESS]; PLENUM_TOKEN where one is needed.
+How its stubs are made stands in README.md. rooms.py [ADDRESS]; BACKEND_TOKEN where one is needed.
 """
 
 import os
@@ -17,7 +17,7 @@ tokens = token_pb2_grpc.TokenServiceStub(channel)
 participants = participant_pb2_grpc.ParticipantServiceStub(channel)
 
 # In development mode no token is needed; else: plenum token --keys-file FILE --scopes '*'
-token = os.environ.get("PLENUM_TOKEN")
+token = os.environ.get("BACKEND_TOKEN")
 call = {"timeout": 5, "metadata": [("authorization", f"Bearer {token}")] if token else None}
 
 config = room_pb2.RoomConfig(participants_max=10)
