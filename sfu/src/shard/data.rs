@@ -1,8 +1,9 @@
 //! Data channels across a room: what one participant sends on a channel of its own reaches the
 //! others on a channel of ours with the same label, protocol and reliability.
 //!
-//! A protocol names the one participant a channel is for ("ada"); a message to someone who is not
-//! there is dropped, never made public. Each sender's channel has a channel of its own at each
+//! A protocol of the form `to:ada` makes a channel private to participant "ada"; a message to someone
+//! who is not there is dropped, never made public. Any other protocol is the application's own, and
+//! the channel speaks to the room. Each sender's channel has a channel of its own at each
 //! receiver, so that who speaks is never in doubt; it is opened with the first message. A receiver
 //! who has no data m-line yet is offered one, and what comes meanwhile waits, bounded.
 
@@ -17,6 +18,9 @@ use crate::shard::stats::ShardStats;
 use crate::time::Instant;
 use crate::transport::Reliability;
 
+/// What a private channel's protocol begins with.
+const PRIVATE: &str = "to:";
+
 /// A channel the participant opened.
 #[derive(Clone, Debug)]
 struct Incoming {
@@ -24,6 +28,13 @@ struct Incoming {
     label: String,
     protocol: String,
     reliability: Reliability,
+}
+
+impl Incoming {
+    fn is_for(&self, name: &str) -> bool {
+        let alone = self.protocol.strip_prefix(PRIVATE);
+        alone.is_none_or(|alone| alone == name)
+    }
 }
 
 /// A channel of ours towards the participant.
@@ -157,8 +168,7 @@ impl Room {
             let Some(receiver) = self.members.get_mut(index) else {
                 continue;
             };
-            let for_it = channel.protocol.is_empty() || channel.protocol == receiver.name;
-            if index == from.index() || !for_it {
+            if index == from.index() || !channel.is_for(&receiver.name) {
                 continue;
             }
             if !receiver.transport.has_data() {
@@ -270,5 +280,36 @@ impl Member {
             news: true,
         });
         Some(stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::ReliabilityLimit;
+
+    #[test]
+    fn a_protocol_addresses_only_where_it_says_to() {
+        let channel = |protocol: &str| Incoming {
+            stream: 0,
+            label: "chat".to_owned(),
+            protocol: protocol.to_owned(),
+            reliability: Reliability {
+                ordered: true,
+                limit: ReliabilityLimit::Unlimited,
+            },
+        };
+        for (protocol, ada, lin) in [
+            ("", true, true),
+            ("to:ada", true, false),
+            ("to:nobody", false, false),
+            ("to:", false, false),
+            ("ada", true, true),
+            ("chat.v1", true, true),
+        ] {
+            let channel = channel(protocol);
+            assert_eq!(channel.is_for("ada"), ada, "{protocol}");
+            assert_eq!(channel.is_for("lin"), lin, "{protocol}");
+        }
     }
 }
