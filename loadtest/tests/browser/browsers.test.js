@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { hears, others, received, sees, watch } from "./support/media.js";
 import { assertFrames, startChromium, startFirefox } from "./support/tabs.js";
+import { until } from "./support/until.js";
 
 const WATCHED_MS = 10_000;
+const LARGE_BYTES = 256 * 1_024;
 
 /** @type {Awaited<ReturnType<typeof startChromium>>} */
 let chromium;
@@ -53,3 +55,34 @@ for (const codec of ["VP9", "AV1"]) {
     assert.deepEqual([atAda.codec, atFox.codec], [codec, codec]);
   });
 }
+
+test("data channels pass between Firefox and Chromium, 256 KiB in one send", async (context) => {
+  const ada = await chromium.tab();
+  const fox = await firefox.tab();
+  context.after(() => Promise.all([ada.close(), fox.close()]));
+  await ada.join("both-channels", "Ada");
+  await fox.join("both-channels", "Fox");
+  await Promise.all([sees(ada, "Fox"), sees(fox, "Ada")]);
+  for (const tab of [ada, fox]) {
+    await tab.ask(() => {
+      const scope = /** @type {any} */ (window);
+      scope.got = [];
+      scope.plenum.connection.on("channel", (/** @type {any} */ { payload }) => {
+        scope.got.push(typeof payload === "string" ? payload : new Uint8Array(payload).reduce((sum, each, index) => (sum + each * (index + 1)) % 1_000_003, 0));
+      });
+    });
+  }
+  for (const [from, to] of /** @type {const} */ ([[ada, fox], [fox, ada]])) {
+    const sum = await from.ask(async (bytes) => {
+      const channel = /** @type {any} */ (window).plenum.connection.openChannel("both");
+      if (channel.readyState !== "open") await new Promise((resolve) => (channel.onopen = resolve));
+      const payload = Uint8Array.from({ length: bytes }, (_, index) => (index * 7 + (index >> 8)) % 256);
+      channel.send("text");
+      channel.send(payload);
+      return payload.reduce((sum, each, index) => (sum + each * (index + 1)) % 1_000_003, 0);
+    }, LARGE_BYTES);
+    const look = () => to.ask(() => /** @type {any} */ (window).got);
+    await until(async () => (await look()).length === 2, { within: 10_000, what: "both messages arrive", last: look });
+    assert.deepEqual(await look(), ["text", sum]);
+  }
+});

@@ -92,3 +92,20 @@ test("offers that meet end agreed: both start at the same moment", async (contex
   await bothWays(example, ada);
   await until(async () => (await seenByExample(example)).signaling === "stable", { within: 5_000, what: "the example's state is stable" });
 });
+
+test("a channel of our page reaches the example, which has no data section of its own", async (context) => {
+  const example = await openExample("perfect-channel", "Example");
+  const ada = await chromium.tab();
+  context.after(() => Promise.all([ada.close(), example.close()]));
+  await example.ask(() => /** @type {any} */ (window).example.start());
+  await ada.join("perfect-channel", "Ada");
+  await bothWays(example, ada);
+  await ada.ask(async () => {
+    const channel = /** @type {any} */ (window).plenum.connection.openChannel("greeting");
+    if (channel.readyState !== "open") await new Promise((resolve) => (channel.onopen = resolve));
+    channel.send("hello");
+  });
+  const look = () => example.ask(() => /** @type {any} */ (window).example.messages);
+  await until(async () => (await look()).length > 0, { within: 5_000, what: "the first message arrives", last: look });
+  assert.deepEqual(await look(), [{ topic: "greeting", data: "hello" }]);
+});

@@ -78,4 +78,9 @@ signaling.onmessage = async ({ data: { description, candidate } }) => {
   }
 };
 
-window.example = { pc, start, failures, welcomed: false };
+// Not of the example: what the tests look at.
+const messages = [];
+pc.ondatachannel = ({ channel }) => {
+  channel.onmessage = ({ data }) => messages.push({ topic: channel.label, data });
+};
+window.example = { pc, start, failures, messages, welcomed: false };

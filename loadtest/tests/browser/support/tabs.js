@@ -81,9 +81,9 @@ export class Tab {
     return this.page.evaluate(run, argument);
   }
 
-  /** @param {string} path of the server */
-  async open(path) {
-    await this.page.goto(URL_BASE + path);
+  /** @param {string} path of the server @param {string} [base] another server */
+  async open(path, base = URL_BASE) {
+    await this.page.goto(base + path);
   }
 
   /**
