@@ -4,16 +4,20 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{ConfigError, LogConfig, LogFormat};
 
+/// What is logged.
+///
+/// # Errors
+/// The level makes no sense.
+pub fn filter(config: &LogConfig) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(&config.level).map_err(|error| wrong(&error))
+}
+
 /// Starts logging, to standard error. Names of people are never above debug.
 ///
 /// # Errors
 /// The level makes no sense.
 pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
-    let wrong = |why: String| ConfigError::Value {
-        origin: "log.level".to_owned(),
-        why,
-    };
-    let filter = EnvFilter::try_new(&config.level).map_err(|error| wrong(error.to_string()))?;
+    let filter = filter(config)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -21,5 +25,12 @@ pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    started.map_err(|error| wrong(error.to_string()))
+    started.map_err(|error| wrong(&error))
+}
+
+fn wrong(why: &impl ToString) -> ConfigError {
+    ConfigError::Value {
+        origin: "log.level".to_owned(),
+        why: why.to_string(),
+    }
 }

@@ -1,21 +1,21 @@
 //! `plenum`: reads its flags, builds everything, serves until a signal. The only `anyhow` in the
 //! house.
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line answers on standard output and refuses on standard error"
+    reason = "a command line refuses on standard error"
 )]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use control_api::auth::{Authority, Keys, TokenRequest};
+use control_api::auth::{Authority, TokenRequest};
 use control_api::config::flags::{Command, Flags, TokenFlags};
 use control_api::config::{Config, Time, load};
 use control_api::drain::{Signals, until_signal};
-use control_api::node::{Running, page_url};
+use control_api::node::{Running, page_url, read_keys};
 use control_api::registry::{ParticipantName, ParticipantSpec, RoomName};
 use control_api::{limits, logs};
 
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         print_limits();
         return ExitCode::SUCCESS;
     }
-    let config = load(&flags.serve, std::env::vars()).and_then(|config| {
+    let config = load(&flags.serve, std::env::vars_os()).and_then(|config| {
         config.check()?;
         Ok(config)
     });
@@ -52,15 +52,28 @@ fn refuse(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
+/// Says something on standard output. Whoever read it may be gone by now (`plenum limits | head`),
+/// which is no reason to fail.
+fn say(text: impl std::fmt::Display) {
+    drop(writeln!(std::io::stdout(), "{text}"));
+}
+
 fn print_limits() {
     for limit in sfu::limits::ALL.iter().chain(limits::ALL) {
-        println!("{:<32} {:>12}  {}", limit.name, limit.value, limit.why);
+        say(format_args!(
+            "{:<32} {:>12}  {}",
+            limit.name, limit.value, limit.why
+        ));
     }
 }
 
 fn check_config(config: &Config, print: bool) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &config.keys_file {
+        read_keys(path)?;
+    }
+    logs::filter(&config.log)?;
     if print {
-        print!("{}", toml::to_string(config)?);
+        say(toml::to_string(config)?.trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,9 +81,7 @@ fn check_config(config: &Config, print: bool) -> anyhow::Result<ExitCode> {
 fn sign(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
     let path = config.keys_file.as_ref();
     let path = path.context("--keys-file is needed: its first key signs")?;
-    let text = std::fs::read_to_string(path);
-    let text = text.with_context(|| format!("--keys-file {}", path.display()))?;
-    let authority = Authority::new(Keys::parse(&text).context("--keys-file")?);
+    let authority = Authority::new(read_keys(path)?);
     let ttl: Time = flags
         .ttl
         .parse()
@@ -93,7 +104,7 @@ fn sign(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
         })?,
         None => authority.issue_backend(flags.scopes.clone(), Vec::new(), ttl.0)?,
     };
-    println!("{}", issued.token);
+    say(issued.token);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,6 +148,6 @@ fn announce(running: &Running) {
     if let Ok(room) = room {
         let url = page_url(http, &room);
         tracing::info!("open {url} in two tabs");
-        println!("{url}");
+        say(url);
     }
 }

@@ -285,7 +285,11 @@ async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, 
         })
 }
 
-fn read_keys(path: &std::path::Path) -> Result<Keys, StartError> {
+/// The keys of `--keys-file`.
+///
+/// # Errors
+/// It cannot be read, or what is wrong in it.
+pub fn read_keys(path: &std::path::Path) -> Result<Keys, StartError> {
     let wrong = |why: String| StartError::Keys {
         path: path.display().to_string(),
         why,

@@ -1,5 +1,6 @@
 //! File, environment and flags, laid over each other as one TOML table, then read at once.
 
+use std::ffi::OsString;
 use std::fs;
 
 use toml::{Table, Value};
@@ -16,14 +17,9 @@ const LISTS: &[&str] = &["advertise", "cors.origins"];
 /// One sentence that names the flag, the variable or the file.
 pub fn load(
     flags: &ServeFlags,
-    variables: impl IntoIterator<Item = (String, String)>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigError> {
-    let mut variables: Vec<_> = variables
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix("PLENUM_")?.to_owned(), value)))
-        .filter(|(name, value)| !is_injected(name, value))
-        .collect();
-    variables.sort();
+    let mut variables = ours(variables)?;
     let mut file = flags.config.clone();
     variables.retain(|(name, value)| {
         let names_file = name == "CONFIG";
@@ -58,6 +54,26 @@ pub fn load(
         check(&table, &origin)?;
     }
     check(&table, &origin)
+}
+
+/// The variables that are for us, without their prefix. Those of others may hold any bytes.
+fn ours(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut ours = Vec::new();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix("PLENUM_")) else {
+            continue;
+        };
+        let value = value
+            .into_string()
+            .map_err(|_| wrong(&format!("PLENUM_{name}"), "is not UTF-8"))?;
+        if !is_injected(name, &value) {
+            ours.push((name.to_owned(), value));
+        }
+    }
+    ours.sort();
+    Ok(ours)
 }
 
 fn values(flags: &ServeFlags) -> Vec<(&'static str, &'static str, Value)> {
@@ -163,7 +179,7 @@ mod tests {
     fn read(flags: &ServeFlags, variables: &[(&str, &str)]) -> Result<Config, String> {
         let owned = variables
             .iter()
-            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            .map(|&(name, value)| (name.into(), value.into()));
         load(flags, owned).map_err(|error| error.to_string())
     }
 
@@ -220,6 +236,15 @@ mod tests {
             let error = read(&ServeFlags::default(), &[(variable, value)]).expect_err(needle);
             assert!(error.contains(needle), "{error} lacks {needle}");
         }
+    }
+
+    #[test]
+    fn only_our_own_variables_have_to_be_text() {
+        let bytes = || std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]);
+        let load = |name: &str| load(&ServeFlags::default(), [(name.into(), bytes())]);
+        assert_eq!(load("HOME").unwrap(), Config::default());
+        let error = load("PLENUM_KEYS_FILE").unwrap_err().to_string();
+        assert_eq!(error, "PLENUM_KEYS_FILE: is not UTF-8");
     }
 
     #[test]

@@ -220,6 +220,21 @@ fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
+/// As browsers write one: a scheme, a host in lower case, a port where it is not the scheme's. One
+/// written otherwise would never match.
+fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| known(byte) || b".-:[]_".contains(&byte))
+    })
+}
+
 impl Config {
     /// Refuses what would be unsafe or senseless.
     ///
@@ -243,6 +258,12 @@ impl Config {
                  something in front of it encrypts",
                 self.grpc.address
             )));
+        }
+        if let Some(origin) = self.cors.origins.iter().find(|it| !is_origin(it)) {
+            return Err(ConfigError::Value {
+                origin: "cors.origins".to_owned(),
+                why: format!("{origin:?} is no origin; write https://meet.example, no path"),
+            });
         }
         self.room_config()
             .check()
@@ -347,6 +368,15 @@ mod tests {
                     ..Config::default()
                 },
                 "participants_max",
+            ),
+            (
+                Config {
+                    cors: CorsConfig {
+                        origins: vec!["https://a.example".into(), "https://b.example/".into()],
+                    },
+                    ..Config::default()
+                },
+                "cors.origins",
             ),
         ] {
             let error = config.check().expect_err(needle).to_string();
