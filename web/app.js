@@ -1,7 +1,7 @@
 // The page: home at `/`, and for `/r/{room}` lobby, meeting and end, one after the other.
 //
 // Addresses: `#token=…` carries a token (moved to sessionStorage and out of sight at once).
-// For tests and kiosks: `?autojoin=1&name=Ada` joins without a click, `&participant=ada` asks for
+// For tests: on this machine `?autojoin=1&name=Ada` joins without a click, `&participant=ada` asks for
 // an id (development mode), `&codec=VP9` puts a video codec first, `&video=320x240@15` asks the
 // camera for a size and rate, `&audio=0` and `&camera=0` join without microphone or camera.
 
@@ -140,13 +140,22 @@ function runRoom(root, room) {
     connection.join();
   };
 
-  if (query.get("autojoin") === "1") {
+  if (joinsByItself()) {
     root.replaceChildren(make("main", { class: "centre" }, make("p", { class: "dim" }, say("joining"))));
     surface.state = "joining";
     void opened.then(() => enter(query.get("name") ?? "Guest"));
   } else {
     showLobby();
   }
+}
+
+/**
+ * Whether to join without a click. Elsewhere than on this machine nobody's link shall turn on the
+ * camera of whoever follows it.
+ */
+function joinsByItself() {
+  const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  return here && query.get("autojoin") === "1";
 }
 
 /**
@@ -163,6 +172,20 @@ function publishDevices(connection, devices) {
 
 document.documentElement.lang = language;
 const root = /** @type {HTMLElement} */ (document.getElementById("root"));
-const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1];
-if (room === undefined) showHome(root);
-else runRoom(root, decodeURIComponent(room));
+const room = roomOf(location.pathname);
+if (room === null) showHome(root);
+else runRoom(root, room);
+
+/**
+ * The room that an address names; null where it names none, or not in UTF-8.
+ * @param {string} path
+ * @returns {string|null}
+ */
+function roomOf(path) {
+  const id = /^\/r\/([^/]+)\/?$/.exec(path)?.[1];
+  try {
+    return id === undefined ? null : decodeURIComponent(id);
+  } catch {
+    return null;
+  }
+}

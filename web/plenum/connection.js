@@ -26,8 +26,8 @@ const RETRY_MS = [0, 300, 1_000, 2_000, 5_000];
 const RESUME_MS_MAX = 10_000;
 /** Without a first path by then, UDP does not pass. */
 const CONNECT_MS_MAX = 20_000;
-/** Refusals that pass by themselves. */
-const TRANSIENT = new Set(["NODE_DRAINING", "NODE_OVERLOADED", "STORE_UNAVAILABLE"]);
+/** Refusals that pass by themselves; a socket that was read too slowly is one to open again. */
+const TRANSIENT = new Set(["NODE_DRAINING", "NODE_OVERLOADED", "STORE_UNAVAILABLE", "WATCHER_TOO_SLOW"]);
 
 /**
  * @extends {Emitter<{
