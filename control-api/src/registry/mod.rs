@@ -56,7 +56,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::Instrument as _;
 
 use crate::clock::{Ulid, UnixTime, random, random_id};
-use crate::limits::ROOMS_PER_NODE;
+use crate::limits::{PARTICIPANTS_PER_NODE, ROOMS_PER_NODE};
 use crate::placement::Placement;
 use crate::status::{Failure, Reason};
 
@@ -96,7 +96,8 @@ pub struct JoinRequest {
     pub missing_room: MissingRoom,
     /// When its token was issued, where there was one.
     pub issued_at: Option<UnixTime>,
-    /// From an earlier welcome: the id of that join is taken over, if it is still inside.
+    /// From an earlier welcome: where nobody is named, the id of that join is taken over, if it is
+    /// still inside.
     pub resume_token: Option<String>,
 }
 
@@ -159,7 +160,7 @@ impl Registry {
         let name = name.map_or_else(|| RoomName::new(drawn_id("r")?), Ok)?;
         let this = self.clone();
         carried_through(async move {
-            let (id, _turn) = this.obtain_room(&name, &spec).await?;
+            let (id, _turn) = this.obtain_room(&name, &spec, None).await?;
             let room = this.room(id)?;
             if *room.spec != spec {
                 let why = format!("room {name} exists with a different configuration");
@@ -244,6 +245,8 @@ impl Registry {
     ) -> Result<(), Failure> {
         let (this, name) = (self.clone(), name.clone());
         carried_through(async move {
+            // First, so that nobody who waits for this turn makes the room again with an old token.
+            this.make_void(name.clone(), None).await;
             match this.enter(&name).await {
                 Ok((id, _turn)) => {
                     this.close_room(id, LeaveReason::RoomDeleted, message.as_deref());
@@ -251,8 +254,6 @@ impl Registry {
                 Err(failure) if failure.reason == Reason::RoomNotFound => {}
                 Err(failure) => return Err(failure),
             }
-            let mut tombstones = this.0.tombstones.lock().await;
-            tombstones.add(name, None, UnixTime::now());
             Ok(())
         })
         .await
@@ -269,8 +270,13 @@ impl Registry {
             this.refuse_void(&request).await?;
             let (id, turn) = match &request.missing_room {
                 MissingRoom::Refuse => this.enter(&request.room).await?,
-                MissingRoom::Create(spec) => this.obtain_room(&request.room, spec).await?,
+                MissingRoom::Create(spec) => {
+                    let issued_at = request.issued_at;
+                    this.obtain_room(&request.room, spec, issued_at).await?
+                }
             };
+            // Whoever had the turn before may have removed this one.
+            this.refuse_void(&request).await?;
             let joined = this.admit(id, request).await;
             drop(turn);
             joined
@@ -344,7 +350,10 @@ impl Registry {
                 this.call(shard, command).await?;
             }
             if spec != *view.spec {
-                this.room_mut(room_id)?.describe(view.id, spec)?;
+                let mut room = this.room_mut(room_id)?;
+                for order in room.describe(view.id, spec)? {
+                    this.order_mute(&room, order);
+                }
             }
             this.get_participant(&room, &name)
         })
@@ -363,6 +372,8 @@ impl Registry {
     ) -> Result<(), Failure> {
         let (this, room, name) = (self.clone(), room.clone(), name.clone());
         carried_through(async move {
+            // First, so that one who waits for this turn does not come back with an old token.
+            this.make_void(room.clone(), Some(name.clone())).await;
             match this.enter(&room).await {
                 Ok((room, _turn)) => {
                     let inside = this.room(room)?.id_of(&name);
@@ -374,8 +385,6 @@ impl Registry {
                 Err(failure) if failure.reason == Reason::RoomNotFound => {}
                 Err(failure) => return Err(failure),
             }
-            let mut tombstones = this.0.tombstones.lock().await;
-            tombstones.add(room, Some(name), UnixTime::now());
             Ok(())
         })
         .await
@@ -465,11 +474,13 @@ impl Registry {
         Ok((id, turn))
     }
 
-    /// Takes the turn in a room, which is made if it is not there.
+    /// Takes the turn in a room, which is made if it is not there, unless the token that asks for
+    /// it was `issued_at` a time before the room was deleted.
     async fn obtain_room(
         &self,
         name: &RoomName,
         spec: &RoomSpec,
+        issued_at: Option<UnixTime>,
     ) -> Result<(RoomId, OwnedMutexGuard<()>), Failure> {
         // A room deleted while we wait for its turn is one that is not there: look again, but not
         // for ever.
@@ -477,6 +488,9 @@ impl Registry {
             match self.enter(name).await {
                 Err(failure) if failure.reason == Reason::RoomNotFound => {}
                 entered => return entered,
+            }
+            if self.is_void(name, None, issued_at).await {
+                return Err(Failure::of(Reason::RoomNotFound));
             }
             if let Some((id, shard, turn)) = self.reserve(name, spec)? {
                 let parameters = spec.config.parameters();
@@ -540,22 +554,29 @@ impl Registry {
         }
     }
 
-    async fn refuse_void(&self, request: &JoinRequest) -> Result<(), Failure> {
-        let Some(issued_at) = request.issued_at else {
-            return Ok(());
+    /// Tokens issued up to now for this are void.
+    async fn make_void(&self, room: RoomName, participant: Option<ParticipantName>) {
+        let mut tombstones = self.0.tombstones.lock().await;
+        tombstones.add(room, participant, UnixTime::now());
+    }
+
+    async fn is_void(
+        &self,
+        room: &RoomName,
+        participant: Option<&ParticipantName>,
+        issued_at: Option<UnixTime>,
+    ) -> bool {
+        let Some(issued_at) = issued_at else {
+            return false;
         };
         let tombstones = self.0.tombstones.lock().await;
-        let void = |participant| tombstones.covers(&request.room, participant, issued_at);
-        if request
-            .participant
-            .as_ref()
-            .is_some_and(|name| void(Some(name)))
-        {
+        tombstones.covers(room, participant, issued_at)
+    }
+
+    async fn refuse_void(&self, request: &JoinRequest) -> Result<(), Failure> {
+        let name = request.participant.as_ref();
+        if name.is_some() && self.is_void(&request.room, name, request.issued_at).await {
             return Err(Failure::of(Reason::TokenRevoked));
-        }
-        let makes_room = request.missing_room != MissingRoom::Refuse;
-        if makes_room && void(None) && !self.0.names.contains_key(&request.room) {
-            return Err(Failure::of(Reason::RoomNotFound));
         }
         Ok(())
     }
@@ -570,7 +591,8 @@ impl Registry {
                     .find(|member| member.resume_token == token)
                     .map(|member| member.name.clone())
             });
-            let name = match resumed.or(request.participant) {
+            // Who is named is that one, whatever else it can prove.
+            let name = match request.participant.or(resumed) {
                 Some(name) => name,
                 None => ParticipantName::new(drawn_id("p")?)?,
             };
@@ -582,6 +604,10 @@ impl Registry {
             if before.is_none() && room.count() >= most {
                 let why = format!("the room has {most} participants, its most");
                 return Err(Failure::new(Reason::RoomFull, why));
+            }
+            if before.is_none() && self.0.placement.participants() >= PARTICIPANTS_PER_NODE {
+                let why = format!("the node has {PARTICIPANTS_PER_NODE} participants, its most");
+                return Err(Failure::new(Reason::NodeOverloaded, why));
             }
             (name, room.shard)
         };
@@ -693,3 +719,6 @@ fn drawn_id(letter: &str) -> Result<String, Failure> {
     let bits = u128::from_le_bytes(random::<16>()?);
     Ok(format!("{letter}{}", Ulid::from_u128(bits)).to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests;

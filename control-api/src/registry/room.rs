@@ -79,6 +79,8 @@ impl Member {
 struct Track {
     view: Arc<TrackView>,
     owner: ParticipantId,
+    /// A backend said so; apart from what permissions come to, which may change.
+    muted_by_order: bool,
 }
 
 /// Something the shard has to be told because of a change here.
@@ -262,15 +264,20 @@ impl Room {
         }
     }
 
-    /// New words about a member.
+    /// New words about a member. Its tracks fall silent or are heard again as it may publish them.
     pub(super) fn describe(
         &mut self,
         id: ParticipantId,
         spec: ParticipantSpec,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<MuteOrder>, Failure> {
         self.member_mut(id)?.spec = Arc::new(spec);
+        let own = self.tracks.values().filter(|track| track.owner == id);
+        let mids: Vec<Mid> = own.map(|track| track.view.mid).collect();
+        let orders = mids.into_iter();
+        let orders = orders.filter_map(|mid| self.change_track(id, mid, |_| {}));
+        let orders = orders.collect();
         self.updated(id);
-        Ok(())
+        Ok(orders)
     }
 
     /// ICE and DTLS are up.
@@ -338,13 +345,15 @@ impl Room {
         sources: &[(Mid, TrackSource)],
     ) -> Result<Vec<MuteOrder>, Failure> {
         let member = self.member_mut(id)?;
+        let refused = |(_, source): &&(Mid, TrackSource)| {
+            let permissions = &member.spec.permissions;
+            !permissions.may_publish(*source)
+        };
+        if let Some((_, source)) = sources.iter().find(refused) {
+            let what = format!("publishing {}", source.as_str());
+            return Err(super::spec::not_permitted(&what));
+        }
         for &(mid, source) in sources {
-            if !member.spec.permissions.may_publish(source) {
-                return Err(super::spec::not_permitted(&format!(
-                    "publishing {}",
-                    source.as_str()
-                )));
-            }
             note(&mut member.mids, mid)?.source = Some(source);
         }
         Ok(sources
@@ -371,11 +380,11 @@ impl Room {
         track: TrackId,
         muted: bool,
     ) -> Result<Option<MuteOrder>, Failure> {
-        let view = self.track(track)?;
-        let mid = view.mid;
-        let owner = self.tracks.get(&track).map(|track| track.owner);
-        let owner = owner.ok_or_else(|| Failure::of(Reason::TrackNotFound))?;
-        Ok(self.change_track(owner, mid, |view| view.muted_by_server = muted))
+        let track = self.tracks.get_mut(&track);
+        let track = track.ok_or_else(|| Failure::of(Reason::TrackNotFound))?;
+        track.muted_by_order = muted;
+        let (owner, mid) = (track.owner, track.view.mid);
+        Ok(self.change_track(owner, mid, |_| {}))
     }
 
     fn change_track(
@@ -392,7 +401,7 @@ impl Room {
         let before = Arc::clone(&track.view);
         let mut view = TrackView::clone(&before);
         change(&mut view);
-        view.muted_by_server |= !permissions.may_publish(view.source);
+        view.muted_by_server = track.muted_by_order || !permissions.may_publish(view.source);
         if view == *before {
             return None;
         }
@@ -414,6 +423,7 @@ impl Room {
         let note = member.mids.get(&facts.mid).copied().unwrap_or_default();
         let source = note.source.unwrap_or_else(|| TrackSource::of(facts.kind));
         let known = self.tracks.get(&facts.track);
+        let muted_by_order = known.is_some_and(|track| track.muted_by_order);
         let view = Arc::new(TrackView {
             id: facts.track,
             participant: member.name.clone(),
@@ -423,8 +433,7 @@ impl Room {
             codec: facts.codec,
             muted_by_publisher: note.muted,
             // A source that may not be published is heard and seen by nobody.
-            muted_by_server: known.is_some_and(|track| track.view.muted_by_server)
-                || !member.spec.permissions.may_publish(source),
+            muted_by_server: muted_by_order || !member.spec.permissions.may_publish(source),
         });
         let order = (view.muted() != facts.muted).then_some(MuteOrder {
             track: facts.track,
@@ -436,7 +445,12 @@ impl Room {
             None => RoomNews::Published(Arc::clone(&view)),
         };
         let owner = facts.participant;
-        self.tracks.insert(facts.track, Track { view, owner });
+        let track = Track {
+            view,
+            owner,
+            muted_by_order,
+        };
+        self.tracks.insert(facts.track, track);
         for member in self.members.values() {
             member.tell(news.clone());
         }
@@ -649,6 +663,30 @@ mod tests {
                 muted: true
             })
         );
+    }
+
+    #[tokio::test]
+    async fn a_permission_taken_away_silences_what_is_published_and_given_back_is_heard() {
+        let (mut room, _ada, _lin) = pair(ParticipantSpec::default());
+        room.track_changed(&facts(false));
+        let only = |source: TrackSource| ParticipantSpec {
+            permissions: Permissions {
+                publish_sources: Some(vec![source]),
+                ..Permissions::default()
+            },
+            ..ParticipantSpec::default()
+        };
+        for (source, muted) in [(TrackSource::Screen, true), (TrackSource::Camera, false)] {
+            let orders = room.describe(ADA, only(source)).unwrap();
+            let track = CAMERA;
+            assert_eq!(orders, [MuteOrder { track, muted }], "{source:?}");
+        }
+        // A backend's mute is another matter: no permission lifts it.
+        room.mute_by_server(CAMERA, true).unwrap();
+        for source in [TrackSource::Screen, TrackSource::Camera] {
+            assert_eq!(room.describe(ADA, only(source)).unwrap(), []);
+        }
+        assert!(room.track(CAMERA).unwrap().muted());
     }
 
     #[tokio::test]
