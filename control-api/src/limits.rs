@@ -29,6 +29,9 @@ limits! {
     OUTBOUND_NEWS: usize = 1_024, "news waiting for one socket; full: the socket is cut, its owner joins again";
     OUTBOUND_BYTES: usize = 1 << 20, "data waiting for one socket; full: the socket is cut";
     NEWS_PER_BATCH: usize = 64, "news taken at once and coalesced into few messages";
+    SOCKETS: usize = 40_960, "WebSockets at the same time, joined or not; a further one is refused";
+    SOCKET_READ_BYTES: usize = 16 << 10, "read at once from a WebSocket";
+    SOCKET_WRITE_BYTES: usize = 2 << 20, "written to a WebSocket and not taken by the kernel yet, pongs too; full: the socket is cut";
     MESSAGE_BYTES_IN: usize = 256 << 10, "one WebSocket message of a browser; a longer one ends the socket";
     MESSAGE_BYTES_OUT: usize = 1 << 20, "one WebSocket message of the server; a roster beyond it is sent in parts";
     DATA_BYTES: usize = 64 << 10, "payload of one data message over the WebSocket";
@@ -45,15 +48,16 @@ limits! {
     GRPC_STREAMS: usize = 128, "calls of one gRPC connection at the same time; more wait at the caller";
     GRPC_HEADER_BYTES: usize = 16 << 10, "headers of one gRPC call, a backend's token among them";
     GRPC_MESSAGE_BYTES: usize = 1 << 20, "one gRPC request";
+    FAILURE_BYTES: usize = 1 << 10, "words of a refusal, which may quote what was sent; the rest is cut off";
     FAREWELL_BYTES: usize = 1 << 10, "words shown to those who are put out";
     PAGE_BYTES: usize = 3 << 20, "what one page of a list may weigh, under the 4 MiB gRPC libraries read; a page ends early there";
     PAGE_SIZE: usize = 100, "items of one page of a list where the request says nothing";
     PAGE_SIZE_MAX: usize = 1_000, "items of one page of a list";
 
-    JOINS_PER_MINUTE: u32 = 60, "join messages of one socket (one is taken; the rest are errors)";
     NEGOTIATIONS_PER_SECOND: u32 = 20, "descriptions one socket may send, with a burst of as many";
     COMMANDS_PER_SECOND: u32 = 50, "tracks, mute, subscribe and restart messages of one socket, each, with a burst of as many";
     DATA_PER_SECOND: u32 = 100, "data messages of one socket, with a burst of as many";
+    DATA_BYTES_PER_SECOND: u32 = 512 << 10, "payload of one socket's data messages, with a burst of as many; everybody inside is sent a copy, and 1 MiB waiting cuts a socket";
 }
 
 /// A socket that has not joined by then is closed.

@@ -1,5 +1,7 @@
 //! Where log lines go and what they look like.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{ConfigError, LogConfig, LogFormat};
@@ -20,6 +22,8 @@ pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
     let filter = filter(config)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for a terminal; in a file they are noise.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => lines.try_init(),

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::auth::{Authority, BackendGrant, Keys};
 use crate::config::Config;
 use crate::http;
+use crate::limits::SOCKETS;
 use crate::registry::{Registry, RoomConfig, RoomName, RoomSpec};
 use crate::server;
 use crate::status::{Failure, Reason};
@@ -163,9 +164,14 @@ impl Node {
         drop(ending.wait_for(|&ending| ending).await);
     }
 
-    pub(crate) fn socket_opened(&self) -> OpenSocket {
-        self.0.sockets.fetch_add(1, Ordering::AcqRel);
-        OpenSocket(self.clone())
+    /// Counts one more socket, if it may be opened.
+    pub(crate) fn socket_opened(&self) -> Result<OpenSocket, Failure> {
+        let before = self.0.sockets.fetch_add(1, Ordering::AcqRel);
+        let open = OpenSocket(self.clone());
+        if before >= SOCKETS {
+            return Err(Failure::of(Reason::NodeOverloaded));
+        }
+        Ok(open)
     }
 
     /// Sockets open now.

@@ -12,6 +12,8 @@ use sfu::error::{CommandError, Missing};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::limits::FAILURE_BYTES;
+
 macro_rules! reasons {
     ($($name:ident $label:literal $code:ident $http:literal $close:literal $retry:literal $sentence:literal;)*) => {
         /// Why a request failed.
@@ -130,9 +132,11 @@ impl Failure {
     /// For `reason`, in words.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(FAILURE_BYTES));
         Self {
             reason,
-            message: message.into(),
+            message,
             field: None,
             section: None,
             line: None,
@@ -144,11 +148,8 @@ impl Failure {
     pub fn field(field: impl Into<String>, why: impl fmt::Display) -> Self {
         let field = field.into();
         Self {
-            reason: Reason::FieldInvalid,
-            message: format!("{field}: {why}"),
-            field: Some(field),
-            section: None,
-            line: None,
+            field: Some(field.clone()),
+            ..Self::new(Reason::FieldInvalid, format!("{field}: {why}"))
         }
     }
 
@@ -156,12 +157,10 @@ impl Failure {
     #[must_use]
     pub fn absent(field: impl Into<String>) -> Self {
         let field = field.into();
+        let why = format!("{field} is not acted on by this server");
         Self {
-            reason: Reason::FeatureAbsent,
-            message: format!("{field} is not acted on by this server"),
             field: Some(field),
-            section: None,
-            line: None,
+            ..Self::new(Reason::FeatureAbsent, why)
         }
     }
 
@@ -257,6 +256,18 @@ mod tests {
                 assert_ne!(a.as_str(), b.as_str());
                 assert_ne!(a.close_code(), b.close_code(), "{a} and {b}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_caller_wrote_makes_no_failure_long() {
+        let long = "é".repeat(FAILURE_BYTES);
+        for failure in [
+            Failure::new(Reason::MessageInvalid, long.as_str()),
+            Failure::field("config.codecs", &long),
+        ] {
+            assert!(failure.message.len() <= FAILURE_BYTES);
+            assert!(failure.message.ends_with('é'));
         }
     }
 

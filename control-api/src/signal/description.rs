@@ -22,11 +22,9 @@ pub(super) fn read(description: &DescriptionIn) -> Result<Description, Failure> 
         }
     };
     sfu::sdp::parse::parse(sdp_type, &description.sdp).map_err(|error| Failure {
-        reason: Reason::SdpInvalid,
-        message: error.to_string(),
         field: Some("description.sdp".to_owned()),
-        section: None,
         line: Some(error.line),
+        ..Failure::new(Reason::SdpInvalid, error.to_string())
     })
 }
 

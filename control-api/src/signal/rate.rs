@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::incoming::Incoming;
-use crate::limits::{COMMANDS_PER_SECOND, DATA_PER_SECOND, NEGOTIATIONS_PER_SECOND};
+use crate::limits::{
+    COMMANDS_PER_SECOND, DATA_BYTES_PER_SECOND, DATA_PER_SECOND, NEGOTIATIONS_PER_SECOND,
+};
 use crate::status::{Failure, Reason};
 
 /// So many, then one every `interval`.
@@ -28,6 +30,10 @@ impl Bucket {
     }
 
     fn take(&mut self, now: Instant) -> bool {
+        self.take_many(1, now)
+    }
+
+    fn take_many(&mut self, count: u32, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.filled_at);
         let grown = since.as_nanos() / self.interval.as_nanos().max(1);
         let grown = u32::try_from(grown).unwrap_or(u32::MAX);
@@ -38,9 +44,9 @@ impl Bucket {
             self.left += grown;
             self.filled_at += self.interval * grown;
         }
-        let taken = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        taken
+        let left = self.left.checked_sub(count);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
     }
 }
 
@@ -50,6 +56,7 @@ pub(super) struct Rates {
     negotiations: Bucket,
     commands: Bucket,
     data: Bucket,
+    data_bytes: Bucket,
     others: Bucket,
 }
 
@@ -59,6 +66,7 @@ impl Rates {
             negotiations: Bucket::new(NEGOTIATIONS_PER_SECOND, now),
             commands: Bucket::new(COMMANDS_PER_SECOND, now),
             data: Bucket::new(DATA_PER_SECOND, now),
+            data_bytes: Bucket::new(DATA_BYTES_PER_SECOND, now),
             others: Bucket::new(COMMANDS_PER_SECOND, now),
         }
     }
@@ -78,9 +86,21 @@ impl Rates {
             Incoming::Join(_) => (&mut self.others, "joins"),
         };
         if bucket.take(now) {
-            return Ok(());
+            return self.check_bytes(message, now);
         }
         let why = format!("too many {kind}: at most {} a second", bucket.burst);
+        Err(Failure::new(Reason::LimitExceeded, why))
+    }
+
+    fn check_bytes(&mut self, message: &Incoming, now: Instant) -> Result<(), Failure> {
+        let Incoming::Data(data) = message else {
+            return Ok(());
+        };
+        let bytes = u32::try_from(data.payload.get().len()).unwrap_or(u32::MAX);
+        if self.data_bytes.take_many(bytes, now) {
+            return Ok(());
+        }
+        let why = format!("too much data: at most {DATA_BYTES_PER_SECOND} bytes a second");
         Err(Failure::new(Reason::LimitExceeded, why))
     }
 
@@ -92,7 +112,25 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
+    use super::super::incoming;
     use super::*;
+
+    #[tokio::test]
+    async fn data_is_counted_by_its_bytes_too() {
+        let start = Instant::now();
+        let mut rates = Rates::new(start);
+        let payload = "x".repeat(64 << 10);
+        let text = format!(r#"{{"type":"data","topic":"a","payload":"{payload}"}}"#);
+        let message = incoming::read(&text).unwrap();
+        let passed = |rates: &mut Rates, at| {
+            (0..20)
+                .filter(|_| rates.check(&message, at).is_ok())
+                .count()
+        };
+        assert_eq!(passed(&mut rates, start), 7);
+        let later = start + Duration::from_secs(60);
+        assert_eq!(passed(&mut rates, later), 7);
+    }
 
     #[tokio::test]
     async fn a_bucket_gives_its_burst_and_then_its_rate() {

@@ -19,7 +19,7 @@ use super::{digest, exchange, join};
 use crate::http::{origin, refused};
 use crate::limits::{
     JOIN_TIMEOUT, MESSAGE_BYTES_IN, MESSAGE_BYTES_OUT, NEWS_PER_BATCH, PING_INTERVAL, PONG_TIMEOUT,
-    WRITE_TIMEOUT,
+    SOCKET_READ_BYTES, SOCKET_WRITE_BYTES, WRITE_TIMEOUT,
 };
 use crate::node::Node;
 use crate::registry::{Joined, NewsReceiver, RoomNews, Seat};
@@ -38,12 +38,19 @@ pub(crate) async fn connect(
     if let Err(failure) = origin::check(&headers, allowed, node.is_development()) {
         return refused(&failure);
     }
+    let open = match node.socket_opened() {
+        Ok(open) => open,
+        Err(failure) => return refused(&failure),
+    };
     upgrade
         .protocols([SUBPROTOCOL])
+        .read_buffer_size(SOCKET_READ_BYTES)
+        .write_buffer_size(0)
+        // Pongs pile up here where somebody sends pings and never reads.
+        .max_write_buffer_size(SOCKET_WRITE_BYTES)
         .max_message_size(MESSAGE_BYTES_IN)
         .max_frame_size(MESSAGE_BYTES_IN)
         .on_upgrade(move |socket| async move {
-            let open = node.socket_opened();
             run(Line::new(socket), node).await;
             drop(open);
         })
@@ -136,15 +143,26 @@ enum Heard {
     Nothing,
 }
 
+/// A seat that this socket holds. However the socket ends, the room learns of it.
+struct Held<'a> {
+    node: &'a Node,
+    seat: Seat,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Of one who has left, the room knows nothing any more, and nothing happens.
+        self.node.registry().socket_closed(self.seat);
+    }
+}
+
 async fn run(mut line: Line, node: Node) {
     let end = match enter(&mut line, &node).await {
-        Ok((seat, room, news)) => {
+        Ok((held, room, news)) => {
+            let seat = held.seat;
             let span = tracing::info_span!("socket", %room, participant = %seat.participant);
-            let stay = stay(&mut line, &node, seat, news);
-            let end = stay.instrument(span).await;
-            if !matches!(end, End::Left) {
-                node.registry().socket_closed(seat);
-            }
+            let end = stay(&mut line, &node, seat, news).instrument(span).await;
+            drop(held);
             end
         }
         Err(end) => end,
@@ -156,7 +174,10 @@ async fn run(mut line: Line, node: Node) {
 }
 
 /// Waits for `join` and welcomes.
-async fn enter(line: &mut Line, node: &Node) -> Result<(Seat, String, NewsReceiver), End> {
+async fn enter<'a>(
+    line: &mut Line,
+    node: &'a Node,
+) -> Result<(Held<'a>, String, NewsReceiver), End> {
     let deadline = Instant::now() + JOIN_TIMEOUT;
     let heard = timeout_at(deadline, first_text(line)).await;
     let text = heard.map_err(|_| {
@@ -170,14 +191,10 @@ async fn enter(line: &mut Line, node: &Node) -> Result<(Seat, String, NewsReceiv
     };
     let request = join::request(node, &message).map_err(End::Refused)?;
     let joined = node.registry().join(request).await.map_err(End::Refused)?;
-    let (seat, room) = (joined.seat, joined.room.name.to_string());
-    match welcome(line, node, &message, &joined).await {
-        Ok(()) => Ok((seat, room, joined.news)),
-        Err(end) => {
-            node.registry().socket_closed(seat);
-            Err(end)
-        }
-    }
+    let seat = joined.seat;
+    let held = Held { node, seat };
+    welcome(line, node, &message, &joined).await?;
+    Ok((held, joined.room.name.to_string(), joined.news))
 }
 
 async fn first_text(line: &mut Line) -> Result<String, End> {
@@ -214,8 +231,8 @@ async fn stay(line: &mut Line, node: &Node, seat: Seat, mut news: NewsReceiver) 
     loop {
         let wake_at = pong_by.unwrap_or(ping_at).min(ping_at);
         let step = tokio::select! {
-            // News first: a browser that never stops talking still hears that it is out.
-            biased;
+            // In an order drawn each time: a browser that never stops talking still hears that it
+            // is out and is asked whether it reads, and one with much to hear is still heard.
             told = news.receive(&mut batch) => match told {
                 Ok(true) => tell(line, &mut batch).await,
                 Ok(false) => Err(End::Left),
