@@ -44,6 +44,15 @@ test("two tabs see and hear each other", async (context) => {
   await ada.screenshot("two-tabs");
 });
 
+test("the sender's own estimate grows, since our feedback reaches it", async (context) => {
+  const ada = await chromium.tab();
+  context.after(() => ada.close());
+  await ada.join("estimate", "Ada", { video: "640x360@15" });
+  // Chromium begins at 300 kb/s; without feedback it would go down from there.
+  const look = async () => (await ada.ask(() => /** @type {any} */ (window).plenum.stats())).transport.estimateKbps;
+  await until(async () => (await look()) > 600, { within: 15_000, what: "the estimate passes 600 kb/s", every: 200, last: look });
+});
+
 test("a page joins by its lobby and leaves by its button", async (context) => {
   const ada = await chromium.tab();
   const lin = await chromium.tab();

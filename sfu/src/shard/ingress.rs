@@ -127,6 +127,7 @@ impl Shard {
         )?;
         if let Some(sequence) = routed.transport_sequence {
             member.transport.log_arrival(sequence, datagram.arrived_at);
+            member.heard_ssrc = crate::wire::rtp::RtpPacket::parse(packet)?.ssrc();
         }
         // TWCC feedback may have become due sooner than what the wheel knows of this member.
         if let Some(due) = member.transport.poll_timeout()

@@ -402,6 +402,7 @@ impl super::Commons {
             visiting: false,
             silence_max: limits::CONSENT_TIMEOUT,
             rtcp_ssrc: Self::draw_ssrc(&mut self.random, &[]),
+            heard_ssrc: 0,
         }
     }
 }

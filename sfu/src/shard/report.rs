@@ -28,11 +28,14 @@ pub(super) fn write(
     let reports = written > 0;
     let start = if reports { written } else { EMPTY_REPORT_BYTES };
     let mut end = start;
-    // Transport-wide feedback is about the transport as a whole: the media SSRC says nothing.
-    while let Some(length) = out
-        .get_mut(end..)
-        .and_then(|rest| member.transport.write_twcc(now, member.rtcp_ssrc, 0, rest))
-    {
+    // Transport-wide feedback is about the transport as a whole, but browsers hand it to the one of
+    // their sources it names and drop it where it names none.
+    let media = member.heard_ssrc;
+    while let Some(length) = out.get_mut(end..).and_then(|rest| {
+        member
+            .transport
+            .write_twcc(now, member.rtcp_ssrc, media, rest)
+    }) {
         end += length;
     }
     if end > start {

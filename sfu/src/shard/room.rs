@@ -153,6 +153,8 @@ pub(super) struct Member {
     pub(super) silence_max: Duration,
     /// Sender of our RTCP where no section of ours speaks.
     pub(super) rtcp_ssrc: u32,
+    /// Source of the last packet with a transport-wide number: what feedback of it names.
+    pub(super) heard_ssrc: u32,
 }
 
 impl Member {
