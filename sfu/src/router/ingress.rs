@@ -122,13 +122,10 @@ impl Router {
         let due = soonest([encoding.nack.next_due(rtt), encoding.keyframe.next_due()]);
         touch(&mut self.dues, &mut self.due_next, input.member, due);
         let (arrival, entry) = received?;
-        if !media.repeat && !entry.empty && track.format != media.format {
-            track.format = media.format;
-            if !std::mem::replace(&mut track.changed, true) {
-                self.changed.push(encoding.track);
-            }
-        }
         let is_new = matches!(arrival, Arrival::New(_));
+        if is_new && !media.repeat && !entry.empty && track.comes_in(input.now, media.format) {
+            self.changed.push(encoding.track);
+        }
         let leaves = is_new
             && !entry.empty
             && encoding.hold(input.now, entry.sequence, ends(encoding.kind, &entry));

@@ -6,11 +6,12 @@
 
 use arrayvec::ArrayVec;
 
-use crate::id::{EncodingKey, MemberKey, SectionKey};
-use crate::router::encoding::{ClockReport, ticks};
+use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
+use crate::router::encoding::{ClockReport, Origin, ticks};
 use crate::router::history::PagePool;
+use crate::router::member::Source;
 use crate::router::section::Section;
-use crate::router::selector::best;
+use crate::router::selector::{Flow, best};
 use crate::router::ticket::{Ticket, TicketClass};
 use crate::router::{NEVER, Router, member_mut};
 use crate::time::{Duration, Instant, NtpTime};
@@ -57,18 +58,45 @@ impl Router {
         self.tell_ports_clock(now, source.encoding);
     }
 
-    /// The publisher ended a stream.
-    pub fn handle_bye(
-        &mut self,
-        _now: Instant,
-        member: MemberKey,
-        ssrc: u32,
-        pages: &mut PagePool,
-    ) {
+    /// The publisher ended a stream. What was shown of it is shown of another one, where there is
+    /// one. A rung of simulcast keeps its SSRC: a browser says BYE where it switches one off, and
+    /// does not say mid and rid again where it switches it on.
+    pub fn handle_bye(&mut self, now: Instant, member: MemberKey, ssrc: u32, pages: &mut PagePool) {
         let source = self.member(member).and_then(|m| m.source(ssrc));
-        if let Some(source) = source.filter(|source| !source.repair) {
-            self.end_encoding(source.encoding, pages);
+        let Some(Source { encoding: key, .. }) = source.filter(|source| !source.repair) else {
+            return;
+        };
+        let Some(encoding) = self.encodings.get_mut(key.index()) else {
+            return;
+        };
+        let track = encoding.track;
+        let before = self.tracks.get(track.index()).and_then(|t| t.best);
+        if matches!(encoding.origin, Origin::Rid(_)) {
+            encoding.nack.clear();
+            encoding.keyframe.satisfy();
+            encoding.flow = Flow::default();
+            if before == Some(key) {
+                self.choose_best(track);
+            }
+        } else {
+            self.end_encoding(key, pages);
         }
+        let best = self.tracks.get(track.index()).and_then(|t| t.best);
+        if let Some(best) = best.filter(|_| best != before) {
+            self.want_keyframe(now, best);
+        }
+    }
+
+    /// Shows the encoding of a track that flows most.
+    fn choose_best(&mut self, track: TrackKey) {
+        let Some(found) = self.tracks.get_mut(track.index()) else {
+            return;
+        };
+        let flows = found.encodings.iter().filter_map(|&key| {
+            let encoding = self.encodings.get(key.index())?;
+            Some((key, encoding.flow.rate()))
+        });
+        found.best = best(found.best, flows);
     }
 
     /// A subscriber misses packets of a section.

@@ -2,8 +2,13 @@
 
 use crate::id::{EncodingKey, MemberKey, Mid, SectionKey, TrackId};
 use crate::sdp::negotiate::{MediaPlan, PayloadPlan};
+use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 use crate::wire::payload::{Codec, Format};
+
+/// A change of format makes the shard look at everybody in the room, so a publisher that takes turns
+/// with its payload types is believed this often.
+const FORMAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One published audio or video source.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub struct Track {
     pub(super) changed: bool,
     /// What it is coded in now.
     pub(super) format: Format,
+    /// When that was said last.
+    format_at: Option<Instant>,
     pub(super) encodings: Vec<EncodingKey>,
     pub(super) sections: Vec<SectionKey>,
     /// The encoding its sections should show.
@@ -34,6 +41,7 @@ impl Track {
             forbidden: false,
             changed: false,
             format: first_format(plan),
+            format_at: None,
             encodings: Vec::new(),
             sections: Vec::new(),
             best: None,
@@ -85,6 +93,17 @@ impl Track {
     /// Nothing of it is forwarded, whatever its publisher sends.
     pub(super) const fn is_silent(&self) -> bool {
         self.muted || self.forbidden
+    }
+
+    /// A packet in `format`. True where that is news: who can be shown the track may have changed.
+    pub(super) fn comes_in(&mut self, now: Instant, format: Format) -> bool {
+        let settles = |at| now.since(at) >= FORMAT_INTERVAL;
+        if self.format == format || !self.format_at.is_none_or(settles) {
+            return false;
+        }
+        self.format = format;
+        self.format_at = Some(now);
+        !std::mem::replace(&mut self.changed, true)
     }
 
     /// The m-line was negotiated again.

@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::router::{Router, TicketClass};
 use crate::time::Instant;
-use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD};
+use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport};
 use crate::wire::extension::abs_send_time;
 
 /// The outbox is full.
@@ -19,6 +19,10 @@ struct Full;
 impl Shard {
     /// Fills `outbox` with what may leave now.
     pub fn depart(&mut self, now: Instant, outbox: &mut Outbox) -> Departed {
+        self.current = None;
+        if self.commons.depart_goodbyes(outbox).is_err() {
+            return Departed::Full;
+        }
         let lone = self.departing.len() == 1;
         while let Some(key) = self.departing.front().copied() {
             self.current = Some(key);
@@ -49,13 +53,42 @@ impl Shard {
             let Some(member) = room.members.get_mut(member.index()) else {
                 continue;
             };
-            let due = member.due(now);
-            self.commons.wheel.schedule(member.timer, due);
+            let due = member.due();
+            self.commons.schedule(now, member.timer, due);
         }
         // Its turn is over, even where a member has RTCP waiting and no path yet to send it on:
         // taking its place again at once would never end.
         self.settle_deadline(now, key);
         self.settle_news(key);
+    }
+}
+
+impl Commons {
+    /// The other side learns at once that its transport is gone, not by silence: a close_notify
+    /// leaves with the next departure, its owner is gone by then. Not where nobody listens.
+    pub(super) fn say_goodbye(&mut self, now: Instant, transport: &mut Transport) {
+        if !transport.is_connected() || transport.selected_path().is_none() {
+            return;
+        }
+        transport.close(now);
+        while let Some((path, length)) = transport.poll_control(now, &mut self.scratch) {
+            let bytes = self.scratch.get(..length).unwrap_or_default();
+            if self.goodbyes.len() < limits::GOODBYES {
+                self.goodbyes.push_back((path, bytes.to_vec()));
+            }
+        }
+    }
+
+    fn depart_goodbyes(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        while let Some((path, bytes)) = self.goodbyes.front() {
+            let slot = outbox.slot(*path, bytes.len()).ok_or(Full)?;
+            slot.copy_from_slice(bytes);
+            outbox.commit(bytes.len());
+            self.stats.datagrams_out += 1;
+            self.stats.bytes_out += bytes.len() as u64;
+            self.goodbyes.pop_front();
+        }
+        Ok(())
     }
 }
 

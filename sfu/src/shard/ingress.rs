@@ -23,6 +23,7 @@ enum Taken {
 impl Shard {
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
+        self.current = None;
         let stats = &mut self.commons.stats;
         stats.datagrams_in += 1;
         stats.bytes_in += datagram.bytes.len() as u64;
@@ -66,7 +67,10 @@ impl Shard {
         for lost in outcome.lost_paths {
             self.commons.places.forget(lost, place);
         }
-        if outcome.new_path {
+        // A known path too: another may have proved it meanwhile, by a forged source or since a NAT
+        // took it back and gave it away.
+        let is_ours = outcome.new_path || member.transport.paths().any(|known| known == path);
+        if is_ours {
             self.commons.places.prove(path, place);
         }
         self.settle_member(now, place);
@@ -179,8 +183,8 @@ impl Shard {
     }
 }
 
-/// Handshake datagrams that wait for their slice; at most `HANDSHAKE_FLIGHTS_QUEUE`. What finds
-/// no room is dropped: its sender repeats it (RFC 6347 §4.2.4).
+/// Handshake datagrams that wait for their slice; at most `HANDSHAKE_FLIGHTS_QUEUE`, and
+/// `HANDSHAKE_FLIGHTS_EACH` of one transport. What finds no room is dropped: its sender repeats it (RFC 6347 §4.2.4).
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
     waiting: VecDeque<(Place, Path, Vec<u8>)>,
@@ -195,8 +199,16 @@ impl Handshakes {
         may
     }
 
-    fn wait(&mut self, place: Place, path: Path, bytes: &[u8]) -> Result<(), DropReason> {
-        if self.waiting.len() >= limits::HANDSHAKE_FLIGHTS_QUEUE {
+    pub(super) fn wait(
+        &mut self,
+        place: Place,
+        path: Path,
+        bytes: &[u8],
+    ) -> Result<(), DropReason> {
+        let own = self.waiting.iter().filter(|(other, ..)| *other == place);
+        if self.waiting.len() >= limits::HANDSHAKE_FLIGHTS_QUEUE
+            || own.count() >= limits::HANDSHAKE_FLIGHTS_EACH
+        {
             return Err(DropReason::HandshakeBusy);
         }
         self.waiting.push_back((place, path, bytes.to_vec()));

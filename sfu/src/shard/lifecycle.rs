@@ -88,15 +88,15 @@ impl Shard {
 }
 
 impl Member {
-    /// When anything of this member is due next; never now, so that nothing spins.
-    pub(super) fn due(&self, now: Instant) -> Instant {
+    /// When anything of this member is due next.
+    pub(super) fn due(&self) -> Instant {
         let silent_at = self.transport.last_authenticated_at() + self.silence_max;
         let due = soonest([
             self.transport.poll_timeout(),
             self.negotiation.poll_timeout(),
             Some(silent_at),
         ]);
-        due.unwrap_or(silent_at).max(now + AGAIN_AFTER)
+        due.unwrap_or(silent_at)
     }
 }
 

@@ -28,6 +28,7 @@ impl Shard {
         now: Instant,
         command: Command,
     ) -> Result<Reply, CommandError> {
+        self.current = None;
         match command {
             Command::CreateRoom { room, parameters } => self.create_room(now, room, parameters),
             Command::UpdateRoom { room, parameters } => self.update_room(room, parameters),
@@ -92,6 +93,7 @@ impl Shard {
                 Err(CommandError::AlreadyExists { what: "room" })
             };
         }
+        self.commons.can_part()?;
         if self.rooms.len() >= limits::ROOMS {
             return Err(limit("ROOMS", limits::ROOMS));
         }
@@ -135,8 +137,8 @@ impl Shard {
         let id = room.id;
         let members: Vec<_> = room.members.iter().map(|(index, _)| index).collect();
         for index in members {
-            let place = Place::new(key, MemberKey::from_index(index));
-            self.close_member(now, place, reason);
+            // Those who are next need no news of those who went before.
+            self.remove_member(now, Place::new(key, MemberKey::from_index(index)), reason);
         }
         if let Some(mut room) = self.rooms.try_remove(key.index()) {
             room.router.close(&mut self.commons.pages);
@@ -246,19 +248,28 @@ impl Shard {
 
     /// Everything a participant owned is freed; the others lose its tracks.
     pub(super) fn close_member(&mut self, now: Instant, place: Place, reason: LeaveReason) {
-        let Some(room) = self.rooms.get_mut(place.room.index()) else {
-            return;
-        };
-        let Some(member) = room.members.try_remove(place.member.index()) else {
-            return;
-        };
+        if let Some(gone) = self.remove_member(now, place, reason) {
+            self.lose_tracks(now, place.room, &gone);
+        }
+    }
+
+    /// Frees everything a participant owned; the tracks that the others have yet to lose.
+    fn remove_member(
+        &mut self,
+        now: Instant,
+        place: Place,
+        reason: LeaveReason,
+    ) -> Option<Vec<TrackId>> {
+        let room = self.rooms.get_mut(place.room.index())?;
+        let mut member = room.members.try_remove(place.member.index())?;
+        self.commons.say_goodbye(now, &mut member.transport);
         room.router
             .remove_member(now, place.member, &mut self.commons.pages);
         room.visits.retain(|one| *one != place.member);
         self.commons.wheel.unregister(member.timer);
         self.commons
             .places
-            .remove(member.transport_key, member.transport.paths());
+            .remove(member.transport_key, place, member.transport.paths());
         self.handshakes.forget(place);
         room.close_relayed(now, member.id, None);
         self.commons.parting.push_back(Event::ParticipantLeft {
@@ -266,8 +277,7 @@ impl Shard {
             participant: member.id,
             reason,
         });
-        let gone: Vec<TrackId> = member.published.iter().map(|track| track.id).collect();
-        self.lose_tracks(now, place.room, &gone);
+        Some(member.published.iter().map(|track| track.id).collect())
     }
 
     fn set_silence_max(
@@ -277,6 +287,7 @@ impl Shard {
         silence_max: Duration,
     ) -> Result<Reply, CommandError> {
         let place = self.place(room, participant)?;
+        self.current = Some(place.room);
         if let Some(member) = self.member_mut(place) {
             member.silence_max = silence_max.min(limits::CONSENT_TIMEOUT);
         }
@@ -292,6 +303,7 @@ impl Shard {
         muted: bool,
     ) -> Result<Reply, CommandError> {
         let key = self.room_key(room)?;
+        self.current = Some(key);
         let missing = CommandError::NotFound(Missing::Track(track));
         let room = self.rooms.get_mut(key.index());
         let room = room.ok_or_else(|| missing.clone())?;
@@ -353,6 +365,7 @@ impl Shard {
         track: TrackId,
     ) -> Result<Reply, CommandError> {
         let key = self.room_key(room)?;
+        self.current = Some(key);
         let missing = CommandError::NotFound(Missing::Track(track));
         let room = self.rooms.get_mut(key.index());
         let room = room.ok_or_else(|| missing.clone())?;

@@ -58,7 +58,7 @@ use crate::path::{Ecn, LocalId, Path};
 use crate::router::PagePool;
 use crate::time::{Instant, ServerClock};
 use crate::transport::{Identity, TransportShared};
-use crate::wheel::Wheel;
+use crate::wheel::{TimerId, Wheel};
 
 pub use command::{Command, Reply};
 pub use event::Event;
@@ -123,6 +123,8 @@ struct Commons {
     /// Facts that dirty bits cannot carry, since their object is gone. Bounded by `EVENTS`: where
     /// it is full no one joins and nothing is negotiated until it has been read.
     parting: VecDeque<Event>,
+    /// What transports that are gone had to say last. Bounded by `GOODBYES`.
+    goodbyes: VecDeque<(Path, Vec<u8>)>,
     scratch: Box<[u8]>,
 }
 
@@ -161,6 +163,7 @@ impl Shard {
             pages: PagePool::default(),
             transports,
             parting: VecDeque::new(),
+            goodbyes: VecDeque::new(),
             scratch: vec![0; limits::DATAGRAM_BYTES].into_boxed_slice(),
         };
         Ok(Self {
@@ -284,8 +287,8 @@ impl Shard {
             return;
         };
         member.deliver_early(now, &mut self.commons.stats);
-        let due = member.due(now);
-        self.commons.wheel.schedule(member.timer, due);
+        let due = member.due();
+        self.commons.schedule(now, member.timer, due);
         if member.transport.has_control() {
             room.visit(place.member);
         }
@@ -329,13 +332,9 @@ impl Shard {
                 member.transport.forget_ssrc(ssrc);
             }
         }
-        let due = room.router.poll_timeout();
-        let due = due.map(|due| due.max(now + lifecycle::AGAIN_AFTER));
-        if due != self.commons.wheel.due(room.timer) {
-            match due {
-                Some(due) => self.commons.wheel.schedule(room.timer, due),
-                None => self.commons.wheel.cancel(room.timer),
-            }
+        match room.router.poll_timeout() {
+            Some(due) => self.commons.schedule(now, room.timer, due),
+            None => self.commons.wheel.cancel(room.timer),
         }
     }
 
@@ -354,6 +353,16 @@ impl Shard {
 }
 
 impl Commons {
+    /// Sets a timer to `due`, or to soon where that has passed, so that nothing spins. A timer that
+    /// was put off so once stays: packets that come faster would put it off for ever.
+    fn schedule(&mut self, now: Instant, timer: TimerId, due: Instant) {
+        let latest = due.max(now + lifecycle::AGAIN_AFTER);
+        let set = self.wheel.due(timer);
+        if !set.is_some_and(|set| due <= set && set <= latest) {
+            self.wheel.schedule(timer, latest);
+        }
+    }
+
     /// A number nobody can guess.
     fn draw(&mut self) -> u64 {
         self.random.next_u64()

@@ -12,6 +12,7 @@ impl Shard {
             return Some(event);
         }
         while let Some(key) = self.with_news.front().copied() {
+            self.current = Some(key);
             if let Some(room) = self.rooms.get_mut(key.index()) {
                 if let Some(event) = room.next_news() {
                     return Some(event);

@@ -42,10 +42,16 @@ impl Places {
         u32::try_from(self.transports.insert(place)).ok()
     }
 
-    pub(super) fn remove(&mut self, transport: u32, paths: impl Iterator<Item = Path>) {
+    /// The transport of `place` is gone. Of its paths, those leave that nobody else has proved.
+    pub(super) fn remove(
+        &mut self,
+        transport: u32,
+        place: Place,
+        paths: impl Iterator<Item = Path>,
+    ) {
         self.transports.try_remove(transport as usize);
         for path in paths {
-            self.paths.remove(&path);
+            self.forget(path, place);
         }
     }
 

@@ -43,6 +43,7 @@ impl Shard {
         port: PortId,
         message: &PortMessage<'_>,
     ) -> Result<(), DropReason> {
+        self.current = None;
         let key = self.ports.get(&port).copied();
         let key = key.ok_or(DropReason::UnknownTrack)?;
         self.current = Some(key);

@@ -110,6 +110,68 @@ fn who_never_comes_by_is_gone_after_the_silence_it_is_allowed() {
 }
 
 #[test]
+fn a_deadline_is_not_put_off_by_what_happens_meanwhile() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 100);
+    assert!(
+        shard
+            .handle_command(Instant::ZERO, join(7, 1, "ada"))
+            .is_ok()
+    );
+    let settle = Command::SetSilenceMax {
+        room: RoomId(7),
+        participant: ParticipantId(1),
+        silence_max: Duration::from_secs(6),
+    };
+    let mut gone_at = None;
+    for step in 0..40 {
+        let now = Instant::from_micros(5_998_000 + step * 300);
+        if shard.poll_timeout().is_some_and(|due| due <= now) {
+            shard.handle_timeout(now);
+        }
+        if shard.sizes().participants == 0 {
+            gone_at = Some(now);
+            break;
+        }
+        assert!(shard.handle_command(now, settle.clone()).is_ok());
+    }
+    let late = gone_at.map(|at| at.since(Instant::from_millis(6_000)));
+    assert!(
+        late.is_some_and(|late| late <= Duration::from_millis(2)),
+        "{gone_at:?}"
+    );
+}
+
+#[test]
+fn one_transport_cannot_fill_the_queue_of_handshakes() {
+    let mut handshakes = Handshakes::default();
+    let path = Path {
+        local: LocalId(0),
+        remote: ([127, 0, 0, 1], 9).into(),
+    };
+    let place = |member| Place::new(RoomKey(0), MemberKey(member));
+    let taken = (0..1_000).filter(|_| handshakes.wait(place(1), path, &[22]).is_ok());
+    assert_eq!(taken.count(), limits::HANDSHAKE_FLIGHTS_EACH);
+    assert_eq!(handshakes.wait(place(2), path, &[22]), Ok(()));
+}
+
+#[test]
+fn who_leaves_does_not_take_a_path_along_that_leads_to_another_by_now() {
+    let mut places = Places::new(1);
+    let path = Path {
+        local: LocalId(0),
+        remote: ([192, 0, 2, 1], 9).into(),
+    };
+    let place = |member| Place::new(RoomKey(0), MemberKey(member));
+    let (first, second) = (place(1), place(2));
+    let transport = places.add(first).expect("room");
+    places.prove(path, first);
+    places.prove(path, second);
+    places.remove(transport, first, [path].into_iter());
+    assert_eq!(places.by_path(path), Some(second));
+}
+
+#[test]
 fn an_idle_shard_has_no_deadline() {
     let mut shard = shard();
     assert_eq!(shard.poll_timeout(), None);

@@ -435,7 +435,8 @@ impl Transport {
             self.ice.poll_timeout(),
             self.dtls.poll_timeout(),
             sctp.map(|at| self.shared.dtls.to_instant(at)),
-            self.arrivals.due_at(),
+            // Without a path there is nobody to tell.
+            self.ice.selected().and_then(|_| self.arrivals.due_at()),
         ]
         .into_iter()
         .flatten()

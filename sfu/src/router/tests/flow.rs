@@ -93,6 +93,21 @@ fn red_goes_only_to_those_who_negotiated_it() {
 }
 
 #[test]
+fn payload_types_in_turn_change_the_format_twice_a_second_at_most() {
+    let mut room = Room::new();
+    room.publish(ADA, &with_red(plan("a", MediaKind::Audio)));
+    let mut changes = 0;
+    for n in 0..1_000 {
+        let mut packet = audio(1, n).mid("a");
+        packet.header.payload_type = if n % 2 == 0 { RED } else { OPUS };
+        room.send(ADA, &packet);
+        room.pass(1);
+        changes += u32::from(room.router.poll_track_change().is_some());
+    }
+    assert!((1..=3).contains(&changes), "{changes}");
+}
+
+#[test]
 fn a_full_queue_drops_the_oldest_picture_and_sound_gets_through() {
     let (mut room, ..) = Room::with_picture();
     let sound = plan("a", MediaKind::Audio);

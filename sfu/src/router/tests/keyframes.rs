@@ -129,3 +129,32 @@ fn the_highest_encoding_is_shown_from_its_key_frame_on() {
     }
     assert_eq!(room.router.sizes().encodings, 2);
 }
+
+#[test]
+fn a_rung_that_says_bye_gives_way_at_once_and_may_come_back() {
+    let mut room = Room::new();
+    let mut simulcast = plan("v", MediaKind::Video);
+    simulcast.rids = ["q", "f"]
+        .map(|rid| crate::id::Rid::new(rid).unwrap())
+        .to_vec();
+    let track = room.publish(ADA, &simulcast);
+    let section = room.section(BOB, &plan("v", MediaKind::Video), 7_000);
+    room.router.bind(room.now, section, Some(track));
+    for n in 0..60_u16 {
+        room.send(ADA, &video(11, n, n, n == 0).mid("v").rid("q").marker());
+        for packet in 0..3 {
+            let high = video(22, 5_000 + n * 3 + packet, n, packet == 0);
+            room.send(ADA, &high.mid("v").rid("f").marker());
+        }
+        room.pass(33);
+        room.rtcp(ADA);
+    }
+    assert_eq!(room.inputs(BOB).last(), Some(&5_179));
+    room.router.handle_bye(room.now, ADA, 22, &mut room.pages);
+    assert_eq!(room.rtcp(ADA).plis, [11], "nobody else would ask");
+    room.send(ADA, &video(11, 60, 60, true).marker());
+    assert_eq!(room.inputs(BOB), [60]);
+    // Acknowledged long ago, a browser says mid and rid no more.
+    let again = room.send(ADA, &video(22, 5_180, 90, true).marker());
+    assert_eq!((again.forwarded, again.dropped), (true, None));
+}
