@@ -16,11 +16,13 @@ use crate::robot::Signal;
 
 /// Requests that may wait for the dispatcher.
 const REQUESTS: usize = 256;
+/// Offers that may wait for one robot: the shard has one out at a time.
+const OFFERS: usize = 8;
 
 /// Who wants to hear, and who no more.
 #[derive(Debug)]
 enum Request {
-    Listen(ParticipantId, mpsc::Sender<Signal>),
+    Listen(ParticipantId, mpsc::Sender<String>),
     Forget(ParticipantId),
 }
 
@@ -99,17 +101,20 @@ impl Lobby {
         })
         .await?;
         let (wire, far) = wire();
-        let listen = Request::Listen(participant, far.outgoing.clone());
+        let (offers_in, offers) = mpsc::channel(OFFERS);
+        let listen = Request::Listen(participant, offers_in);
         self.requests
             .send(listen)
             .await
             .map_err(|_| CallError::Closed)?;
-        tokio::spawn(serve(
-            self.engine.clone(),
-            self.shard,
-            (room, participant),
+        let server = Server {
+            engine: self.engine.clone(),
+            shard: self.shard,
+            room,
+            participant,
             far,
-        ));
+        };
+        tokio::spawn(server.serve(offers));
         Ok(Joined {
             room,
             participant,
@@ -152,7 +157,7 @@ impl Lobby {
 
 /// Brings offers of the shard to whom they are for.
 async fn dispatch(mut news: mpsc::Receiver<Event>, mut requests: mpsc::Receiver<Request>) {
-    let mut listeners: BTreeMap<ParticipantId, mpsc::Sender<Signal>> = BTreeMap::new();
+    let mut listeners: BTreeMap<ParticipantId, mpsc::Sender<String>> = BTreeMap::new();
     loop {
         tokio::select! {
             biased;
@@ -168,50 +173,70 @@ async fn dispatch(mut news: mpsc::Receiver<Event>, mut requests: mpsc::Receiver<
                 {
                     let text = sfu::sdp::write(&description);
                     // Full or closed: the robot is on its way out.
-                    drop(listener.try_send(Signal::Offer(text)));
+                    drop(listener.try_send(text));
                 }
             }
         }
     }
 }
 
-/// Brings what one robot says to the shard, and the answers back, until the robot is gone.
-async fn serve(
+/// The server's end of one robot's signaling.
+struct Server {
     engine: EngineHandle,
     shard: usize,
-    names: (RoomId, ParticipantId),
-    mut far: FarWire,
-) {
-    let (room, participant) = names;
-    while let Some(signal) = far.incoming.recv().await {
-        let (sdp_type, text) = match &signal {
+    room: RoomId,
+    participant: ParticipantId,
+    far: FarWire,
+}
+
+impl Server {
+    /// Brings what the robot says to the shard, answers and offers back, until the robot is gone.
+    /// Replies and events come by different ways: an offer waits for the reply that is due, since
+    /// the shard made it after that.
+    async fn serve(mut self, mut offers: mpsc::Receiver<String>) {
+        loop {
+            let down = tokio::select! {
+                biased;
+                signal = self.far.incoming.recv() => {
+                    let Some(signal) = signal else { return };
+                    match self.negotiate(&signal).await {
+                        Ok(answer) => answer,
+                        Err(why) => {
+                            tracing::debug!(why, "a description was refused");
+                            return;
+                        }
+                    }
+                }
+                offer = offers.recv() => match offer {
+                    Some(text) => Some(Signal::Offer(text)),
+                    None => return,
+                },
+            };
+            if let Some(signal) = down
+                && self.far.outgoing.send(signal).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    async fn negotiate(&self, signal: &Signal) -> Result<Option<Signal>, String> {
+        let (sdp_type, text) = match signal {
             Signal::Offer(text) => (SdpType::Offer, text),
             Signal::Answer(text) => (SdpType::Answer, text),
         };
-        let description = match sfu::sdp::parse(sdp_type, text) {
-            Ok(description) => Box::new(description),
-            Err(error) => {
-                tracing::error!(%error, "a robot's description is refused");
-                return;
-            }
-        };
+        let description = sfu::sdp::parse(sdp_type, text).map_err(|error| error.to_string())?;
         let command = Command::Negotiate {
-            room,
-            participant,
-            description,
+            room: self.room,
+            participant: self.participant,
+            description: Box::new(description),
         };
-        match engine.call(shard, command).await {
+        match self.engine.call(self.shard, command).await {
             Ok(Reply::Negotiated(Negotiated::Answer(answer))) => {
-                let text = sfu::sdp::write(&answer);
-                if far.outgoing.send(Signal::Answer(text)).await.is_err() {
-                    return;
-                }
+                Ok(Some(Signal::Answer(sfu::sdp::write(&answer))))
             }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(%error, "a description came too late");
-                return;
-            }
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.to_string()),
         }
     }
 }

@@ -177,13 +177,21 @@ impl Robot {
     /// Whatever is due by `now` is done: timers of the stack, frames to be sent.
     pub fn handle_timeout(&mut self, now: Instant) {
         let at = self.enter(now);
-        if self.is_connected() {
-            for publication in &mut self.publications {
-                publication.write_due(now, at, &mut self.rtc);
-            }
-        }
         let outcome = self.rtc.handle_input(Input::Timeout(at));
         self.leave(outcome);
+        // One publication after the other: which of two waiting streams the stack would serve
+        // first is drawn by its hash maps, and those by the process.
+        for index in 0..self.publications.len() {
+            let connected = self.is_connected();
+            let publication = self.publications.get_mut(index);
+            let Some(due) = publication.filter(|it| connected && it.is_due(self.now)) else {
+                continue;
+            };
+            fastrand::seed(self.chance);
+            due.write_due(self.now, at, &mut self.rtc);
+            let outcome = self.rtc.handle_input(Input::Timeout(at));
+            self.leave(outcome);
+        }
     }
 
     /// When [`Robot::handle_timeout`] wants to be called next.
@@ -237,6 +245,13 @@ impl Robot {
         self.negotiate();
         let outcome = self.rtc.handle_input(Input::Timeout(at));
         self.leave(outcome);
+    }
+
+    /// Makes no more frames, of any track, without a word to anybody.
+    pub fn fall_silent(&mut self) {
+        self.publications
+            .iter_mut()
+            .for_each(|it| it.set_silent(true));
     }
 
     /// Asks for new ICE credentials by an offer of its own.
@@ -319,6 +334,14 @@ impl Robot {
     #[must_use]
     pub const fn receiver(&self) -> &Receiver {
         &self.receiver
+    }
+
+    /// Whether an m-line is there to receive, as its stack sees it.
+    #[must_use]
+    pub fn is_receiving(&self, mid: &str) -> bool {
+        self.rtc
+            .media(mid.into())
+            .is_some_and(|it| it.direction().is_receiving())
     }
 
     /// Data channels that are open, by label.

@@ -187,14 +187,15 @@ impl Publication {
         }
     }
 
-    /// Hands the frames that are due to the stack.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.poll_timeout().is_some_and(|at| at <= now)
+    }
+
+    /// Hands the frame that is due to the stack.
     pub(super) fn write_due(&mut self, now: Instant, at: StdInstant, rtc: &mut Rtc) {
         let Stage::Live(mid) = self.stage else {
             return;
         };
-        if self.due_at > now {
-            return;
-        }
         // One frame at most: who was asleep does not catch up.
         while self.due_at <= now {
             self.due_at += self.parameters.interval;

@@ -41,6 +41,7 @@ struct Pending {
     offer: SdpPendingOffer,
     text: String,
     mids: Vec<(u8, Mid)>,
+    endings: Vec<u8>,
     channels: Vec<usize>,
     restart: bool,
 }
@@ -118,6 +119,7 @@ impl Robot {
         for (track, mid) in pending.mids {
             self.handle_negotiated(track, mid);
         }
+        self.handle_ended(&pending.endings);
         self.negotiation.agreed = Some((pending.text, text.to_owned()));
         Ok(())
     }
@@ -132,13 +134,21 @@ impl Robot {
         }
     }
 
+    fn handle_ended(&mut self, tracks: &[u8]) {
+        for track in tracks {
+            if let Some(publication) = self.publications.get_mut(usize::from(*track)) {
+                publication.stage = Stage::Ended;
+            }
+        }
+    }
+
     /// Offers what is wanted and not yet agreed on, where no offer is out.
     pub(super) fn negotiate(&mut self) {
         if self.negotiation.pending.is_some() || !self.rtc.is_alive() {
             return;
         }
         let mut api = self.rtc.sdp_api();
-        let mut mids = Vec::new();
+        let (mut mids, mut endings) = (Vec::new(), Vec::new());
         for publication in &mut self.publications {
             let direction = if publication.parameters().receives {
                 Direction::SendRecv
@@ -155,9 +165,11 @@ impl Robot {
                     let mid = api.add_media(kind, direction, Some(stream), None, None);
                     mids.push((publication.track(), mid));
                 }
+                // An offer of the other side may undo it before it is agreed on: until then it is
+                // wished again. Where nothing is left to be wished, the last answer has said it.
                 Stage::Ending(mid) => {
                     api.set_direction(mid, Direction::Inactive);
-                    publication.stage = Stage::Ended;
+                    endings.push(publication.track());
                 }
                 Stage::Live(_) | Stage::Ended => {}
             }
@@ -177,6 +189,7 @@ impl Robot {
             api.ice_restart(true);
         }
         let Some((offer, pending)) = api.apply() else {
+            self.handle_ended(&endings);
             return;
         };
         let text = offer.to_sdp_string();
@@ -188,6 +201,7 @@ impl Robot {
             offer: pending,
             text,
             mids,
+            endings,
             channels,
             restart,
         });

@@ -145,6 +145,7 @@ mod support {
         pub(super) signals: Vec<Signal>,
         pub(super) now: Instant,
         flying: Vec<(Instant, usize, Transmit)>,
+        sent: u64,
     }
 
     impl Pair {
@@ -172,6 +173,7 @@ mod support {
                 signals: Vec::new(),
                 now: Instant::ZERO,
                 flying: Vec::new(),
+                sent: 0,
             }
         }
 
@@ -221,7 +223,8 @@ mod support {
                     self.signals.push(signal);
                 }
                 while let Some(transmit) = self.robots[from].poll_transmit() {
-                    let arrivals = self.links[from].send(self.now, transmit.bytes.len());
+                    self.sent += 1;
+                    let arrivals = self.links[from].send(self.now, transmit.bytes.len(), self.sent);
                     for arrival in arrivals.into_iter().flatten() {
                         self.flying.push((arrival, to, transmit.clone()));
                     }

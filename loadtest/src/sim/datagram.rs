@@ -1,6 +1,8 @@
 //! What a bystander can tell of a datagram without a key: its protocol (RFC 7983) and the fields
 //! that travel in the clear. Written for itself, so that it can judge the server's own parsers.
 
+use sfu::time::Instant;
+
 /// A datagram, as far as it can be seen through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -56,6 +58,22 @@ impl Seen {
             [128..=191, ..] => rtp(bytes),
             _ => Self::Other,
         }
+    }
+
+    /// A name that gives a datagram its fate: what a media packet says of itself; kind, moment and
+    /// size for the rest, so that none depends on another's turn.
+    #[must_use]
+    pub fn identity(&self, now: Instant, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(0) & 0x7ff;
+        let (kind, bytes) = match self {
+            Self::Rtp(seen) => return (u64::from(seen.ssrc) << 16) | u64::from(seen.sequence),
+            Self::StunRequest { .. } | Self::Stun => (1, bytes),
+            // Signatures differ in length from run to run.
+            Self::Dtls => (2, 0),
+            Self::Rtcp { .. } => (3, bytes),
+            Self::Other => (4, bytes),
+        };
+        (kind << 60) | (now.as_micros() << 11) | bytes
     }
 
     /// A word for traces.

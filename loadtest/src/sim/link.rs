@@ -1,10 +1,10 @@
 //! One direction of a virtual network path: when, whether and how often a datagram arrives.
 //!
-//! Everything is drawn from the link's own generator, in the order of sending, so a link repeats
-//! itself from its seed whatever the rest of the world does.
+//! A datagram's fate follows from the link's seed, what the datagram is, and, for jitter, when it
+//! was sent: not from what was sent before it. So a link repeats itself from its seed, even where
+//! two datagrams of one moment change places (the robots' stack serves its streams in the order of
+//! its hash maps, which the process draws). Bursts and bottlenecks have a memory, by nature.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use sfu::time::{Duration, Instant};
 
 /// A chance in millionths.
@@ -56,6 +56,9 @@ pub struct LinkParameters {
     pub duplicate: Chance,
     /// Rate and queue, where there is a bottleneck.
     pub bottleneck: Option<Bottleneck>,
+    /// DTLS is only delayed. When a lost flight is repeated is drawn by the library, which no seed
+    /// reaches: a scene that is to repeat itself exactly loses none.
+    pub spares_dtls: bool,
 }
 
 impl LinkParameters {
@@ -91,7 +94,7 @@ pub type Arrivals = [Option<Instant>; 2];
 #[derive(Debug)]
 pub struct Link {
     parameters: LinkParameters,
-    chance: ChaCha8Rng,
+    seed: u64,
     bad: bool,
     cut: bool,
     idle_at: Instant,
@@ -105,7 +108,7 @@ impl Link {
     pub fn new(parameters: LinkParameters, seed: u64) -> Self {
         Self {
             parameters,
-            chance: ChaCha8Rng::seed_from_u64(seed),
+            seed,
             bad: false,
             cut: false,
             idle_at: Instant::ZERO,
@@ -130,14 +133,26 @@ impl Link {
         self.stats
     }
 
-    /// A datagram of `bytes` sets out: when it arrives.
-    pub fn send(&mut self, now: Instant, bytes: usize) -> Arrivals {
+    /// A DTLS record sets out, as [`Link::send`] has it or, where the link spares them, unharmed.
+    pub fn send_dtls(&mut self, now: Instant, bytes: usize, identity: u64) -> Arrivals {
+        if self.parameters.spares_dtls && !self.cut {
+            self.stats.sent += 1;
+            return [Some(now + self.parameters.delay), None];
+        }
+        self.send(now, bytes, identity)
+    }
+
+    /// A datagram of `bytes` sets out: when it arrives. `identity` tells it from all others.
+    pub fn send(&mut self, now: Instant, bytes: usize, identity: u64) -> Arrivals {
         self.stats.sent += 1;
-        // Every draw is made for every datagram, so that one fate never shifts the next one's.
-        let lost = self.draw(self.parameters.loss) | self.draw_burst() | self.cut;
-        let late = self.draw(self.parameters.reorder);
-        let twice = self.draw(self.parameters.duplicate);
-        let jitter = self.draw_up_to(self.parameters.jitter);
+        let mut dice = Dice(mixed(self.seed ^ mixed(identity)));
+        let bursts = self.parameters.bursts;
+        let lost = dice.draw(self.parameters.loss)
+            | bursts.is_some_and(|bursts| self.draw_burst(bursts, &mut dice))
+            | self.cut;
+        let late = dice.draw(self.parameters.reorder);
+        let twice = dice.draw(self.parameters.duplicate);
+        let jitter = Dice(mixed(self.seed ^ now.as_micros())).up_to(self.parameters.jitter);
         let Some(leaves_at) = self.serialize(now, bytes) else {
             self.stats.overflowed += 1;
             return [None, None];
@@ -159,23 +174,10 @@ impl Link {
         [Some(arrival), again]
     }
 
-    fn draw(&mut self, chance: Chance) -> bool {
-        self.chance.next_u32() % 1_000_000 < chance.0
-    }
-
-    fn draw_burst(&mut self) -> bool {
-        let Some(bursts) = self.parameters.bursts else {
-            return false;
-        };
+    fn draw_burst(&mut self, bursts: Bursts, dice: &mut Dice) -> bool {
         let turn = if self.bad { bursts.end } else { bursts.begin };
-        self.bad ^= self.draw(turn);
+        self.bad ^= dice.draw(turn);
         self.bad
-    }
-
-    fn draw_up_to(&mut self, most: Duration) -> Duration {
-        let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
-        let drawn = self.chance.next_u64();
-        Duration::from_micros(drawn.checked_rem(micros).unwrap_or(0))
     }
 
     /// When its last bit has left, or nothing where the queue is full.
@@ -196,6 +198,32 @@ impl Link {
     }
 }
 
+/// The draws of one datagram.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed(self.0)
+    }
+
+    fn draw(&mut self, chance: Chance) -> bool {
+        self.next() % 1_000_000 < u64::from(chance.0)
+    }
+
+    fn up_to(&mut self, most: Duration) -> Duration {
+        let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.next().checked_rem(micros).unwrap_or(0))
+    }
+}
+
+/// Every bit of the input changes every bit of the output (the finalizer of SplitMix64).
+const fn mixed(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,13 +237,14 @@ mod tests {
         reorder_by: Duration::from_millis(20),
         duplicate: Chance(0),
         bottleneck: None,
+        spares_dtls: false,
     };
 
     /// Sends `count` datagrams of 1,000 bytes, one each millisecond.
     fn run(parameters: LinkParameters, count: u64) -> (Vec<Arrivals>, LinkStats) {
         let mut link = Link::new(parameters, 11);
         let arrivals = (0..count)
-            .map(|i| link.send(Instant::from_millis(i), 1_000))
+            .map(|i| link.send(Instant::from_millis(i), 1_000, i))
             .collect();
         (arrivals, link.stats())
     }
@@ -317,10 +346,10 @@ mod tests {
     fn a_cut_link_loses_everything_until_it_is_mended() {
         let mut link = Link::new(CLEAN, 3);
         link.set_cut(true);
-        assert_eq!(link.send(Instant::ZERO, 100), [None, None]);
+        assert_eq!(link.send(Instant::ZERO, 100, 1), [None, None]);
         link.set_cut(false);
         assert_eq!(
-            link.send(Instant::ZERO, 100),
+            link.send(Instant::ZERO, 100, 1),
             [Some(Instant::from_millis(50)), None]
         );
     }

@@ -219,7 +219,11 @@ impl Visit<'_> {
             };
             let sent = match path {
                 Some(path) => self.ticket(path, ticket, outbox),
-                None => Err(DropReason::NoPath),
+                None => {
+                    // What follows could not be decoded without this one.
+                    self.router.set_receiving(self.now, self.key, false);
+                    Err(DropReason::NoPath)
+                }
             };
             if let Err(reason) = sent {
                 self.commons.stats.tickets_dropped.count(reason);

@@ -26,6 +26,9 @@ impl Shard {
                 }
                 TransportEvent::PathSelected(path) => {
                     tracing::debug!(?path, "path selected");
+                    if let Some(room) = self.rooms.get_mut(place.room.index()) {
+                        room.reachable(now, place.member);
+                    }
                 }
                 TransportEvent::Failed(reason) => {
                     self.close_member(now, place, reason);
@@ -107,7 +110,19 @@ impl super::room::Room {
             return;
         };
         member.dirty.connected = true;
-        self.router.set_receiving(now, key, true);
+        self.reachable(now, key);
+    }
+
+    /// Keys and path come in either order, and the path may go for a while: pictures begin when
+    /// both are there.
+    fn reachable(&mut self, now: Instant, key: crate::id::MemberKey) {
+        let Some(member) = self.members.get(key.index()) else {
+            return;
+        };
+        let transport = &member.transport;
+        if transport.is_connected() && transport.selected_path().is_some() {
+            self.router.set_receiving(now, key, true);
+        }
     }
 
     /// A publisher switched to another codec; true where somebody must be looked at again.

@@ -54,6 +54,8 @@ pub enum Law {
     Bounded,
     /// When all have left, nothing is left.
     Empty,
+    /// Nobody wants to be woken again and again for nothing.
+    Moving,
     /// Payloads arrive as somebody made them.
     Intact,
     /// Nobody receives himself, or anybody of another room.
@@ -158,6 +160,12 @@ impl Laws {
         upstream.delivered.see(packet.sequence, packet.digest);
     }
 
+    /// Whether a check has come from `source`.
+    #[must_use]
+    pub fn is_proved(&self, source: SocketAddr) -> bool {
+        self.proofs.contains_key(&source)
+    }
+
     /// A check of `member` from `source` reached the server.
     pub fn handle_check(&mut self, member: usize, source: SocketAddr, nominates: bool) {
         let proof = Proof {
@@ -212,7 +220,7 @@ impl Laws {
         let Some(section) = self.sections.get_mut(&(member, observed.ssrc)) else {
             return;
         };
-        let found = section.handle_observed(observed, &packet, missing);
+        let found = section.handle_observed(now, (observed, &packet), missing);
         self.report(now, (member, observed.ssrc), found);
     }
 
@@ -296,6 +304,11 @@ impl Laws {
         if *sizes != TableSizes::default() {
             self.violate(Law::Empty, now, format!("{sizes:?}"));
         }
+    }
+
+    /// Time does not pass any more: `who` wants what, and when.
+    pub fn handle_standstill(&mut self, now: Instant, who: &str) {
+        self.violate(Law::Moving, now, who.to_owned());
     }
 
     /// Nothing is on its way any more: what is missing now is missing for good.

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sfu::time::{Duration, Instant};
+
 use super::numbers::Numbers;
 use super::{Law, repeated};
 use crate::media::Stamp;
 use crate::robot::reception::{Observed, Packet, Source};
 use crate::sim::datagram::RtpSeen;
 
+/// A frame is gathered for less than this before it departs.
+const HELD_MAX: Duration = Duration::from_millis(50);
 /// Packets whose neighbours may still come.
 const NEIGHBOURS: usize = 2_048;
 
@@ -23,6 +27,8 @@ pub(super) struct Section {
     first: Option<u16>,
     sources: BTreeSet<Source>,
     neighbours: BTreeMap<u64, Stamp>,
+    /// Since when there have been more holes than upstream explains.
+    unexplained_since: Option<Instant>,
 }
 
 impl Section {
@@ -34,6 +40,7 @@ impl Section {
             first: None,
             sources: BTreeSet::new(),
             neighbours: BTreeMap::new(),
+            unexplained_since: None,
         }
     }
 
@@ -71,14 +78,18 @@ impl Section {
     /// the server.
     pub(super) fn handle_observed(
         &mut self,
-        observed: &Observed,
-        packet: &Packet,
+        now: Instant,
+        (observed, packet): (&Observed, &Packet),
         missing: impl Fn(&Source) -> u64,
     ) -> Option<(Law, String)> {
         let stamp = *packet.stamp();
         self.sources.insert((stamp.sender, stamp.track));
-        if let Some(found) = self.check_gaps(missing) {
-            return Some(found);
+        // What has reached the server may be held for a moment before it departs.
+        let gaps = self.check_gaps(missing);
+        let since = gaps.as_ref().map(|_| self.unexplained_since.unwrap_or(now));
+        self.unexplained_since = since;
+        if since.is_some_and(|since| now.since(since) > HELD_MAX) {
+            return gaps;
         }
         match packet {
             Packet::Audio(_) => None,

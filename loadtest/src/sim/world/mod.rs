@@ -39,7 +39,7 @@ const SERVER: SocketAddr = SocketAddr::new(
     std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
     5_000,
 );
-/// After the last one has left, timers may run out for this long.
+/// Until nothing is on its way any more; and, after the last one has left, until timers ran out.
 const REST: Duration = Duration::from_secs(2);
 
 /// Why a world could not be made or driven. Not a law: the scene itself is wrong.
@@ -134,6 +134,9 @@ pub struct World {
     tracks: BTreeMap<TrackId, Published>,
     flying: BinaryHeap<Reverse<(Instant, u64, Flight)>>,
     flights: u64,
+    /// Steps of late, and since when.
+    steps: u32,
+    steps_since: Instant,
     next_outside: u16,
     link: LinkParameters,
     datagrams: (u64, u64),
@@ -190,6 +193,8 @@ impl World {
             tracks: BTreeMap::new(),
             flying: BinaryHeap::new(),
             flights: 0,
+            steps: 0,
+            steps_since: Instant::ZERO,
             next_outside: 10_000,
             link: LinkParameters::with_delay(Duration::from_millis(20)),
             datagrams: (0, 0),
@@ -372,8 +377,14 @@ impl World {
         self.now = until;
     }
 
-    /// Everybody leaves, every room is deleted, timers run out: nothing may be left.
+    /// All fall silent until nothing is on its way; everybody leaves, every room is deleted,
+    /// timers run out: nothing may be left.
     pub fn end(&mut self) {
+        self.members
+            .iter_mut()
+            .for_each(|it| it.robot.fall_silent());
+        self.run_for(REST);
+        self.laws.handle_rest(self.now);
         for member in 0..self.members.len() {
             if self.left(member).is_none() {
                 self.leave(member, Farewell::Says);
@@ -385,7 +396,6 @@ impl World {
         }
         self.run_for(REST);
         let sizes = self.tap.sizes(self.shard.sizes());
-        self.laws.handle_rest(self.now);
         self.laws.handle_end(self.now, &sizes);
     }
 

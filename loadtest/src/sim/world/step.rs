@@ -15,10 +15,15 @@ use sfu::time::{Duration, Instant};
 use super::{Flight, Published, SERVER, World};
 use crate::robot::{Signal, Transmit};
 use crate::sim::datagram::Seen;
+use crate::sim::link::{Arrivals, Link};
 
 /// What any DTLS record costs a bottleneck: the real ones differ by a few bytes from run to run,
 /// since signatures do.
 const DTLS_BYTES: usize = 1_000;
+/// Steps in so much time; beyond, somebody wants to be woken for nothing.
+const STEPS_MAX: u32 = 10_000;
+/// For so many steps.
+const STEPS_WINDOW: Duration = Duration::from_millis(10);
 /// How often table sizes are looked at.
 const SIZES_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -32,6 +37,16 @@ impl World {
             return false;
         };
         if next > until {
+            return false;
+        }
+        if next >= self.steps_since + STEPS_WINDOW {
+            (self.steps_since, self.steps) = (next, 0);
+        }
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            let flight = self.flying.peek().map(|Reverse(it)| it.0);
+            let who = format!("flight {flight:?}, robot {robot:?}, shard {shard:?}");
+            self.laws.handle_standstill(self.now, &who);
             return false;
         }
         self.now = self.now.max(next);
@@ -111,7 +126,9 @@ impl World {
                     .unwrap_or_default()
                     .iter()
                     .find(|it| it.ssrc() == Some(packet.ssrc));
-                if let Some(publication) = ours {
+                // From a place nobody has proved, or of somebody who has left, it is as good as lost.
+                let here = self.laws.is_proved(source) && self.left(member).is_none();
+                if let Some(publication) = ours.filter(|_| here) {
                     self.laws.handle_delivered(publication.source(), &packet);
                 }
             }
@@ -250,7 +267,7 @@ impl World {
             self.laws.handle_published(ours.source(), packet);
         }
         let source = it.outside;
-        let arrivals = it.up.send(self.now, cost(&seen, transmit.bytes.len()));
+        let arrivals = travel(&mut it.up, self.now, (&seen, transmit.bytes.len()));
         if transmit.destination != SERVER {
             return;
         }
@@ -299,12 +316,8 @@ impl World {
         let Some(it) = self.members.get_mut(member) else {
             return;
         };
-        for arrival in it
-            .down
-            .send(self.now, cost(&seen, bytes.len()))
-            .into_iter()
-            .flatten()
-        {
+        let arrivals = travel(&mut it.down, self.now, (&seen, bytes.len()));
+        for arrival in arrivals.into_iter().flatten() {
             self.fly(
                 arrival,
                 Flight::ToRobot {
@@ -389,12 +402,13 @@ impl World {
     }
 }
 
-/// What a datagram costs a bottleneck, with its IPv4 and UDP headers.
-const fn cost(seen: &Seen, bytes: usize) -> usize {
+/// Sends a datagram through a link. It costs a bottleneck its IPv4 and UDP headers as well.
+fn travel(link: &mut Link, now: Instant, (seen, bytes): (&Seen, usize)) -> Arrivals {
+    let identity = seen.identity(now, bytes);
     match seen {
-        Seen::Dtls => DTLS_BYTES,
+        Seen::Dtls => link.send_dtls(now, DTLS_BYTES, identity),
         Seen::StunRequest { .. } | Seen::Stun | Seen::Rtp(_) | Seen::Rtcp { .. } | Seen::Other => {
-            bytes + 28
+            link.send(now, bytes + 28, identity)
         }
     }
 }
