@@ -16,7 +16,7 @@ help:
 	@echo 'make run     build the server and start it; ends in a URL to open (ARGS="--help" lists flags)'
 	@echo 'make test    everything: make check, all tests, real browsers'
 	@echo 'make check   formatting, lints, documentation, licences, types of the page'
-	@echo 'make bench   cost of forwarding a packet; time from join to picture in Chromium'
+	@echo 'make bench   cost of forwarding a packet and of a simulated conference; time from join to picture in Chromium'
 	@echo 'make soak    the long tests, 1,000 random scenes, churn, $(FUZZ_SECONDS) s of fuzzing for each target'
 
 run: tools-run
@@ -37,6 +37,7 @@ check: tools-check
 
 bench: tools-test
 	cargo bench --locked -p sfu
+	cargo test --locked --release -p loadtest --test forward -- --nocapture
 	cargo build --locked --release --bin plenum
 	cd loadtest/tests/browser && PLENUM_BIN=$(CURDIR)/target/release/plenum npm run join-time
 
