@@ -4,6 +4,7 @@ use super::Shard;
 use super::data::Message;
 use super::places::Place;
 use super::room::Member;
+use crate::limits;
 use crate::time::{Duration, Instant};
 use crate::transport::TransportEvent;
 use crate::wheel::soonest;
@@ -92,14 +93,20 @@ impl Shard {
 
 impl Member {
     /// When anything of this member is due next.
-    pub(super) fn due(&self) -> Instant {
-        let silent_at = self.transport.last_authenticated_at() + self.silence_max;
-        let due = soonest([
+    pub(super) fn due(&self) -> Option<Instant> {
+        soonest([
             self.transport.poll_timeout(),
             self.negotiation.poll_timeout(),
-            Some(silent_at),
-        ]);
-        due.unwrap_or(silent_at)
+            self.silent_at(),
+        ])
+    }
+
+    /// When silence ends the membership. Who has described no transport yet (one who only chats, or
+    /// waits) has none that could be silent; its door says when it is gone.
+    pub(super) fn silent_at(&self) -> Option<Instant> {
+        let has_transport = self.negotiation.has_begun();
+        let counts = has_transport || self.silence_max < limits::CONSENT_TIMEOUT;
+        counts.then(|| self.transport.last_authenticated_at() + self.silence_max)
     }
 }
 

@@ -267,7 +267,7 @@ impl Shard {
             return;
         };
         member.transport.handle_timeout(now);
-        if now.since(member.transport.last_authenticated_at()) >= member.silence_max {
+        if member.silent_at().is_some_and(|at| at <= now) {
             self.close_member(now, place, LeaveReason::ConsentExpired);
             return;
         }
@@ -332,10 +332,8 @@ impl Shard {
                 member.transport.forget_ssrc(ssrc);
             }
         }
-        match room.router.poll_timeout() {
-            Some(due) => self.commons.schedule(now, room.timer, due),
-            None => self.commons.wheel.cancel(room.timer),
-        }
+        let due = room.router.poll_timeout();
+        self.commons.schedule(now, room.timer, due);
     }
 
     fn room_key(&self, room: RoomId) -> Result<RoomKey, CommandError> {
@@ -355,7 +353,11 @@ impl Shard {
 impl Commons {
     /// Sets a timer to `due`, or to soon where that has passed, so that nothing spins. A timer that
     /// was put off so once stays: packets that come faster would put it off for ever.
-    fn schedule(&mut self, now: Instant, timer: TimerId, due: Instant) {
+    fn schedule(&mut self, now: Instant, timer: TimerId, due: Option<Instant>) {
+        let Some(due) = due else {
+            self.wheel.cancel(timer);
+            return;
+        };
         let latest = due.max(now + lifecycle::AGAIN_AFTER);
         let set = self.wheel.due(timer);
         if !set.is_some_and(|set| due <= set && set <= latest) {

@@ -82,7 +82,7 @@ fn deleting_a_room_tells_everybody_and_frees_all() {
 }
 
 #[test]
-fn who_never_comes_by_is_gone_after_the_silence_it_is_allowed() {
+fn silence_ends_a_membership_once_there_is_a_transport_or_its_door_says_so() {
     let mut shard = shard();
     support::create(&mut shard, 7, 100);
     assert!(
@@ -95,6 +95,9 @@ fn who_never_comes_by_is_gone_after_the_silence_it_is_allowed() {
             .handle_command(Instant::ZERO, join(7, 2, "lin"))
             .is_ok()
     );
+    let eve = join(7, 3, "eve");
+    assert!(shard.handle_command(Instant::ZERO, eve).is_ok());
+    answered(&mut shard, 7, 1);
     let shorten = Command::SetSilenceMax {
         room: RoomId(7),
         participant: ParticipantId(2),
@@ -106,7 +109,11 @@ fn who_never_comes_by_is_gone_after_the_silence_it_is_allowed() {
         .iter()
         .map(|(at, id)| (at.as_millis() / 1_000, id.0))
         .collect();
-    assert_eq!(seconds, [(6, 2), (30, 1)]);
+    assert_eq!(
+        seconds,
+        [(6, 2), (30, 1)],
+        "eve has no transport to be silent"
+    );
 }
 
 #[test]

@@ -222,6 +222,12 @@ impl Negotiation {
         self.offer_after = until;
     }
 
+    /// The other side has described its transport.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.remote.is_some()
+    }
+
     /// M-lines in use, both ways; at most `SECTIONS_PER_TRANSPORT`.
     #[must_use]
     pub fn sections(&self) -> usize {
