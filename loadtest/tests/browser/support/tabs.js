@@ -61,6 +61,9 @@ export class Tab {
     this.#close = close;
     this.#firefox = firefox;
     page.on("pageerror", (/** @type {Error} */ error) => this.errors.push(String(error)));
+    page.on("console", (/** @type {any} */ message) => {
+      if (/content security policy/i.test(message.text())) this.errors.push(message.text());
+    });
     if (firefox) return;
     page.on("websocket", (/** @type {any} */ socket) => {
       if (!socket.url().includes("/v1/connect")) return;
