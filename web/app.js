@@ -138,6 +138,16 @@ function runRoom(root, room) {
     window.addEventListener("pagehide", goodbye);
     publishDevices(connection, devices);
     connection.join();
+    const { microphone, camera } = devices;
+    // Who joins before the browser's question is answered is heard and seen once it is.
+    void opened.then(() => {
+      if (surface.connection !== connection || surface.ended) return;
+      if (devices.microphone && devices.microphone !== microphone) {
+        connection.replace("MICROPHONE", devices.microphone);
+        if (!devices.microphoneOn) connection.setMuted("MICROPHONE", true);
+      }
+      if (devices.camera && devices.camera !== camera) connection.replace("CAMERA", devices.camera);
+    });
   };
 
   if (joinsByItself()) {
