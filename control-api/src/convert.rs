@@ -547,6 +547,10 @@ impl ParticipantEdit {
         mask: Option<FieldMask>,
     ) -> Result<Self, Failure> {
         let permitted = participant.permissions.is_some();
+        let part = |path: &String| path.starts_with("permissions.");
+        let in_part = mask
+            .as_ref()
+            .is_some_and(|mask| mask.paths.iter().any(part));
         let fields = [
             ("display_name", !participant.display_name.is_empty()),
             ("metadata", !participant.metadata.is_empty()),
@@ -566,11 +570,14 @@ impl ParticipantEdit {
             "permissions.data_bitrate_bps_max",
         ];
         let paths = masked("participant", mask, &fields, ABSENT)?;
+        // Left out as a whole they are all given back; one that is named and not set is cleared.
+        let given = participant.permissions;
+        let given = given.or_else(|| in_part.then(v1::Permissions::default));
         let wanted = ParticipantSpec {
             display_name: participant.display_name,
             metadata: participant.metadata,
             attributes: map_in(participant.attributes),
-            permissions: permissions("participant.permissions", participant.permissions)?,
+            permissions: permissions("participant.permissions", given)?,
         };
         wanted.check().map_err(within("participant"))?;
         Ok(Self { wanted, paths })

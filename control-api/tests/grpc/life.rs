@@ -140,6 +140,20 @@ async fn lists_come_in_pages_bound_to_their_query() {
 }
 
 #[tokio::test]
+async fn one_permission_that_is_named_and_not_set_is_taken_away() {
+    let bench = Bench::open().await;
+    bench.create(create("standup")).await.unwrap();
+    let _ada = bench.join("standup", "ada").await;
+    let bare = of!(Participant {
+        name: "rooms/standup/participants/ada"
+    });
+    let changed = bench.update_participant(bare, &["permissions.send_data"]);
+    let permissions = changed.await.unwrap().permissions.unwrap();
+    assert!(permissions.subscribe && !permissions.send_data);
+    bench.running.end().await;
+}
+
+#[tokio::test]
 async fn a_participant_is_shown_changed_and_removed_with_words() {
     let bench = Bench::open().await;
     bench.create(create("standup")).await.unwrap();
