@@ -53,6 +53,24 @@ test("the sender's own estimate grows, since our feedback reaches it", async (co
   await until(async () => (await look()) > 600, { within: 15_000, what: "the estimate passes 600 kb/s", every: 200, last: look });
 });
 
+test("who joins before the browser's question is answered is seen and heard once it is", async (context) => {
+  const ada = await chromium.tab();
+  const lin = await chromium.tab();
+  context.after(() => Promise.all([ada.close(), lin.close()]));
+  await lin.join("asked", "Lin");
+  await ada.page.addInitScript(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    const answered = new Promise((resolve) => Object.assign(window, { answerQuestion: resolve }));
+    navigator.mediaDevices.getUserMedia = (wanted) => answered.then(() => open(wanted));
+  });
+  await ada.open("/r/asked?video=320x240@15");
+  await ada.page.fill("#name", "Ada");
+  await ada.page.press("#name", "Enter");
+  await sees(ada, "Lin");
+  await ada.ask(() => /** @type {any} */ (window).answerQuestion());
+  await Promise.all([sees(lin, "Ada"), hears(lin, "Ada")]);
+});
+
 test("a page joins by its lobby and leaves by its button", async (context) => {
   const ada = await chromium.tab();
   const lin = await chromium.tab();
