@@ -1,4 +1,8 @@
 //! Both sides offer whenever they like, against the whole shard: in the end they agree.
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by a panic, its helpers too"
+)]
 
 use loadtest::robot::publication::PublishParameters;
 use loadtest::sim::link::LinkParameters;

@@ -1,4 +1,8 @@
 //! The laws catch what is planted, and find nothing where nothing is; a seed repeats itself.
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by a panic, its helpers too"
+)]
 
 use loadtest::robot::publication::PublishParameters;
 use loadtest::sim::checks::Law;

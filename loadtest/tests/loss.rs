@@ -1,4 +1,8 @@
 //! What links do to datagrams, and what must come through all the same.
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by a panic, its helpers too"
+)]
 
 use loadtest::robot::publication::PublishParameters;
 use loadtest::robot::reception::Received;

@@ -74,6 +74,14 @@ impl Numbers {
         self.span - self.count
     }
 
+    /// The first of them that are remembered one by one.
+    pub fn missing(&self) -> impl Iterator<Item = u64> + '_ {
+        let unseen = (self.start..)
+            .zip(&self.window)
+            .filter(|(_, digest)| **digest == 0);
+        unseen.map(|(number, _)| number)
+    }
+
     /// The newest number, extended.
     #[must_use]
     pub fn newest(&self) -> Option<u64> {

@@ -105,7 +105,11 @@ impl Section {
         }
         let missing: u64 = self.sources.iter().map(missing).sum();
         (holes > missing).then(|| {
-            let detail = format!("{holes} holes, though upstream misses only {missing}");
+            let which: Vec<u64> = self.numbers.missing().take(4).collect();
+            let (newest, sources) = (self.numbers.newest(), &self.sources);
+            let detail = format!(
+                "{holes} holes {which:?} up to {newest:?}, though upstream misses only {missing} of {sources:?}"
+            );
             (Law::Gapless, detail)
         })
     }
