@@ -27,6 +27,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use sfu::id::RoomId;
 use sfu::shard::Command;
 use sfu::shard::command::Wish;
+use sfu::shard::stats::Drops;
 use sfu::time::{Duration, Instant};
 use sfu::units::MediaKind;
 
@@ -96,9 +97,9 @@ pub struct SceneError {
 /// A scene that did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// A law did not hold.
-    #[error("{0}")]
-    Law(Violation),
+    /// A law did not hold; and what the shard has dropped until then.
+    #[error("{0}\n{1}")]
+    Law(Violation, String),
     /// A robot's stack would not take what it was sent.
     #[error("robot {0} gave up: {1}")]
     Robot(usize, String),
@@ -281,9 +282,24 @@ impl Stage {
         drop(self.world.command(command));
     }
 
+    /// What did not get through the shard, by reason.
+    fn drops(&self) -> String {
+        let stats = self.world.shard().stats();
+        let some = |drops: &Drops| {
+            let reasons = drops.iter().filter(|(_, count)| *count > 0);
+            let reasons = reasons.map(|(reason, count)| format!("{} {count}", reason.as_str()));
+            reasons.collect::<Vec<_>>().join(", ")
+        };
+        format!(
+            "datagrams dropped: {}; tickets dropped: {}",
+            some(&stats.dropped),
+            some(&stats.tickets_dropped)
+        )
+    }
+
     fn check(&self) -> Result<(), Failure> {
         if let Some(violation) = self.world.violations().first() {
-            return Err(Failure::Law(violation.clone()));
+            return Err(Failure::Law(violation.clone(), self.drops()));
         }
         for member in 0..self.world.members() {
             if let Some(why) = self.world.robot(member).and_then(|it| it.failure()) {

@@ -254,8 +254,11 @@ impl Robot {
             .for_each(|it| it.set_silent(true));
     }
 
-    /// Asks for new ICE credentials by an offer of its own.
+    /// Asks for new ICE credentials by an offer of its own; there must be something to restart.
     pub fn restart_ice(&mut self, now: Instant) {
+        if !self.is_connected() {
+            return;
+        }
         let at = self.enter(now);
         self.negotiation.want_restart();
         self.negotiate();

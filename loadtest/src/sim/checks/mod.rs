@@ -131,6 +131,12 @@ impl Laws {
         );
     }
 
+    /// `member` wishes something else: what its sections still owed it is a choice now, not a loss.
+    pub fn handle_wish(&mut self, member: usize) {
+        let theirs = self.sections.range_mut((member, 0)..=(member, u32::MAX));
+        theirs.for_each(|(_, section)| section.excuse());
+    }
+
     /// The shard said that `member` is out.
     pub fn handle_left(&mut self, now: Instant, member: usize) {
         if let Some(member) = self.members.get_mut(&member) {

@@ -29,6 +29,8 @@ pub(super) struct Section {
     neighbours: BTreeMap<u64, Stamp>,
     /// Since when there have been more holes than upstream explains.
     unexplained_since: Option<Instant>,
+    /// Holes that were there when its subscriber chose otherwise.
+    excused: u64,
 }
 
 impl Section {
@@ -41,7 +43,13 @@ impl Section {
             sources: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             unexplained_since: None,
+            excused: 0,
         }
+    }
+
+    /// Its subscriber chooses otherwise: what is late by now is not sent any more.
+    pub(super) const fn excuse(&mut self) {
+        self.excused = self.numbers.holes();
     }
 
     /// A packet of it left the server.
@@ -104,7 +112,7 @@ impl Section {
             return None;
         }
         let missing: u64 = self.sources.iter().map(missing).sum();
-        (holes > missing).then(|| {
+        (holes > missing + self.excused).then(|| {
             let which: Vec<u64> = self.numbers.missing().take(4).collect();
             let (newest, sources) = (self.numbers.newest(), &self.sources);
             let detail = format!(

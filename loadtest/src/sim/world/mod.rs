@@ -308,6 +308,11 @@ impl World {
 
     /// A command of a door, carried out at once. A refusal is kept.
     pub fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        if let Command::UpdateSubscriptions { participant, .. } = &command
+            && let Some(member) = self.member_of(*participant)
+        {
+            self.laws.handle_wish(member);
+        }
         let reply = self.shard.handle_command(self.now, command);
         self.depart();
         reply

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
-use sfu::error::CommandError;
+use sfu::error::{CommandError, DropReason};
 use sfu::id::ParticipantId;
 use sfu::path::{Ecn, LocalId, Path};
 use sfu::sdp::Description;
@@ -13,8 +13,9 @@ use sfu::shard::{Command, Datagram, Departed, Event, Reply};
 use sfu::time::{Duration, Instant};
 
 use super::{Flight, Published, SERVER, World};
-use crate::robot::{Signal, Transmit};
-use crate::sim::datagram::Seen;
+use crate::robot::publication::Publication;
+use crate::robot::{Robot, Signal, Transmit};
+use crate::sim::datagram::{RtpSeen, Seen};
 use crate::sim::link::{Arrivals, Link};
 
 /// What any DTLS record costs a bottleneck: the real ones differ by a few bytes from run to run,
@@ -118,22 +119,11 @@ impl World {
 
     fn land_at_server(&mut self, member: usize, source: SocketAddr, mut bytes: Vec<u8>) {
         self.trace.datagram(self.now, (member, "up"), &bytes);
-        match Seen::of(&bytes) {
-            Seen::StunRequest { nominates } => self.laws.handle_check(member, source, nominates),
-            Seen::Rtp(packet) => {
-                let publications = self.members.get(member).map(|it| it.robot.publications());
-                let ours = publications
-                    .unwrap_or_default()
-                    .iter()
-                    .find(|it| it.ssrc() == Some(packet.ssrc));
-                // From a place nobody has proved, or of somebody who has left, it is as good as lost.
-                let here = self.laws.is_proved(source) && self.left(member).is_none();
-                if let Some(publication) = ours.filter(|_| here) {
-                    self.laws.handle_delivered(publication.source(), &packet);
-                }
-            }
-            Seen::Stun | Seen::Dtls | Seen::Rtcp { .. } | Seen::Other => {}
+        let seen = Seen::of(&bytes);
+        if let Seen::StunRequest { nominates } = seen {
+            self.laws.handle_check(member, source, nominates);
         }
+        let refused = self.refused();
         self.datagrams.0 += 1;
         let datagram = Datagram {
             path: Path {
@@ -145,6 +135,34 @@ impl World {
             bytes: &mut bytes,
         };
         self.shard.handle_datagram(self.now, datagram);
+        if let Seen::Rtp(packet) = seen
+            && self.refused() == refused
+        {
+            self.count_delivered(member, source, &packet);
+        }
+    }
+
+    /// Media that reached the shard and was not for it to forward: as good as lost on the way.
+    fn refused(&self) -> u64 {
+        let dropped = &self.shard.stats().dropped;
+        dropped.get(DropReason::Muted) + dropped.get(DropReason::UnknownTrack)
+    }
+
+    /// From a place nobody has proved, or of somebody who has left, a packet is as good as lost.
+    fn count_delivered(&mut self, member: usize, source: SocketAddr, packet: &RtpSeen) {
+        if !self.laws.is_proved(source) || self.left(member).is_some() {
+            return;
+        }
+        let publications = self
+            .robot(member)
+            .map(Robot::publications)
+            .unwrap_or_default();
+        let ours = publications
+            .iter()
+            .find(|it| it.ssrc() == Some(packet.ssrc));
+        if let Some(publication) = ours.map(Publication::source) {
+            self.laws.handle_delivered(publication, packet);
+        }
     }
 
     fn land_signal(&mut self, member: usize, signal: (bool, String)) {
@@ -390,7 +408,7 @@ impl World {
         }
     }
 
-    fn member_of(&self, participant: ParticipantId) -> Option<usize> {
+    pub(super) fn member_of(&self, participant: ParticipantId) -> Option<usize> {
         self.members
             .iter()
             .position(|it| it.participant == participant)
