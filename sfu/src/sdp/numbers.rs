@@ -188,14 +188,31 @@ impl Numbers {
         };
         for extension in wanted {
             let known = self.extensions.id(*extension);
-            let free = || (1..=14).find(|id| self.ids_used & (1 << id) == 0);
-            if let Some(id) = known.or_else(free) {
+            let unused = |id: &u8| self.ids_used & (1 << id) == 0;
+            let free = || usual_id(*extension).filter(unused);
+            if let Some(id) = known.or_else(free).or_else(|| (1..=14).find(unused)) {
                 self.ids_used |= 1_u16.checked_shl(id.into()).unwrap_or(0);
                 self.extensions.set(*extension, id);
                 map.set(*extension, id);
             }
         }
         map
+    }
+}
+
+/// The id Chromium gives an extension by itself. It keeps its own ids when it rolls an offer back
+/// for ours, so that a different choice here can make its next offer collide with itself.
+const fn usual_id(extension: Extension) -> Option<u8> {
+    match extension {
+        Extension::AudioLevel => Some(1),
+        Extension::AbsSendTime => Some(2),
+        Extension::TransportWideCc => Some(3),
+        Extension::Mid => Some(4),
+        Extension::PlayoutDelay => Some(5),
+        Extension::Rid => Some(10),
+        Extension::RepairedRid => Some(11),
+        Extension::VideoOrientation => Some(13),
+        Extension::AbsCaptureTime => None,
     }
 }
 
