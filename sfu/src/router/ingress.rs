@@ -408,8 +408,9 @@ impl Offer<'_> {
             }
             dropped += self.queue(subscriber, sequence);
         }
-        // A key frame whose first packet came late: the rest of it, which no section took, follows.
-        if let Some(start) = started.filter(|_| encoding.kind == MediaKind::Video) {
+        // A first packet that came late (of a key frame, or of sound when somebody just came): what
+        // arrived before it and belongs behind it, which no section took, follows.
+        if let Some(start) = started {
             let newest = encoding.newest_sequence().unwrap_or(start);
             for sequence in start + 1..=newest.min(start + CATCH_UP_PACKETS) {
                 let has = encoding.history.get(sequence).is_some_and(|e| !e.empty);

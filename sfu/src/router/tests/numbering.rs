@@ -205,3 +205,30 @@ fn extensions_are_the_sections_own() {
     let next = room.take(BOB).remove(0);
     assert_eq!(next.values.orientation, Some(1), "said once, kept");
 }
+
+#[test]
+fn sound_that_starts_with_a_late_packet_has_no_false_hole() {
+    let mut room = Room::new();
+    let plan = plan("a", MediaKind::Audio);
+    let track = room.publish(ADA, &plan);
+    for n in [100, 101, 103, 104] {
+        room.send(ADA, &audio(1, n));
+        room.pass(5);
+    }
+    // Bob comes while 102 is on its way.
+    let section = room.section(BOB, &plan, 7_000);
+    room.router.bind(room.now, section, Some(track));
+    for n in [102, 105] {
+        room.send(ADA, &audio(1, n));
+        room.pass(5);
+    }
+    let seen = room.take(BOB);
+    let mut numbers: Vec<u16> = seen.iter().map(|packet| packet.sequence).collect();
+    numbers.sort_unstable();
+    let first = numbers[0];
+    let whole: Vec<u16> = (0..4).map(|n| first.wrapping_add(n)).collect();
+    assert_eq!(
+        numbers, whole,
+        "102, then 103 and 104, which belong behind it, and 105"
+    );
+}
