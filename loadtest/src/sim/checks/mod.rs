@@ -139,6 +139,7 @@ impl Laws {
 
     /// The shard said that `member` is out.
     pub fn handle_left(&mut self, now: Instant, member: usize) {
+        self.handle_wish(member);
         if let Some(member) = self.members.get_mut(&member) {
             member.left_at.get_or_insert(now);
         }
