@@ -62,30 +62,40 @@ pub(crate) async fn serve(listener: TcpListener, http: SocketAddr, node: Node) {
             absent(request.uri().path()).into_http::<axum::body::Body>()
         })
         .layer(middleware::from_fn_with_state(node.clone(), call::around));
+    // Before anybody can ask: a service that is not registered yet would be NOT_FOUND.
+    let told = tell_health(&node, &reporter, None).await;
     tokio::select! {
-        () = report_health(&node, &reporter) => {}
+        () = report_health(&node, &reporter, told) => {}
         () = accept(listener, router, node.clone()) => {}
     }
 }
 
 /// Tells whoever watches whether the node is ready. Never ends.
-async fn report_health(node: &Node, reporter: &HealthReporter) {
+async fn report_health(node: &Node, reporter: &HealthReporter, mut told: ServingStatus) {
     let mut ticks = interval(HEALTH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = None;
     loop {
         ticks.tick().await;
-        let status = match node.ready() {
-            Ok(()) => ServingStatus::Serving,
-            Err(_) => ServingStatus::NotServing,
-        };
-        if told != Some(status) {
-            for service in SERVICES {
-                reporter.set_service_status(service, status).await;
-            }
-            told = Some(status);
+        told = tell_health(node, reporter, Some(told)).await;
+    }
+}
+
+/// Tells health how the node stands, where that is news; how it stands.
+async fn tell_health(
+    node: &Node,
+    reporter: &HealthReporter,
+    told: Option<ServingStatus>,
+) -> ServingStatus {
+    let status = match node.ready() {
+        Ok(()) => ServingStatus::Serving,
+        Err(_) => ServingStatus::NotServing,
+    };
+    if told != Some(status) {
+        for service in SERVICES {
+            reporter.set_service_status(service, status).await;
         }
     }
+    status
 }
 
 async fn accept(listener: TcpListener, router: Router, node: Node) {
