@@ -13,6 +13,7 @@
 //! | [`service`] | the gRPC methods |
 //! | `convert` | protocol buffers to and from domain types |
 //! | [`signal`] | participants' doors: WebSocket |
+//! | [`urls`] | the URLs handed out |
 //! | [`metrics`] | counters as Prometheus text |
 //! | [`drain`] | SIGTERM |
 //! | [`logs`] | where log lines go |
@@ -36,3 +37,4 @@ pub mod server;
 pub mod service;
 pub mod signal;
 pub mod status;
+pub mod urls;

@@ -15,7 +15,7 @@ use control_api::auth::{Authority, TokenRequest};
 use control_api::config::flags::{Command, Flags, TokenFlags};
 use control_api::config::{Config, Time, load};
 use control_api::drain::{Signals, until_signal};
-use control_api::node::{Running, page_url, read_keys};
+use control_api::node::{Running, read_keys};
 use control_api::registry::{ParticipantName, ParticipantSpec, RoomName};
 use control_api::{limits, logs};
 
@@ -144,9 +144,8 @@ fn announce(running: &Running) {
     }
     let (http, grpc, admin) = (running.http, running.grpc, running.admin);
     tracing::info!(%http, %grpc, %admin, "plenum {} is up", env!("CARGO_PKG_VERSION"));
-    let room = RoomName::new("demo");
-    if let Ok(room) = room {
-        let url = page_url(http, &room);
+    let url = RoomName::new("demo").map(|room| node.urls().page(&room, None));
+    if let Some(url) = url.ok().filter(|url| !url.is_empty()) {
         tracing::info!("open {url} in two tabs");
         say(url);
     }

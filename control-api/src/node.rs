@@ -17,9 +17,10 @@ use crate::auth::{Authority, BackendGrant, Keys};
 use crate::config::Config;
 use crate::http;
 use crate::limits::SOCKETS;
-use crate::registry::{Registry, RoomConfig, RoomName, RoomSpec};
+use crate::registry::{Registry, RoomConfig, RoomSpec};
 use crate::server;
 use crate::status::{Failure, Reason};
+use crate::urls::Urls;
 
 /// How long sockets may take to say good-bye once everybody has been told.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -61,6 +62,7 @@ struct Inner {
     registry: Registry,
     authority: Authority,
     config: Config,
+    urls: Urls,
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     sockets: AtomicUsize,
@@ -103,6 +105,12 @@ impl Node {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The URLs handed out.
+    #[must_use]
+    pub fn urls(&self) -> &Urls {
+        &self.0.urls
     }
 
     /// Whether tokens are optional and rooms come into being at first join.
@@ -207,13 +215,6 @@ impl Running {
         let (engine, events) = Engine::start(config.engine(), Arc::new(identity()?))?;
         let registry = Registry::new(engine.clone());
         let records = registry.run(events);
-        let node = Node(Arc::new(Inner {
-            registry,
-            authority: Authority::new(keys),
-            config,
-            ending: watch::Sender::new(false),
-            sockets: AtomicUsize::new(0),
-        }));
         let address = |flag, listener: &TcpListener| {
             listener.local_addr().map_err(|source| StartError::Listen {
                 flag,
@@ -221,8 +222,17 @@ impl Running {
                 source,
             })
         };
+        let http_address = address("--http", &http)?;
+        let node = Node(Arc::new(Inner {
+            registry,
+            authority: Authority::new(keys),
+            urls: Urls::new(&config, http_address),
+            config,
+            ending: watch::Sender::new(false),
+            sockets: AtomicUsize::new(0),
+        }));
         let mut running = Self {
-            http: address("--http", &http)?,
+            http: http_address,
             grpc: address("--grpc", &grpc)?,
             admin: address("--admin", &admin)?,
             node: node.clone(),
@@ -236,7 +246,7 @@ impl Running {
         running
             .doors
             .spawn(http::serve(admin, private, node.clone()));
-        running.doors.spawn(server::serve(grpc, running.http, node));
+        running.doors.spawn(server::serve(grpc, node));
         Ok(running)
     }
 
@@ -273,12 +283,6 @@ impl Running {
 pub fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Where a room's page is, on this listener.
-#[must_use]
-pub fn page_url(http: SocketAddr, room: &RoomName) -> String {
-    format!("http://{http}/r/{room}")
 }
 
 async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

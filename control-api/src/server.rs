@@ -3,7 +3,6 @@
 //! Connections, calls at the same time, headers and messages are bounded; a silent connection is
 //! asked whether it lives; an old one is asked to go.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,16 +42,12 @@ const SERVICES: [&str; 4] = [
     "plenum.v1.ParticipantService",
 ];
 
-/// Serves gRPC until the node ends. `http`: where the page is, for the URLs of tokens.
-pub(crate) async fn serve(listener: TcpListener, http: SocketAddr, node: Node) {
+/// Serves gRPC until the node ends.
+pub(crate) async fn serve(listener: TcpListener, node: Node) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let rooms = RoomServiceServer::new(Rooms(node.clone()));
     let participants = ParticipantServiceServer::new(Participants(node.clone()));
-    let tokens = Tokens {
-        node: node.clone(),
-        http,
-    };
-    let tokens = TokenServiceServer::new(tokens);
+    let tokens = TokenServiceServer::new(Tokens(node.clone()));
     let router = Routes::new(health)
         .add_service(rooms.max_decoding_message_size(GRPC_MESSAGE_BYTES))
         .add_service(participants.max_decoding_message_size(GRPC_MESSAGE_BYTES))

@@ -28,6 +28,9 @@ pub struct ServeFlags {
     /// Metrics and health [default: 127.0.0.1:9464]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub admin: Option<String>,
+    /// What browsers reach this node by; every URL handed out begins with it
+    #[arg(long, global = true, value_name = "URL")]
+    pub public_url: Option<String>,
     /// Media; shard i listens i ports above [default: 10000]
     #[arg(long, global = true, value_name = "[ADDRESS:]PORT")]
     pub udp: Option<String>,

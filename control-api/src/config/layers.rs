@@ -82,6 +82,7 @@ fn values(flags: &ServeFlags) -> Vec<(&'static str, &'static str, Value)> {
         ("--http", "http", &flags.http),
         ("--grpc", "grpc", &flags.grpc),
         ("--admin", "admin", &flags.admin),
+        ("--public-url", "public_url", &flags.public_url),
         ("--udp", "udp", &flags.udp),
         ("--shards", "shards", &flags.shards),
         ("--keys-file", "keys_file", &flags.keys_file),

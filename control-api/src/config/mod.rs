@@ -22,8 +22,10 @@ use sfu::engine::{Advertised, EngineConfig};
 
 use crate::registry::RoomConfig;
 
+use values::is_origin;
+
 pub use layers::load;
-pub use values::{Time, Udp};
+pub use values::{PublicUrl, Time, Udp};
 
 /// Why the process does not start: one sentence that names the flag.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,9 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// Metrics and health.
     pub admin: SocketAddr,
+    /// What browsers and backends reach this node by, such as `https://meet.example`; every URL
+    /// handed out begins with it.
+    pub public_url: Option<PublicUrl>,
     /// Media: a port, or an address with a port; shard `i` listens `i` ports above.
     pub udp: Udp,
     /// Addresses browsers are told instead of the host's own.
@@ -156,6 +161,7 @@ impl Default for Config {
             http: loopback(8_080),
             grpc: GrpcConfig::default(),
             admin: loopback(9_464),
+            public_url: None,
             udp: Udp::default(),
             advertise: Vec::new(),
             shards: None,
@@ -218,21 +224,6 @@ impl Default for MediaConfig {
 
 fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
-}
-
-/// As browsers write one: a scheme, a host in lower case, a port where it is not the scheme's. One
-/// written otherwise would never match.
-fn is_origin(text: &str) -> bool {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    host.is_some_and(|host| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|byte| known(byte) || b".-:[]_".contains(&byte))
-    })
 }
 
 impl Config {

@@ -114,6 +114,54 @@ impl fmt::Display for Udp {
     }
 }
 
+/// As browsers write one: a scheme, a host in lower case, a port where it is not the scheme's. One
+/// written otherwise would never match.
+pub(super) fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| known(byte) || b".-:[]_".contains(&byte))
+    })
+}
+
+/// The origin of every URL handed out: scheme, host and port, no path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicUrl(String);
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let origin = text.strip_suffix('/').unwrap_or(text);
+        if is_origin(origin) {
+            return Ok(Self(origin.to_owned()));
+        }
+        Err(format!(
+            "{text:?} is no origin; write https://meet.example, no path"
+        ))
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<PublicUrl> for String {
+    fn from(url: PublicUrl) -> Self {
+        url.0
+    }
+}
+
 /// A TOML value as text, without quotes.
 fn bare(value: &toml::Value) -> String {
     value
@@ -144,6 +192,23 @@ mod tests {
             assert_eq!(read, expected, "{text}");
         }
         assert_eq!(String::from(Time(Duration::from_millis(1_500))), "1500ms");
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        for (text, expected) in [
+            ("https://meet.example", Some("https://meet.example")),
+            (
+                "https://meet.example:8443/",
+                Some("https://meet.example:8443"),
+            ),
+            ("https://meet.example/app", None),
+            ("meet.example", None),
+            ("wss://meet.example", None),
+        ] {
+            let read = text.parse::<PublicUrl>().ok().map(String::from);
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

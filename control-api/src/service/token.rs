@@ -1,7 +1,5 @@
 //! TokenService: tokens signed for participants.
 
-use std::net::SocketAddr;
-
 use proto::v1;
 use proto::v1::participant::Kind;
 use proto::v1::token_service_server::TokenService;
@@ -11,16 +9,11 @@ use super::{absent, opened};
 use crate::auth::TokenRequest;
 use crate::convert;
 use crate::limits::TOKEN_TTL;
-use crate::node::{Node, page_url};
+use crate::node::Node;
 
 /// TokenService over a node.
 #[derive(Clone, Debug)]
-pub struct Tokens {
-    /// The node.
-    pub node: Node,
-    /// Where its page is.
-    pub http: SocketAddr,
-}
+pub struct Tokens(pub Node);
 
 #[tonic::async_trait]
 impl TokenService for Tokens {
@@ -35,7 +28,7 @@ impl TokenService for Tokens {
         covered.check(&room)?;
         let id = std::mem::take(&mut request.participant_id);
         let config = request.room_config.take();
-        let defaults = self.node.config().room_config();
+        let defaults = self.0.config().room_config();
         let config = config
             .map(|config| convert::room_config("room_config", Some(config), &defaults))
             .transpose()?;
@@ -49,23 +42,17 @@ impl TokenService for Tokens {
             ttl: convert::duration("ttl", request.ttl)?.unwrap_or(TOKEN_TTL),
             room_config: config,
         };
-        let issued = self.node.authority().issue(&wanted)?;
+        let issued = self.0.authority().issue(&wanted)?;
         let participant = wanted.participant.as_ref();
-        // The unspecified address is none that a browser could open.
-        let http = Some(self.http).filter(|http| !http.ip().is_unspecified());
-        let connect_url = http.map(|http| format!("ws://{http}/v1/connect"));
-        let page_url = http.map(|http| {
-            let page = page_url(http, &wanted.room);
-            format!("{page}#token={}", issued.token)
-        });
+        let urls = self.0.urls();
         Ok(Response::new(v1::IssueTokenResponse {
             token_id: issued.id.to_string(),
             expire_time: convert::moment(issued.expire_time),
             participant: participant
                 .map(|participant| convert::participant_path(&wanted.room, participant))
                 .unwrap_or_default(),
-            connect_url: connect_url.unwrap_or_default(),
-            page_url: page_url.unwrap_or_default(),
+            connect_url: urls.connect(),
+            page_url: urls.page(&wanted.room, Some(&issued.token)),
             whip_url: String::new(),
             whep_url: String::new(),
             token: issued.token,
