@@ -198,6 +198,7 @@ impl From<CommandError> for Failure {
                 };
                 Self::new(reason, message)
             }
+            CommandError::OnOtherShard(_) => Self::new(Reason::FeatureAbsent, message),
             CommandError::Closed => Self::of(Reason::RoomClosed),
         }
     }

@@ -326,6 +326,7 @@ impl World {
             name: format!("agent{agent}"),
             permissions: Permissions::default(),
             subscribe_all: true,
+            offers: true,
         };
         let (room, participant) = (RoomId(7), participant(agent));
         self.command(Command::Join {

@@ -163,6 +163,10 @@ pub enum CommandError {
         /// Its value.
         value: u64,
     },
+    /// The room it leads to lives on another shard, and a transport cannot change shards: its
+    /// addresses lead here.
+    #[error("room {0:?} is on another shard; leave and join there")]
+    OnOtherShard(RoomId),
     /// The shard or the room is closing.
     #[error("closed")]
     Closed,

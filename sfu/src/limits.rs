@@ -124,6 +124,8 @@ pub const GATHER_VIDEO: Duration = Duration::from_millis(5);
 pub const GATHER_AUDIO: Duration = Duration::from_millis(1);
 /// A full socket buffer is waited for this long in one departure; what is left then is dropped.
 pub const SEND_WAIT: Duration = Duration::from_millis(5);
+/// Nothing authenticated for so long, and the others are shown that someone may be gone.
+pub const SILENCE_TOLD: Duration = Duration::from_secs(20);
 /// At most one server offer to one participant in this time.
 pub const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 /// A newcomer's own offer is waited for so long before it gets one of ours.

@@ -40,11 +40,15 @@ impl Registry {
     /// One event into the records. Rooms and participants that are gone by now have none.
     fn apply(&self, event: Event) {
         match event {
-            Event::ParticipantConnected { room, participant } => {
+            Event::ParticipantConnected {
+                room, participant, ..
+            } => {
                 if let Ok(mut room) = self.room_mut(room) {
                     room.connected(participant);
                 }
             }
+            // Presence follows with the registry's own states.
+            Event::ParticipantSilent { .. } => {}
             Event::ParticipantLeft {
                 room,
                 participant,

@@ -620,6 +620,7 @@ impl Registry {
                 name: name.as_str().to_owned(),
                 permissions: request.spec.permissions.parameters(),
                 subscribe_all: true,
+                offers: true,
             },
         };
         self.call(shard, command).await?;

@@ -55,7 +55,9 @@ impl Registry {
         })?;
         match reply {
             Reply::Negotiated(negotiated) => Ok(negotiated),
-            Reply::Done | Reply::Inspected(_) => Err(Failure::of(Reason::ServerFailed)),
+            Reply::Done | Reply::Inspected(_) | Reply::Restarted { .. } => {
+                Err(Failure::of(Reason::ServerFailed))
+            }
         }
     }
 

@@ -93,6 +93,7 @@ impl Lobby {
             name: format!("robot{participant}"),
             permissions: Permissions::default(),
             subscribe_all: true,
+            offers: true,
         };
         self.call(Command::Join {
             room,

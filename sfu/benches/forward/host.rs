@@ -265,6 +265,7 @@ impl Host {
                 name: format!("p{index}"),
                 permissions: Permissions::default(),
                 subscribe_all: true,
+                offers: true,
             },
         };
         shard.handle_command(now, join).expect("room for one more");

@@ -68,6 +68,9 @@ pub struct ParticipantParameters {
     pub permissions: Permissions,
     /// Receives every track of the others unless it wishes otherwise.
     pub subscribe_all: bool,
+    /// Takes offers of ours. False for those who only ask (WHIP, WHEP: RFC 9725 §4.3): tracks go
+    /// into sections of their own offer, and what finds none is not sent.
+    pub offers: bool,
 }
 
 /// One wish for one track.
@@ -143,6 +146,29 @@ pub enum Command {
         /// Whose.
         participant: ParticipantId,
     },
+    /// The other side's new credentials, said without a description (RFC 9725 §4.3.2): DTLS, SRTP
+    /// and m-lines stay. Answered by [`Reply::Restarted`]; the same again gives the same answer.
+    RestartRemoteIce {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// Their new user fragment.
+        ufrag: String,
+        /// Their new password.
+        pwd: String,
+    },
+    /// A participant goes to another room of this shard: its transport lives on, its tracks are
+    /// published there under their ids, its sections are filled from there. On an error it stays
+    /// where it was.
+    MoveParticipant {
+        /// Where it is.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// Where it goes.
+        destination: RoomId,
+    },
     /// A participant is out, for `reason`. Missing: done.
     Leave {
         /// Where.
@@ -170,6 +196,14 @@ pub enum Command {
         track: TrackId,
         /// Muted or not.
         muted: bool,
+    },
+    /// The track is gone for everybody, until its publisher negotiates its m-line anew: direction
+    /// away and back, or another m-line.
+    UnpublishTrack {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        track: TrackId,
     },
     /// Wishes of one participant; tracks not named keep theirs.
     UpdateSubscriptions {
@@ -224,6 +258,13 @@ pub enum Reply {
     Done,
     /// Answer to [`Command::Negotiate`].
     Negotiated(Negotiated),
+    /// Answer to [`Command::RestartRemoteIce`]: our new credentials.
+    Restarted {
+        /// Our user fragment.
+        ufrag: String,
+        /// Our password.
+        pwd: String,
+    },
     /// Answer to [`Command::Inspect`].
     Inspected(Box<Inspection>),
 }

@@ -75,6 +75,17 @@ pub enum Event {
         room: RoomId,
         /// Who.
         participant: ParticipantId,
+        /// Its SRTP profile as the IANA registry spells it: "AEAD_AES_256_GCM".
+        srtp: &'static str,
+    },
+    /// Nothing authenticated has come for `SILENCE_TOLD`, or something has come again.
+    ParticipantSilent {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// Silent, or back.
+        silent: bool,
     },
     /// Gone, everything freed. Also after `Leave`, `DeleteRoom`, a lost consent, a bug.
     ParticipantLeft {

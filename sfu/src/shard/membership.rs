@@ -49,6 +49,7 @@ impl Shard {
                 description,
             } => self.negotiate(now, (room, participant), &description),
             Command::RestartIce { room, participant } => self.restart_ice(now, room, participant),
+            Command::RestartRemoteIce { .. } | Command::MoveParticipant { .. } => Err(unfinished()),
             Command::Leave {
                 room,
                 participant,
@@ -62,6 +63,7 @@ impl Shard {
             Command::SetTrackMuted { room, track, muted } => {
                 self.set_track_muted(now, room, track, muted)
             }
+            Command::UnpublishTrack { .. } => Err(unfinished()),
             Command::UpdateSubscriptions {
                 room,
                 participant,
@@ -417,6 +419,13 @@ impl super::Commons {
             rtcp_ssrc: Self::draw_ssrc(&mut self.random, &[]),
             heard_ssrc: 0,
         }
+    }
+}
+
+fn unfinished() -> CommandError {
+    CommandError::Invalid {
+        field: "command",
+        why: "not carried out by this version".to_owned(),
     }
 }
 

@@ -58,7 +58,11 @@ impl Member {
     fn next_news(&mut self, room: crate::id::RoomId, router: &Router) -> Option<Event> {
         let participant = self.id;
         if std::mem::take(&mut self.dirty.connected) {
-            return Some(Event::ParticipantConnected { room, participant });
+            return Some(Event::ParticipantConnected {
+                room,
+                participant,
+                srtp: self.transport.srtp_profile().unwrap_or_default(),
+            });
         }
         if let Some(track) = self.published.iter_mut().find(|track| track.news) {
             track.news = false;

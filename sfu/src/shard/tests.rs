@@ -325,6 +325,7 @@ mod support {
                 name: name.to_owned(),
                 permissions: Permissions::default(),
                 subscribe_all: true,
+                offers: true,
             },
         }
     }

@@ -414,6 +414,12 @@ impl Transport {
         self.told.connected && !self.dtls.is_closed()
     }
 
+    /// What media is protected with, once keys are there.
+    #[must_use]
+    pub fn srtp_profile(&self) -> Option<&'static str> {
+        self.srtp.as_deref().map(|srtp| srtp.profile().as_str())
+    }
+
     /// Whatever is due by `now` is done.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.dtls.poll_timeout().is_some_and(|at| at <= now) {

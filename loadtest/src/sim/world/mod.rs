@@ -294,6 +294,7 @@ impl World {
             name: format!("robot{index}"),
             permissions: sfu::shard::command::Permissions::default(),
             subscribe_all: true,
+            offers: true,
         };
         self.command_as(
             Some(index),

@@ -388,6 +388,7 @@ impl World {
                 }
             }
             Event::ParticipantConnected { .. }
+            | Event::ParticipantSilent { .. }
             | Event::RoomDeleted { .. }
             | Event::SpeakersChanged { .. }
             | Event::DataChannelOpened { .. } => {}

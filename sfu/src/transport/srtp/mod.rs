@@ -32,6 +32,7 @@ const RTCP_INDEX_MAX: u64 = (1 << 31) - 1;
 /// Both directions of a transport.
 #[derive(Debug)]
 pub struct Srtp {
+    profile: SrtpProfile,
     inbound: Inbound,
     outbound: Outbound,
 }
@@ -53,6 +54,7 @@ impl Srtp {
             (server, client)
         };
         Some(Self {
+            profile,
             inbound: Inbound {
                 rtp: Suite::derived(profile, theirs.0, theirs.1, Use::Rtp)?,
                 rtcp: Suite::derived(profile, theirs.0, theirs.1, Use::Rtcp)?,
@@ -67,6 +69,12 @@ impl Srtp {
                 rtcp_index: 0,
             },
         })
+    }
+
+    /// What both directions are protected with.
+    #[must_use]
+    pub const fn profile(&self) -> SrtpProfile {
+        self.profile
     }
 
     /// Opens an SRTP packet in place; the plaintext's length.

@@ -33,6 +33,16 @@ pub enum SrtpProfile {
 }
 
 impl SrtpProfile {
+    /// Its name in the IANA registry of DTLS-SRTP protection profiles.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes256Gcm => "AEAD_AES_256_GCM",
+            Self::Aes128Gcm => "AEAD_AES_128_GCM",
+            Self::Aes128CmSha1 => "SRTP_AES128_CM_HMAC_SHA1_80",
+        }
+    }
+
     /// Bytes of a master key and of a master salt.
     #[must_use]
     pub const fn sizes(self) -> (usize, usize) {
