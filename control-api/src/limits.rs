@@ -54,6 +54,11 @@ limits! {
     PAGE_SIZE: usize = 100, "items of one page of a list where the request says nothing";
     PAGE_SIZE_MAX: usize = 1_000, "items of one page of a list";
 
+    EVENT_LOG_EVENTS: usize = 100_000, "events kept for watchers that come back; full: the oldest leaves";
+    EVENT_LOG_BYTES: usize = 64 << 20, "what the kept events may weigh; full: the oldest leaves";
+    WATCH_BACKLOG: usize = 10_000, "events a watcher may be behind once it has caught up; beyond, it is cut and may come back";
+    WATCHERS: usize = 256, "event streams at the same time; a further one is refused";
+
     NEGOTIATIONS_PER_SECOND: u32 = 20, "descriptions one socket may send, with a burst of as many";
     COMMANDS_PER_SECOND: u32 = 50, "tracks, mute, subscribe and restart messages of one socket, each, with a burst of as many";
     DATA_PER_SECOND: u32 = 100, "data messages of one socket, with a burst of as many";
@@ -80,6 +85,10 @@ pub const GRPC_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub const GRPC_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A gRPC connection is asked to go after this long, so that callers find new nodes.
 pub const GRPC_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
+/// Events are kept for this long.
+pub const EVENT_LOG_AGE: Duration = Duration::from_secs(600);
+/// A watcher to whom nothing happens hears this often that its stream lives.
+pub const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often health is looked at for those who watch it.
 pub const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 /// How often rooms and participants are looked through for what has expired.

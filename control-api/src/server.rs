@@ -10,6 +10,7 @@ use axum::{Router, middleware};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use proto::v1::event_service_server::EventServiceServer;
 use proto::v1::participant_service_server::ParticipantServiceServer;
 use proto::v1::room_service_server::RoomServiceServer;
 use proto::v1::token_service_server::TokenServiceServer;
@@ -26,6 +27,7 @@ use crate::limits::{
     HEALTH_INTERVAL, HTTP_HEADER_TIMEOUT,
 };
 use crate::node::Node;
+use crate::service::event::Events;
 use crate::service::participant::Participants;
 use crate::service::room::Rooms;
 use crate::service::token::Tokens;
@@ -35,11 +37,12 @@ use crate::service::{absent, call};
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What health is told of: the server as a whole, and each service that does something.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "",
     "plenum.v1.RoomService",
     "plenum.v1.TokenService",
     "plenum.v1.ParticipantService",
+    "plenum.v1.EventService",
 ];
 
 /// Serves gRPC until the node ends.
@@ -47,10 +50,12 @@ pub(crate) async fn serve(listener: TcpListener, node: Node) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let rooms = RoomServiceServer::new(Rooms(node.clone()));
     let participants = ParticipantServiceServer::new(Participants(node.clone()));
+    let events = EventServiceServer::new(Events::new(node.clone()));
     let tokens = TokenServiceServer::new(Tokens(node.clone()));
     let router = Routes::new(health)
         .add_service(rooms.max_decoding_message_size(GRPC_MESSAGE_BYTES))
         .add_service(participants.max_decoding_message_size(GRPC_MESSAGE_BYTES))
+        .add_service(events.max_decoding_message_size(GRPC_MESSAGE_BYTES))
         .add_service(tokens.max_decoding_message_size(GRPC_MESSAGE_BYTES))
         .into_axum_router()
         .fallback(async |request: axum::extract::Request| {

@@ -9,12 +9,14 @@
 //! | `participant` | participants |
 //! | `permissions` | what a participant may do |
 //! | `track` | tracks |
+//! | `event` | events |
 //!
 //! A request becomes checked domain values or a failure that names the field, as the request's
 //! path. A field this build does not act on is refused where it is set to anything but what we do
 //! anyway. What the server alone writes is passed over in requests (AIP-203), so that an answer,
 //! edited, can be sent back.
 
+mod event;
 mod mask;
 mod name;
 mod participant;
@@ -29,6 +31,7 @@ use crate::limits::FAREWELL_BYTES;
 use crate::registry::PageRequest;
 use crate::status::Failure;
 
+pub(crate) use event::{event, snapshot};
 pub(crate) use name::{
     chosen_participant_id, chosen_room_id, parent, participant_name, participant_path, room_name,
 };

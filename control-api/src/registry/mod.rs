@@ -7,6 +7,8 @@
 //! | [`spec`] | what callers say and are shown: specs, views, permissions |
 //! | [`news`] | what a participant is told, in a bounded queue |
 //! | [`page`] | pages of a list |
+//! | [`log`] | what happened, in a ring |
+//! | `watching` | what is and what happened, for backends |
 //! | `room` | one room's record, pure |
 //! | `tombstones` | tokens made void |
 //! | `events` | shards' events into the records; what expires |
@@ -32,6 +34,7 @@
 //! carried through even where their caller goes away.
 
 mod events;
+pub mod log;
 pub mod name;
 pub mod news;
 pub mod page;
@@ -39,6 +42,7 @@ mod room;
 mod seat;
 pub mod spec;
 mod tombstones;
+mod watching;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -69,6 +73,10 @@ pub use spec::{
     RoomView, TrackSource, TrackView,
 };
 
+pub use log::{EventKind, Recorded, Subject, WatchEnd, Watcher};
+pub use watching::RoomSnapshot;
+
+use log::EventLog;
 use room::{Member, Room};
 use tombstones::Tombstones;
 
@@ -127,6 +135,7 @@ struct Inner {
     rooms: DashMap<RoomId, Room>,
     tombstones: Mutex<Tombstones>,
     draining: AtomicBool,
+    log: EventLog,
 }
 
 /// All rooms of this node. Cheap to clone.
@@ -144,6 +153,7 @@ impl Registry {
             rooms: DashMap::new(),
             tombstones: Mutex::default(),
             draining: AtomicBool::new(false),
+            log: EventLog::default(),
         }))
     }
 
@@ -502,6 +512,9 @@ impl Registry {
                     self.forget_room(id);
                     return Err(failure);
                 }
+                let room = self.room(id)?;
+                self.record_room(&room, EventKind::RoomCreated);
+                drop(room);
                 tracing::info!(room = %name, shard, "room created");
                 return Ok((id, turn));
             }
@@ -550,6 +563,7 @@ impl Registry {
         if let Some(mut room) = self.forget_room(id) {
             tracing::info!(room = %room.name, ?reason, participants = room.count(), "room ended");
             room.close(reason, message);
+            self.record_room(&room, EventKind::RoomDeleted);
             self.insist(room.shard, Command::DeleteRoom { room: id, reason });
         }
     }

@@ -44,6 +44,8 @@ const SCOPES: &[(&str, &str)] = &[
         "/plenum.v1.ParticipantService/RemoveParticipant",
         "participants.write",
     ),
+    ("/plenum.v1.EventService/WatchEvents", "events.read"),
+    ("/plenum.v1.EventService/ListEvents", "events.read"),
 ];
 
 /// Health checks need no token.

@@ -5,12 +5,14 @@
 //! | [`room`] | RoomService |
 //! | [`participant`] | ParticipantService |
 //! | [`token`] | TokenService |
+//! | [`event`] | EventService |
 //! | `call` | around every call: token, scope, deadline |
 //!
 //! Methods that are in none of them answer UNIMPLEMENTED / FEATURE_ABSENT from [`absent`], after
 //! their token has been checked like everybody's.
 
 pub(crate) mod call;
+pub mod event;
 pub mod participant;
 pub mod room;
 pub mod token;
