@@ -36,6 +36,7 @@ limits! {
     MESSAGE_BYTES_OUT: usize = 1 << 20, "one WebSocket message of the server; a roster beyond it is sent in parts";
     DATA_BYTES: usize = 64 << 10, "payload of one data message over the WebSocket";
     DATA_RECIPIENTS: usize = 256, "names in `to` of one data message";
+    REQUEST_ID_BYTES: usize = 64, "the id of a message that asks for a reply";
     TOPIC_BYTES: usize = 256, "topic of a data message";
     JSON_DEPTH: usize = 32, "nesting of a JSON message";
     TRACKS_PER_MESSAGE: usize = 256, "entries of one tracks or subscribe message";

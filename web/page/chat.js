@@ -109,9 +109,10 @@ export class Chat {
    */
   #send(item, text) {
     item.querySelector(".unsent")?.remove();
-    if (this.#connection.sendData(TOPIC, { text })) return;
-    const retry = make("button", { type: "button", class: "quiet", onclick: () => this.#send(item, text) }, say("retry"));
-    item.append(make("p", { class: "unsent" }, say("notSent"), " ", retry));
+    this.#connection.sendData(TOPIC, { text }).catch(() => {
+      const retry = make("button", { type: "button", class: "quiet", onclick: () => this.#send(item, text) }, say("retry"));
+      item.append(make("p", { class: "unsent" }, say("notSent"), " ", retry));
+    });
   }
 
   /**

@@ -1,38 +1,84 @@
-// A participant's way into a room, across every stay: joins, follows the room, brings media back
-// by an ICE restart while the socket lives, and joins again under the same identity when it
-// does not. What the page and other programs use.
+// A participant's way into a room, across every stay: joins, follows the room, goes on over a new
+// socket where the old one died, and joins again under the same identity where that is refused.
+// What the page and other programs use; docs/browser-library.md shows how.
 
 import { Emitter } from "./emitter.js";
-import { Roster } from "./roster.js";
+import { Refused, Requests } from "./requests.js";
+import { Roster, participantOf } from "./roster.js";
 import { Stay } from "./stay.js";
 
-/** @import {ChannelData, ChannelOptions} from "./channels.js" */
-/** @import {DataMessage, Source, Speaker, Welcome, Wish} from "./messages.js" */
-/** @import {LocalSource, ServerMessage} from "./stay.js" */
+export { look } from "./lobby.js";
+export { Refused } from "./requests.js";
 
-/** @typedef {"idle"|"joining"|"in"|"resuming"|"rejoining"|"left"|"refused"} State */
-/** @typedef {{reason: string, message: string}} End */
+/** @import {ChannelData, ChannelOptions} from "./channels.js" */
+/** @import {DataMessage, HistoryMessage, Permissions, Room, Source, Speaker, Welcome, Wish} from "./messages.js" */
+/** @import {Participant} from "./roster.js" */
+/** @import {Lost, ServerMessage} from "./socket.js" */
+/** @import {LocalSource} from "./stay.js" */
 
 /**
+ * - `idle`: not joined yet
+ * - `joining`: asked to be let in
+ * - `waiting`: a host has to let us in
+ * - `in`
+ * - `resuming`: the socket or the media is gone; trying to go on where it ended
+ * - `rejoining`: that was refused or the server went away; trying to join anew, as who we were
+ * - `left`, `refused`: over; `ended` said why
+ * @typedef {"idle"|"joining"|"waiting"|"in"|"resuming"|"rejoining"|"left"|"refused"} State
+ */
+
+/**
+ * Why it is over, or what went wrong: a LeaveReason or a Reason, with words where there are any.
+ * `port`: the UDP port that cannot be reached, for `UDP_BLOCKED`.
+ * @typedef {{reason: string, message: string, port?: number}} End
+ */
+
+/**
+ * - `url`: of the socket, `wss://host/v1/connect`
+ * - `room`: its id
+ * - `token`: of a participant, or an invitation; none in development mode
+ * - `getToken`: gives a fresh token when one is needed: without `token`, before the present one
+ *   expires, and when it has
+ * - `participant`: the id to ask for, where the token names none
+ * - `codec`: the video codec to prefer, as in `video/NAME`
  * @typedef {{
- *   url: string, room: string, token?: string|null, participant?: string|null,
- *   displayName: string, codec?: string|null
+ *   url: string, room: string, token?: string|null, getToken?: (() => Promise<string>)|null,
+ *   participant?: string|null, displayName: string, metadata?: string,
+ *   attributes?: {[key: string]: string}, codec?: string|null
  * }} ConnectionOptions
  */
 
-/** Waits before one more try to join; the last one repeats. Half of each is drawn at random. */
+/** What a participant may change about itself; an attribute of null goes.
+ * @typedef {{
+ *   display_name?: string, metadata?: string, attributes?: {[key: string]: string|null}
+ * }} Update
+ */
+
+/** Waits before one more try; the last one repeats for ever. Half of each is drawn at random. */
 const RETRY_MS = [0, 300, 1_000, 2_000, 5_000];
 /** An ICE restart that brought nothing back by then gives way to a new join. */
-const RESUME_MS_MAX = 10_000;
+const RESTART_MS_MAX = 10_000;
 /** Without a first path by then, UDP does not pass. */
 const CONNECT_MS_MAX = 20_000;
-/** Refusals that pass by themselves; a socket that was read too slowly is one to open again. */
-const TRANSIENT = new Set(["NODE_DRAINING", "NODE_OVERLOADED", "STORE_UNAVAILABLE", "WATCHER_TOO_SLOW"]);
+/** Refusals that pass by themselves. */
+const TRANSIENT = new Set(["NODE_DRAINING", "NODE_OVERLOADED", "STORE_UNAVAILABLE", "WATCHER_TOO_SLOW", "SERVER_FAILED"]);
 
 /**
+ * - `state`: as `State` says
+ * - `roster`: who is there, what they publish, or what they said of themselves changed
+ * - `media`: what `media(track)` answers may have changed
+ * - `speakers`: who can be heard, loudest first
+ * - `joined`: ids of those who came just now
+ * - `data`: a message; `channel`: one that came by a data channel
+ * - `history`: messages from before we came, oldest first; it replaces what was shown
+ * - `room`, `permissions`: they changed, or we came in
+ * - `waiting`: who waits to be let in; for admins
+ * - `problem`: something went wrong and nothing ended
+ * - `ended`: it is over
  * @extends {Emitter<{
  *   state: State, roster: void, media: void, speakers: Speaker[], data: DataMessage,
- *   channel: ChannelData, joined: string[], problem: End, ended: End
+ *   channel: ChannelData, joined: string[], history: HistoryMessage[], room: Room,
+ *   permissions: Permissions, waiting: Participant[], problem: End, ended: End
  * }>}
  */
 export class Connection extends Emitter {
@@ -45,13 +91,32 @@ export class Connection extends Emitter {
   speakers = [];
   /** @type {Welcome|null} */
   welcome = null;
+  /** The room as it is now. @type {Room|null} */
+  room = null;
+  /** What we may do now. @type {Permissions|null} */
+  permissions = null;
+  /** What this server can do. @type {string[]} */
+  features = [];
+  /** Who waits to be let in, for admins. @type {Participant[]} */
+  waitingParticipants = [];
   /** @type {Stay|null} */
   stay = null;
   #options;
+  #token;
   /** @type {Map<Source, LocalSource>} */
   #sources = new Map();
+  #requests = new Requests();
+  /** What is received, told again after a join. @type {{all: boolean|null, tracks: Map<string, Wish>}} */
+  #wishes = { all: null, tracks: new Map() };
   #tries = 0;
+  /** Raised by everything that makes an answer still on its way one to forget. */
+  #turn = 0;
+  #renewed = false;
   #wasConnected = false;
+  /** No socket; the present stay is to go on over another one. */
+  #isLost = false;
+  /** Proves to the server who we were, in a later stay. */
+  #proof = "";
   #retryTimer = 0;
   #transportTimer = 0;
   #onOnline = () => this.#networkChanged();
@@ -60,6 +125,7 @@ export class Connection extends Emitter {
   constructor(options) {
     super();
     this.#options = { ...options };
+    this.#token = options.token ?? null;
     // Both sections exist from the first offer, so the server has where to send at once.
     this.#sources.set("MICROPHONE", { track: null, muted: false, codec: null });
     this.#sources.set("CAMERA", { track: null, muted: false, codec: options.codec ?? null });
@@ -74,16 +140,21 @@ export class Connection extends Emitter {
   join() {
     if (this.state !== "idle" && this.state !== "left" && this.state !== "refused") return;
     this.#tries = 0;
+    this.#renewed = false;
     window.addEventListener("online", this.#onOnline);
     this.#setState("joining", "");
-    this.#begin();
+    void this.#begin();
   }
 
   /** Tries at once instead of waiting for the next try. */
   retry() {
-    if (this.state !== "rejoining" && this.state !== "joining") return;
-    this.#stop();
-    this.#begin();
+    clearTimeout(this.#retryTimer);
+    if (this.state === "rejoining" || this.state === "joining") {
+      this.#stop();
+      void this.#begin();
+    } else if (this.state === "resuming" && this.#isLost) {
+      this.stay?.resume();
+    }
   }
 
   /** Says goodbye and ends everything. */
@@ -137,24 +208,54 @@ export class Connection extends Emitter {
   }
 
   /**
-   * Chooses what is received.
+   * Chooses what is received. It holds for later stays too.
    * @param {{all?: boolean, tracks?: Wish[]}} wishes
    */
-  subscribe(wishes) {
-    this.stay?.send({ type: "subscribe", ...wishes });
+  subscribe({ all, tracks = [] }) {
+    if (all !== undefined) this.#wishes.all = all;
+    for (const wish of tracks) this.#wishes.tracks.set(wish.track, { ...this.#wishes.tracks.get(wish.track), ...wish });
+    this.stay?.send({ type: "subscribe", ...(all === undefined ? {} : { all }), tracks });
   }
 
   /**
-   * Sends a value over the socket to everybody else, or to those named.
+   * Sends a value over the socket to everybody else, or to those named. `keep`: also to those who
+   * come later.
    * @param {string} topic
    * @param {unknown} payload
-   * @param {string[]} [to]
-   * @returns {boolean} false where there is no socket to send it by
+   * @param {{to?: string[], keep?: boolean}} [options]
+   * @returns {Promise<{recipient_count: number}>} rejects with a Refused where it did not go out
    */
-  sendData(topic, payload, to) {
-    if (!this.stay || (this.state !== "in" && this.state !== "resuming")) return false;
-    this.stay.send({ type: "data", topic, payload, ...(to ? { to } : {}) });
-    return true;
+  sendData(topic, payload, { to, keep } = {}) {
+    return this.#ask({ type: "data", topic, payload, ...(to ? { to } : {}), ...(keep ? { keep } : {}) });
+  }
+
+  /**
+   * Changes what the others see of us; what is not named stays.
+   * @param {Update} changes
+   * @returns {Promise<void>}
+   */
+  async update(changes) {
+    await this.#ask({ type: "update", ...changes });
+    const options = this.#options;
+    if (changes.display_name !== undefined) options.displayName = changes.display_name;
+    if (changes.metadata !== undefined) options.metadata = changes.metadata;
+    const attributes = { ...options.attributes };
+    for (const [key, value] of Object.entries(changes.attributes ?? {})) {
+      if (value === null) delete attributes[key];
+      else attributes[key] = value;
+    }
+    options.attributes = attributes;
+  }
+
+  /**
+   * What an admin does to others, and everybody to own tracks: SetTrackMuted, UnpublishTrack,
+   * RemoveParticipant, AdmitParticipant, UpdateParticipant, UpdateRoom, IssueToken.
+   * @param {string} method of the gRPC API
+   * @param {{[field: string]: any}} body its request in proto3 JSON, snake_case
+   * @returns {Promise<any>} its response; rejects with a Refused
+   */
+  command(method, body) {
+    return this.#ask({ type: "command", method, body });
   }
 
   /**
@@ -176,19 +277,40 @@ export class Connection extends Emitter {
     return mid === null ? null : (this.stay?.received(mid) ?? null);
   }
 
-  #begin() {
-    const { url, room, token, displayName } = this.#options;
+  /** @param {{[field: string]: any}} message */
+  #ask(message) {
+    if (this.state !== "in" && this.state !== "resuming") {
+      return Promise.reject(new Refused({ reason: "CONNECTION_LOST", message: "not in a room" }));
+    }
+    return this.#requests.ask(message, (full) => this.stay?.send(full) ?? false);
+  }
+
+  async #begin() {
+    const turn = (this.#turn += 1);
+    const { url, room, displayName, metadata, attributes, getToken } = this.#options;
+    if (!this.#token && getToken) {
+      const token = await getToken().catch(() => null);
+      if (turn !== this.#turn) return;
+      if (!token) {
+        this.#again(this.cause);
+        return;
+      }
+      this.#token = token;
+    }
     const participant = this.welcome?.participant ?? this.#options.participant;
     const join = {
       room,
-      ...(token ? { token } : {}),
+      ...(this.#token ? { token: this.#token } : {}),
       // A token names its bearer; without one the same id again replaces what is left of us.
-      ...(participant && !token ? { participant } : {}),
+      ...(participant && !this.#token ? { participant } : {}),
       // Proves that we are who was here, also where an invitation names nobody.
-      ...(this.welcome ? { resume_token: this.welcome.resume_token } : {}),
+      ...(this.#proof ? { resume_token: this.#proof } : {}),
       display_name: displayName,
+      ...(metadata ? { metadata } : {}),
+      ...(attributes ? { attributes } : {}),
     };
     this.#wasConnected = false;
+    this.#isLost = false;
     const stay = new Stay(url, join, this.#sources);
     this.stay = stay;
     stay.on("message", (message) => this.#take(message));
@@ -197,12 +319,43 @@ export class Connection extends Emitter {
     stay.on("failed", (error) => {
       this.emit("problem", { reason: "SDP_INVALID", message: String(error) });
     });
-    stay.on("lost", ({ code, reason }) => {
-      // 4000 and above: the server refused and its words did not reach us.
-      if (code >= 4000 && reason) this.#refuse({ reason, message: "" });
-      else this.#again(this.cause);
-    });
+    stay.on("lost", (lost) => this.#lost(lost));
+    stay.on("resumed", () => this.#resumed());
     stay.channels.on("message", (message) => this.emit("channel", message));
+  }
+
+  /** @param {Lost} lost */
+  #lost({ code, reason }) {
+    // 4000 and above: the server refused and its words did not reach us.
+    if (code >= 4_000 && reason) {
+      this.#refuse({ reason, message: "" });
+    } else if (this.stay?.canResume) {
+      this.#resumeLater();
+    } else {
+      this.#again(this.cause);
+    }
+  }
+
+  /** The socket is gone: another one goes on where it ended, after a wait. */
+  #resumeLater() {
+    this.#isLost = true;
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#transportTimer);
+    if (this.state !== "waiting") this.#setState("resuming", this.cause);
+    this.#retryTimer = setTimeout(() => this.stay?.resume(), this.#wait());
+  }
+
+  /** On a new socket, with everything that was missed. */
+  #resumed() {
+    this.#isLost = false;
+    this.#tries = 0;
+    this.#proof = this.stay?.resumeToken ?? "";
+    this.#tellWishes();
+    this.#requests.repeat((message) => this.stay?.send(message) ?? false);
+    if (this.state !== "resuming") return;
+    this.stay?.restartIce();
+    if (!this.#wasConnected || this.stay?.pc.connectionState === "connected") this.#setState("in", "");
+    else this.#awaitTransport();
   }
 
   /** @param {ServerMessage} message */
@@ -212,6 +365,11 @@ export class Connection extends Emitter {
       case "welcome":
         this.#welcomed(any);
         return;
+      case "snapshot":
+        this.#takeRoster(any);
+        // What was asked before may have been done or not.
+        this.#requests.fail({ reason: "CONNECTION_LOST", message: "the answer was lost" });
+        return;
       case "participants":
         this.roster.takeParticipants(any);
         this.emit("roster", undefined);
@@ -220,9 +378,7 @@ export class Connection extends Emitter {
         }
         return;
       case "tracks":
-        this.roster.takeTracks(any);
-        this.emit("roster", undefined);
-        this.emit("media", undefined);
+        this.#takeTracks(any);
         return;
       case "speakers":
         this.speakers = any.speakers;
@@ -230,6 +386,26 @@ export class Connection extends Emitter {
         return;
       case "data":
         this.emit("data", any);
+        return;
+      case "history":
+        this.emit("history", any.messages);
+        return;
+      case "room":
+        this.room = { ...any.room };
+        this.emit("room", any.room);
+        return;
+      case "permissions":
+        this.permissions = any.permissions;
+        this.emit("permissions", any.permissions);
+        return;
+      case "waiting":
+        this.#takeWaiting(any);
+        return;
+      case "reply":
+        this.#requests.take(any);
+        return;
+      case "token_needed":
+        void this.#renewToken();
         return;
       case "leave":
         this.#left(any);
@@ -246,15 +422,69 @@ export class Connection extends Emitter {
   /** @param {Welcome} welcome */
   #welcomed(welcome) {
     this.welcome = welcome;
+    this.#proof = welcome.resume_token;
+    this.features = welcome.features ?? [];
     this.#tries = 0;
-    this.roster.reset(welcome.participant, welcome.participants);
+    this.#renewed = false;
+    this.waitingParticipants = [];
     this.speakers = [];
     this.#setState("in", "");
-    clearTimeout(this.#transportTimer);
-    this.#transportTimer = setTimeout(() => {
-      if (!this.#wasConnected) this.#refuse({ reason: "UDP_BLOCKED", message: this.#serverPort() });
-    }, CONNECT_MS_MAX);
+    this.#takeRoster(welcome);
+    this.#tellWishes();
+    if (!this.#wasConnected) this.#awaitFirstPath();
+  }
+
+  /** @param {Pick<Welcome, "room"|"permissions"|"own"|"participants">} message */
+  #takeRoster({ room, permissions, own, participants }) {
+    this.roster.reset(this.self, own ? [...participants, own] : participants);
+    this.room = room;
+    this.permissions = permissions;
+    this.emit("room", room);
+    this.emit("permissions", permissions);
     this.emit("roster", undefined);
+    this.emit("media", undefined);
+  }
+
+  /** @param {any} message */
+  #takeTracks(message) {
+    this.roster.takeTracks(message);
+    for (const track of message.unpublished ?? []) this.#wishes.tracks.delete(track);
+    this.emit("roster", undefined);
+    this.emit("media", undefined);
+  }
+
+  /** @param {any} message */
+  #takeWaiting(message) {
+    if (message.participant) {
+      this.#proof = message.resume_token ?? this.#proof;
+      this.#tries = 0;
+      this.#setState("waiting", "");
+      return;
+    }
+    this.waitingParticipants = message.participants.map(participantOf);
+    this.emit("waiting", this.waitingParticipants);
+  }
+
+  /** A later stay receives what this one did; of tracks, those that are still there. */
+  #tellWishes() {
+    const there = new Set();
+    for (const { tracks } of this.roster.participants.values()) {
+      for (const track of tracks.keys()) there.add(track);
+    }
+    const { all, tracks } = this.#wishes;
+    for (const track of tracks.keys()) {
+      if (!there.has(track)) tracks.delete(track);
+    }
+    if (all === null && tracks.size === 0) return;
+    this.stay?.send({ type: "subscribe", ...(all === null ? {} : { all }), tracks: [...tracks.values()] });
+  }
+
+  /** The present token ends soon: a fresh one lets us come back later too. */
+  async #renewToken() {
+    const token = await this.#options.getToken?.().catch(() => null);
+    if (!token) return;
+    this.#token = token;
+    this.stay?.send({ type: "token", token });
   }
 
   /** @param {{reason: string, action: "STOP"|"REJOIN", message?: string}} message */
@@ -264,9 +494,22 @@ export class Connection extends Emitter {
   }
 
   /** @param {End} error */
-  #refuse({ reason, message }) {
-    if (TRANSIENT.has(reason)) this.#again(reason);
-    else this.#end("refused", { reason, message });
+  #refuse({ reason, message, port }) {
+    // A resume is refused where too much time has passed, or by a server that has started anew.
+    const isResume = this.#isLost && (this.state === "resuming" || this.state === "waiting");
+    if (TRANSIENT.has(reason)) {
+      if (isResume) this.#resumeLater();
+      else this.#again(reason);
+    } else if (isResume) {
+      this.#tries = 0;
+      this.#again("");
+    } else if (reason === "TOKEN_EXPIRED" && this.#options.getToken && !this.#renewed) {
+      this.#renewed = true;
+      this.#token = null;
+      this.#again(this.cause);
+    } else {
+      this.#end("refused", { reason, message, ...(port ? { port } : {}) });
+    }
   }
 
   /** @param {RTCPeerConnectionState} state */
@@ -274,27 +517,53 @@ export class Connection extends Emitter {
     if (state === "connected") {
       this.#wasConnected = true;
       clearTimeout(this.#transportTimer);
-      if (this.state === "resuming") this.#setState("in", "");
+      if (this.state === "resuming" && !this.#isLost) this.#setState("in", "");
     } else if (this.#wasConnected && (state === "disconnected" || state === "failed")) {
-      this.#resume();
+      this.stay?.suspect();
+      this.#restart();
     }
   }
 
   #networkChanged() {
-    if (this.state === "in") this.stay?.pc.restartIce();
-    else this.retry();
+    if (this.state === "in" || (this.state === "resuming" && !this.#isLost)) {
+      this.stay?.suspect();
+      this.stay?.restartIce();
+    } else {
+      this.retry();
+    }
   }
 
   /** Media is silent while the socket lives: new credentials, new addresses. */
-  #resume() {
-    if (this.state !== "in" && this.state !== "resuming") return;
-    this.stay?.pc.restartIce();
+  #restart() {
+    if (this.#isLost || (this.state !== "in" && this.state !== "resuming")) return;
+    this.stay?.restartIce();
     if (this.state === "resuming") return;
     this.#setState("resuming", "");
+    this.#awaitTransport();
+  }
+
+  /** What an ICE restart does not bring back in time, a new join does. */
+  #awaitTransport() {
     clearTimeout(this.#transportTimer);
     this.#transportTimer = setTimeout(() => {
-      if (this.state === "resuming") this.#again("");
-    }, RESUME_MS_MAX);
+      if (this.state === "resuming" && !this.#isLost) this.#again("");
+    }, RESTART_MS_MAX);
+  }
+
+  #awaitFirstPath() {
+    clearTimeout(this.#transportTimer);
+    this.#transportTimer = setTimeout(() => {
+      if (this.#wasConnected || this.#isLost) return;
+      const port = this.#serverPort();
+      this.#refuse({ reason: "UDP_BLOCKED", message: port, port: Number(port) });
+    }, CONNECT_MS_MAX);
+  }
+
+  /** Milliseconds before the next try. */
+  #wait() {
+    const wait = RETRY_MS[Math.min(this.#tries, RETRY_MS.length - 1)] ?? 0;
+    this.#tries += 1;
+    return wait / 2 + (Math.random() * wait) / 2;
   }
 
   /**
@@ -303,17 +572,19 @@ export class Connection extends Emitter {
    */
   #again(cause) {
     this.#stop();
-    const wait = RETRY_MS[Math.min(this.#tries, RETRY_MS.length - 1)] ?? 0;
-    this.#tries += 1;
+    this.#requests.fail({ reason: "CONNECTION_LOST", message: "the answer was lost" });
+    const wait = this.#wait();
     this.#setState(this.welcome ? "rejoining" : "joining", cause);
-    this.#retryTimer = setTimeout(() => this.#begin(), wait / 2 + (Math.random() * wait) / 2);
+    this.#retryTimer = setTimeout(() => void this.#begin(), wait);
   }
 
   #stop() {
+    this.#turn += 1;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#transportTimer);
     this.stay?.close();
     this.stay = null;
+    this.#isLost = false;
   }
 
   /**
@@ -323,6 +594,7 @@ export class Connection extends Emitter {
   #end(state, end) {
     this.#stop();
     window.removeEventListener("online", this.#onOnline);
+    this.#requests.fail({ reason: "CONNECTION_LOST", message: "not in a room any more" });
     this.roster.reset(this.self, []);
     this.#setState(state, end.reason);
     this.emit("ended", end);

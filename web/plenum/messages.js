@@ -10,10 +10,12 @@
  * }} Track
  */
 
+/** @typedef {"WAITING"|"JOINING"|"ACTIVE"|"RESUMING"} ParticipantState */
+
 /**
  * @typedef {{
  *   participant: string, uid: string, display_name: string, metadata?: string,
- *   tracks: Track[], state: "JOINING"|"ACTIVE"
+ *   attributes?: {[key: string]: string}, tracks: Track[], state: ParticipantState
  * }} ParticipantMessage
  */
 
@@ -22,12 +24,41 @@
 /** @typedef {{mid: string, track: string|null}} Section */
 
 /**
+ * A room as the people in it see it. `name` is its id.
  * @typedef {{
- *   type: "welcome", sequence: number, room: string, participant: string, uid: string,
- *   participants: ParticipantMessage[], ice_servers: RTCIceServer[],
+ *   name: string, display_name: string, metadata: string, locked: boolean, waiting_room: boolean
+ * }} Room
+ */
+
+/**
+ * What we may do here; `admin`: mute, remove, admit, lock.
+ * @typedef {{
+ *   publish_sources: Source[], subscribe: boolean, send_data: boolean, hidden: boolean,
+ *   admin: boolean, record: boolean, tracks_max?: number
+ * }} Permissions
+ */
+
+/**
+ * A room seen from outside: at most 25 display names, and how many there are in all.
+ * @typedef {{
+ *   room: {name: string, display_name: string, locked: boolean, waiting_room: boolean},
+ *   participants: string[], count: number
+ * }} Lobby
+ */
+
+/**
+ * @typedef {{
+ *   type: "welcome", sequence: number, room: Room, participant: string, uid: string,
+ *   own: ParticipantMessage, participants: ParticipantMessage[], ice_servers: RTCIceServer[],
  *   limits: {participants_max: number, message_bytes_max: number, data_bytes_max: number},
- *   resume_token: string, permissions: unknown, description?: RTCSessionDescriptionInit
+ *   resume_token: string, permissions: Permissions, features: string[],
+ *   description?: RTCSessionDescriptionInit
  * }} Welcome
+ */
+
+/**
+ * An earlier message that was sent with `keep`. `time`: RFC 3339.
+ * @typedef {{from: string, from_name: string, topic: string, payload: any, time: string}} HistoryMessage
  */
 
 /**

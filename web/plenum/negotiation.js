@@ -72,6 +72,20 @@ export class Negotiation {
     this.#send({ description: plain(this.#pc.localDescription) });
   }
 
+  /**
+   * After a resume: whatever offer of ours is under way got no answer and will not get one, so it
+   * is taken back and made again, with new ICE credentials.
+   */
+  restart() {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#closed) return;
+      if (this.#pc.signalingState === "have-local-offer") await this.#pc.setLocalDescription({ type: "rollback" });
+      this.#pc.restartIce();
+    }).catch((error) => {
+      if (!this.#closed) this.#fail(error);
+    });
+  }
+
   /** Nothing is sent or reported after this. */
   close() {
     this.#closed = true;

@@ -1,12 +1,12 @@
 // Who is in the room and what they publish: the state that `welcome`, `participants` and
 // `tracks` messages add up to.
 
-/** @import {ParticipantMessage, ParticipantsMessage, PauseReason, Section, Track, TracksMessage} from "./messages.js" */
+/** @import {ParticipantMessage, ParticipantsMessage, ParticipantState, PauseReason, Section, Track, TracksMessage} from "./messages.js" */
 
 /**
  * @typedef {{
- *   participant: string, uid: string, displayName: string, state: "JOINING"|"ACTIVE",
- *   tracks: Map<string, Track>
+ *   participant: string, uid: string, displayName: string, metadata: string,
+ *   attributes: {[key: string]: string}, state: ParticipantState, tracks: Map<string, Track>
  * }} Participant
  */
 
@@ -22,13 +22,17 @@ export class Roster {
   paused = new Map();
   /** Our own id. */
   self = "";
+  /** Ourselves, as the server and the others see us.
+   * @type {Participant|null} */
+  own = null;
 
   /**
    * @param {string} self
-   * @param {ParticipantMessage[]} participants
+   * @param {ParticipantMessage[]} participants ourselves may be among them
    */
   reset(self, participants) {
     this.self = self;
+    this.own = null;
     this.participants.clear();
     this.sections.clear();
     this.paused.clear();
@@ -37,15 +41,8 @@ export class Roster {
 
   /** @param {ParticipantMessage} message */
   #put(message) {
-    if (message.participant === this.self) return;
-    const tracks = new Map((message.tracks ?? []).map((track) => [track.track, track]));
-    this.participants.set(message.participant, {
-      participant: message.participant,
-      uid: message.uid,
-      displayName: message.display_name || message.participant,
-      state: message.state,
-      tracks,
-    });
+    if (message.participant === this.self) this.own = participantOf(message);
+    else this.participants.set(message.participant, participantOf(message));
   }
 
   /** @param {ParticipantsMessage} message */
@@ -63,9 +60,11 @@ export class Roster {
   /** @param {TracksMessage} message */
   takeTracks(message) {
     for (const track of [...(message.published ?? []), ...(message.updated ?? [])]) {
-      this.participants.get(track.participant)?.tracks.set(track.track, track);
+      const owner = track.participant === this.self ? this.own : this.participants.get(track.participant);
+      owner?.tracks.set(track.track, track);
     }
     for (const track of message.unpublished ?? []) {
+      this.own?.tracks.delete(track);
       for (const { tracks } of this.participants.values()) tracks.delete(track);
       this.#forget(track);
     }
@@ -103,4 +102,21 @@ export class Roster {
     }
     return null;
   }
+}
+
+/**
+ * A participant as programs see one.
+ * @param {ParticipantMessage} message
+ * @returns {Participant}
+ */
+export function participantOf(message) {
+  return {
+    participant: message.participant,
+    uid: message.uid,
+    displayName: message.display_name || message.participant,
+    metadata: message.metadata ?? "",
+    attributes: message.attributes ?? {},
+    state: message.state,
+    tracks: new Map((message.tracks ?? []).map((track) => [track.track, track])),
+  };
 }

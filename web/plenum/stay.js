@@ -1,29 +1,27 @@
-// One stay in a room: one WebSocket and one RTCPeerConnection, from `join` until either is gone.
-// It knows the messages and the negotiation; what outlives a stay is in connection.js.
+// One stay in a room: one RTCPeerConnection, from `join` until it is given up, over one WebSocket
+// after the other. It knows the messages' order and the negotiation; what outlives a stay is in
+// connection.js.
 
 import { Channels } from "./channels.js";
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
+import { Socket } from "./socket.js";
 
 /** @import {Source, Welcome} from "./messages.js" */
-
-/** The subprotocol, which is the version of the messages. */
-const SUBPROTOCOL = "plenum.v1.json";
+/** @import {Lost, ServerMessage} from "./socket.js" */
 
 /**
  * What we send under one source name. Without a track the section only receives.
  * @typedef {{track: MediaStreamTrack|null, muted: boolean, codec: string|null}} LocalSource
  */
 
-/** @typedef {{[field: string]: any, sequence: number}} ServerMessage */
-
 /**
+ * - `message`: of the server, in order
+ * - `resumed`: a new socket goes on where the last one ended, and all that was missed has been told
+ * - `lost`: the socket is gone; `resume` opens another
  * @extends {Emitter<{
- *   message: ServerMessage,
- *   lost: {code: number, reason: string, opened: boolean},
- *   transport: RTCPeerConnectionState,
- *   media: void,
- *   failed: unknown
+ *   message: ServerMessage, resumed: void, lost: Lost,
+ *   transport: RTCPeerConnectionState, media: void, failed: unknown
  * }>}
  */
 export class Stay extends Emitter {
@@ -33,12 +31,19 @@ export class Stay extends Emitter {
   channels;
   /** Server messages that did not carry the number after the last one. */
   sequenceGaps = 0;
+  /** @type {Socket} */
   #socket;
+  #url;
+  #sources;
   #negotiation;
   /** @type {Map<Source, RTCRtpTransceiver>} */
   #transceivers = new Map();
   #streams = { user: new MediaStream(), screen: new MediaStream() };
   #sequence = 0;
+  /** The proof for the next resume; none before we are in or waiting. */
+  #resumeToken = "";
+  /** Messages that are still to come of those we missed. */
+  #missed = 0;
   #closed = false;
 
   /**
@@ -48,6 +53,8 @@ export class Stay extends Emitter {
    */
   constructor(url, join, sources) {
     super();
+    this.#url = url;
+    this.#sources = sources;
     this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.channels = new Channels(this.pc);
     this.pc.addEventListener("connectionstatechange", () => {
@@ -58,7 +65,7 @@ export class Stay extends Emitter {
       if (this.pc.signalingState === "stable") this.emit("media", undefined);
     });
     this.#negotiation = new Negotiation(this.pc, {
-      send: (message) => this.send(message),
+      send: (message) => void this.send(message),
       announce: () => this.#announce(),
       fail: (error) => this.emit("failed", error),
     });
@@ -66,63 +73,115 @@ export class Stay extends Emitter {
       this.publish(source, local);
       if (local.muted && local.track?.kind === "video") this.replace(source, null);
     }
-    this.#socket = new WebSocket(url, SUBPROTOCOL);
-    void this.#join(join, sources);
+    this.#socket = new Socket(url);
+    this.#follow(this.#socket);
+    void this.#join(this.#socket, join);
   }
 
   /**
+   * @param {Socket} socket
    * @param {{[field: string]: any}} join
-   * @param {Map<Source, LocalSource>} sources
    */
-  async #join(join, sources) {
-    let opened = false;
-    const open = new Promise((resolve) => {
-      this.#socket.addEventListener("open", () => {
-        opened = true;
-        resolve(undefined);
-      });
-    });
-    this.#socket.addEventListener("close", ({ code, reason }) => {
-      if (!this.#closed) this.emit("lost", { code, reason, opened });
-    });
-    this.#socket.addEventListener("message", ({ data }) => this.#take(data, sources));
+  async #join(socket, join) {
+    const open = new Promise((resolve) => socket.on("open", () => resolve(undefined)));
     try {
       const [description] = await Promise.all([this.#negotiation.firstOffer(), open]);
-      this.send({ type: "join", ...join, description });
+      socket.send({ type: "join", ...join, description });
       this.#announce();
     } catch (error) {
       if (!this.#closed) this.emit("failed", error);
     }
   }
 
-  /**
-   * @param {unknown} text
-   * @param {Map<Source, LocalSource>} sources
-   */
-  #take(text, sources) {
-    if (this.#closed || typeof text !== "string") return;
-    /** @type {ServerMessage} */
-    const message = JSON.parse(text);
-    if (message.sequence !== this.#sequence + 1) this.sequenceGaps += 1;
-    this.#sequence = message.sequence;
-    if (message.type === "welcome") this.#welcome(/** @type {any} */ (message), sources);
-    if (message.type === "data" && typeof message.channel === "number") {
-      this.channels.name(message.channel, message.from);
-      return;
-    }
-    this.emit("message", message);
-    if (message.description) void this.#negotiation.take(message.description);
+  /** @param {Socket} socket */
+  #follow(socket) {
+    socket.on("message", (message) => {
+      if (socket === this.#socket) this.#take(message);
+    });
+    socket.on("lost", (lost) => {
+      if (socket === this.#socket && !this.#closed) this.emit("lost", lost);
+    });
   }
 
-  /**
-   * @param {Welcome} welcome
-   * @param {Map<Source, LocalSource>} sources
-   */
-  #welcome(welcome, sources) {
+  /** Whether there is something to resume. */
+  get canResume() {
+    return this.#resumeToken !== "";
+  }
+
+  /** The proof that we are who was here, for a join that takes our place over. */
+  get resumeToken() {
+    return this.#resumeToken;
+  }
+
+  /** Opens another socket and goes on there. `resumed` or `lost` follows, or a fatal `error`. */
+  resume() {
+    this.#socket.close();
+    this.#missed = 0;
+    const socket = new Socket(this.#url);
+    this.#socket = socket;
+    this.#follow(socket);
+    socket.on("open", () => {
+      socket.send({ type: "resume", resume_token: this.#resumeToken, sequence: this.#sequence });
+    });
+  }
+
+  /** @param {ServerMessage} message */
+  #take(message) {
+    if (this.#closed || message.type === "pong") return;
+    if (message.type === "resumed") {
+      this.#resumeToken = message.resume_token;
+      // Where it does not go on behind our last one, a fresh roster follows instead.
+      this.#sequence = message.sequence;
+      this.#missed = message.missed;
+      if (this.#missed === 0) this.#resumed();
+      return;
+    }
+    this.#count(message);
+    if (message.type === "welcome") this.#welcome(/** @type {any} */ (message));
+    if (message.type === "waiting" && message.resume_token) this.#resumeToken = message.resume_token;
+    if (message.type === "data" && typeof message.channel === "number") {
+      this.channels.name(message.channel, message.from);
+    } else {
+      this.emit("message", message);
+    }
+    if (message.description) void this.#negotiation.take(message.description);
+    if (this.#missed > 0 && (this.#missed -= 1) === 0) this.#resumed();
+  }
+
+  /** @param {ServerMessage} message */
+  #count(message) {
+    // The last word of a socket, which may have been refused before it had anything to go on with.
+    if (message.type === "error" && message.fatal) return;
+    if (message.sequence !== this.#sequence + 1) this.sequenceGaps += 1;
+    this.#sequence = message.sequence;
+  }
+
+  /** What we said last may not have arrived: it is said again. */
+  #resumed() {
+    this.#announce();
+    for (const [source, { muted, track }] of this.#sources) {
+      if (track) this.setMuted(source, muted);
+    }
+    this.emit("resumed", undefined);
+  }
+
+  /** New ICE credentials, new addresses; DTLS and SRTP live on. */
+  restartIce() {
+    this.#negotiation.restart();
+  }
+
+  /** The network may be gone: the socket is asked now. */
+  suspect() {
+    this.#socket.suspect();
+  }
+
+  /** @param {Welcome} welcome */
+  #welcome(welcome) {
+    this.#resumeToken = welcome.resume_token;
     if (welcome.ice_servers?.length) {
       this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: welcome.ice_servers });
     }
-    for (const [source, { muted }] of sources) {
+    for (const [source, { muted }] of this.#sources) {
       if (muted) this.setMuted(source, true);
     }
   }
@@ -136,9 +195,12 @@ export class Stay extends Emitter {
     if (tracks.length > 0) this.send({ type: "tracks", tracks });
   }
 
-  /** @param {object} message */
+  /**
+   * Sends, or says that there is no socket to send by.
+   * @param {object} message
+   */
   send(message) {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    return this.#socket.send(message);
   }
 
   /**
@@ -216,7 +278,7 @@ export class Stay extends Emitter {
     if (this.#closed) return;
     this.#closed = true;
     this.#negotiation.close();
-    this.#socket.close(1000);
+    this.#socket.close();
     this.pc.close();
   }
 }

@@ -117,6 +117,8 @@ fn size(message: &Outgoing) -> usize {
         | Outgoing::Channel { .. }
         | Outgoing::Leave { .. }
         | Outgoing::Error { .. }
+        | Outgoing::Reply { .. }
+        | Outgoing::Pong {}
         | Outgoing::Description { .. } => 0,
     }
 }

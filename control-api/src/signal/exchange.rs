@@ -34,7 +34,14 @@ pub(super) async fn act(
             node.registry().mute(seat, mid_of(&mid, "mid")?, muted)?;
         }
         Incoming::Subscribe(subscribe) => wish(node, seat, &subscribe).await?,
-        Incoming::Data(data) => send(node, seat, data)?,
+        Incoming::Data(data) => {
+            let id = data.id.clone();
+            let sent = send(node, seat, data);
+            return match id {
+                Some(id) => Ok(Some(Outgoing::reply(id, sent.map(recipients)))),
+                None => sent.map(|_| None),
+            };
+        }
         Incoming::Restart => node.registry().restart_ice(seat).await?,
         Incoming::Leave => node.registry().leave(seat, LeaveReason::LeftItself),
         Incoming::Join(_) => {
@@ -43,6 +50,7 @@ pub(super) async fn act(
                 "this socket has joined already",
             ));
         }
+        Incoming::Ping => return Ok(Some(Outgoing::Pong {})),
         Incoming::Nothing => {}
     }
     Ok(None)
@@ -85,16 +93,21 @@ async fn wish(node: &Node, seat: Seat, message: &SubscribeIn) -> Result<(), Fail
     node.registry().subscribe(seat, message.all, wishes).await
 }
 
-fn send(node: &Node, seat: Seat, message: DataIn) -> Result<(), Failure> {
+fn recipients(count: usize) -> serde_json::Value {
+    serde_json::json!({ "recipient_count": count })
+}
+
+fn send(node: &Node, seat: Seat, message: DataIn) -> Result<usize, Failure> {
     if message.to.len() > crate::limits::DATA_RECIPIENTS {
         return Err(Failure::field("to", "at most 256 names"));
+    }
+    if message.keep {
+        return Err(Failure::absent("keep"));
     }
     let to = message.to.into_iter().map(ParticipantName::new);
     let to = to.collect::<Result<_, _>>()?;
     let payload = message.payload.get().to_owned();
-    node.registry()
-        .send_data(seat, message.topic, to, payload)
-        .map(drop)
+    node.registry().send_data(seat, message.topic, to, payload)
 }
 
 fn check_count(count: usize) -> Result<(), Failure> {

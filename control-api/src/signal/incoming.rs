@@ -1,10 +1,12 @@
 //! Messages of browsers, as JSON. Unknown types and unknown fields are passed over; what is known
 //! must be well formed.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::limits::JSON_DEPTH;
+use crate::limits::{JSON_DEPTH, REQUEST_ID_BYTES};
 use crate::status::{Failure, Reason};
 
 /// `{type, sdp}` as `RTCSessionDescription` serializes itself.
@@ -23,6 +25,8 @@ pub(super) struct JoinIn {
     pub(super) participant: Option<String>,
     pub(super) display_name: Option<String>,
     pub(super) metadata: Option<String>,
+    #[serde(default)]
+    pub(super) attributes: BTreeMap<String, String>,
     pub(super) resume_token: Option<String>,
     pub(super) description: Option<DescriptionIn>,
 }
@@ -78,6 +82,26 @@ pub(super) struct DataIn {
     #[serde(default)]
     pub(super) to: Vec<String>,
     pub(super) payload: Box<RawValue>,
+    /// Also for those who join later.
+    #[serde(default)]
+    pub(super) keep: bool,
+    pub(super) id: Option<RequestId>,
+}
+
+/// A request's name for itself, given back by its reply.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub(super) struct RequestId(String);
+
+impl TryFrom<String> for RequestId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.is_empty() || text.len() > REQUEST_ID_BYTES {
+            return Err(format!("an id has 1 to {REQUEST_ID_BYTES} bytes"));
+        }
+        Ok(Self(text))
+    }
 }
 
 /// A message of a browser.
@@ -90,6 +114,8 @@ pub(super) enum Incoming {
     Data(DataIn),
     Restart,
     Leave,
+    /// Asks for a sign of life.
+    Ping,
     Description(DescriptionIn),
     /// A candidate, or something newer than this build: nothing to do.
     Nothing,
@@ -125,6 +151,7 @@ pub(super) fn read(text: &str) -> Result<Incoming, Failure> {
         (Some("data"), _) => of(text).map(Incoming::Data),
         (Some("restart"), _) => Ok(Incoming::Restart),
         (Some("leave"), _) => Ok(Incoming::Leave),
+        (Some("ping"), _) => Ok(Incoming::Ping),
         (None, Some(description)) => Ok(Incoming::Description(description)),
         (Some(_) | None, _) => Ok(Incoming::Nothing),
     };

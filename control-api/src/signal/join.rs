@@ -31,6 +31,9 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
         if spec.metadata.is_empty() {
             spec.metadata = join.metadata.clone().unwrap_or_default();
         }
+        if spec.attributes.is_empty() {
+            spec.attributes.clone_from(&join.attributes);
+        }
     };
     let mut missing_room = MissingRoom::Refuse;
     if node.is_development() {

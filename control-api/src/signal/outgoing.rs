@@ -10,11 +10,12 @@ use sfu::shard::event::{PauseReason, SectionBinding, SubscriptionFacts};
 use sfu::units::AudioLevel;
 
 use super::description;
+use super::incoming::RequestId;
 use crate::limits;
 use crate::registry::spec::{leave_label, track_label};
 use crate::registry::{
-    DataMessage, Joined, LeaveAction, ParticipantName, ParticipantView, Permissions, TrackSource,
-    TrackView,
+    DataMessage, Joined, LeaveAction, ParticipantName, ParticipantView, Permissions, RoomView,
+    TrackSource, TrackView,
 };
 use crate::status::Failure;
 
@@ -149,10 +150,14 @@ struct LimitsOut {
 }
 
 #[derive(Debug, Serialize)]
-struct PermissionsOut {
+#[expect(clippy::struct_excessive_bools, reason = "the names are the API's")]
+pub(super) struct PermissionsOut {
     publish_sources: Vec<&'static str>,
     subscribe: bool,
     send_data: bool,
+    hidden: bool,
+    admin: bool,
+    record: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     tracks_max: Option<usize>,
 }
@@ -168,22 +173,52 @@ impl From<&Permissions> for PermissionsOut {
                 .collect(),
             subscribe: permissions.subscribe,
             send_data: permissions.send_data,
+            hidden: false,
+            admin: false,
+            record: false,
             tracks_max: permissions.tracks_max,
         }
     }
 }
 
+/// A room as those inside see it.
+#[derive(Debug, Serialize)]
+pub(super) struct RoomOut {
+    name: String,
+    display_name: String,
+    metadata: String,
+    locked: bool,
+    waiting_room: bool,
+}
+
+impl From<&RoomView> for RoomOut {
+    fn from(view: &RoomView) -> Self {
+        Self {
+            name: view.name.to_string(),
+            display_name: view.spec.display_name.clone(),
+            metadata: view.spec.metadata.clone(),
+            locked: view.spec.locked,
+            waiting_room: false,
+        }
+    }
+}
+
+/// What this build does beyond joining and media; what is not named here is FEATURE_ABSENT.
+const FEATURES: [&str; 1] = ["data"];
+
 /// The first message of the server.
 #[derive(Debug, Serialize)]
 pub(super) struct WelcomeOut {
-    room: String,
+    room: RoomOut,
     participant: String,
     uid: String,
+    own: ParticipantOut,
     participants: Vec<ParticipantOut>,
     ice_servers: [(); 0],
     limits: LimitsOut,
     resume_token: String,
     permissions: PermissionsOut,
+    features: [&'static str; FEATURES.len()],
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<DescriptionOut>,
 }
@@ -196,9 +231,10 @@ impl WelcomeOut {
         answer: Option<&Description>,
     ) -> Self {
         Self {
-            room: joined.room.name.to_string(),
+            room: RoomOut::from(&joined.room),
             participant: joined.view.name.to_string(),
             uid: joined.view.uid.to_string(),
+            own: ParticipantOut::from(&joined.view),
             participants,
             ice_servers: [],
             limits: LimitsOut {
@@ -208,6 +244,7 @@ impl WelcomeOut {
             },
             resume_token: joined.resume_token.clone(),
             permissions: PermissionsOut::from(&joined.view.spec.permissions),
+            features: FEATURES,
             description: answer.map(description::write),
         }
     }
@@ -246,6 +283,15 @@ pub(super) struct DataOut {
     payload: Box<RawValue>,
 }
 
+/// Why a request was refused.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorOut {
+    reason: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
 /// A typed message of the server.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -275,6 +321,15 @@ pub(super) enum Outgoing {
         #[serde(skip_serializing_if = "Option::is_none")]
         line: Option<usize>,
     },
+    Reply {
+        id: RequestId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        body: Option<serde_json::Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorOut>,
+    },
+    /// Without a number of its own.
+    Pong {},
     #[serde(untagged)]
     Description {
         description: DescriptionOut,
@@ -313,6 +368,22 @@ impl Outgoing {
             fatal,
             line: failure.line,
         }
+    }
+
+    /// What came of a request.
+    pub(super) fn reply(id: RequestId, outcome: Result<serde_json::Value, Failure>) -> Self {
+        let (body, error) = match outcome {
+            Ok(body) => (Some(body), None),
+            Err(failure) => (
+                None,
+                Some(ErrorOut {
+                    reason: failure.reason.as_str(),
+                    message: failure.message,
+                    field: failure.field,
+                }),
+            ),
+        };
+        Self::Reply { id, body, error }
     }
 
     pub(super) fn leave(

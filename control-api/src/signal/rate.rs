@@ -80,7 +80,8 @@ impl Rates {
             Incoming::Tracks(_)
             | Incoming::Mute(_)
             | Incoming::Subscribe(_)
-            | Incoming::Restart => (&mut self.commands, "commands"),
+            | Incoming::Restart
+            | Incoming::Ping => (&mut self.commands, "commands"),
             // Candidates come in bursts and cost nothing.
             Incoming::Nothing | Incoming::Leave => return Ok(()),
             Incoming::Join(_) => (&mut self.others, "joins"),

@@ -87,7 +87,9 @@ impl Line {
     }
 
     async fn say(&mut self, message: &Outgoing) -> Result<(), End> {
-        self.sequence += 1;
+        if !matches!(message, Outgoing::Pong {}) {
+            self.sequence += 1;
+        }
         let failed = || End::Refused(Failure::of(Reason::ServerFailed));
         let text = message.text(self.sequence).map_err(|_| failed())?;
         debug_assert!(text.len() <= MESSAGE_BYTES_OUT, "every list is cut before");

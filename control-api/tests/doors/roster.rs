@@ -8,7 +8,8 @@ use crate::support::{Socket, config, start};
 async fn each_learns_of_the_other_and_of_its_leaving() {
     let running = start(config()).await;
     let (mut ada, welcome) = Socket::join(&running, "standup", "ada").await;
-    assert_eq!(welcome["room"], "standup");
+    assert_eq!(welcome["room"]["name"], "standup");
+    assert_eq!(welcome["own"]["display_name"], "ADA");
     assert_eq!(welcome["participants"], json!([]));
     let (mut lin, welcome) = Socket::join(&running, "standup", "lin").await;
     assert_eq!(welcome["participants"][0]["participant"], "ada");

@@ -164,7 +164,9 @@ impl Socket {
                 }
             };
             let message: Value = serde_json::from_str(&text).unwrap();
-            self.sequence += 1;
+            if message["type"] != "pong" {
+                self.sequence += 1;
+            }
             assert_eq!(message["sequence"], self.sequence, "{message}");
             assert_eq!(schema::complaint(&message), None, "{message}");
             return Ok(message);

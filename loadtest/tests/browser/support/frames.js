@@ -46,8 +46,10 @@ export function checkFrame(socket, { way, text }) {
     return;
   }
   if (way === "server") {
-    const due = (sequences.get(socket) ?? 0) + 1;
-    if (message.sequence !== due) complain(`sequence ${message.sequence} where ${due} is due`);
+    // A pong has no number of its own; `resumed` says where the numbers of its socket go on.
+    const last = sequences.get(socket) ?? 0;
+    const due = message.type === "pong" ? last : last + 1;
+    if (message.sequence !== due && message.type !== "resumed") complain(`sequence ${message.sequence} where ${due} is due`);
     sequences.set(socket, message.sequence);
   }
   const kind = message.type ?? ("description" in message ? "description" : "candidate");
