@@ -94,6 +94,12 @@ impl Ulid {
         Self(bits)
     }
 
+    /// When it was made.
+    #[must_use]
+    pub const fn time(self) -> UnixTime {
+        UnixTime((self.0 >> 80) as u64)
+    }
+
     /// Its 128 bits.
     #[must_use]
     pub const fn as_u128(self) -> u128 {

@@ -22,9 +22,15 @@ limits! {
     ID_BYTES: usize = 128, "a room's or participant's id as people know it";
     DISPLAY_NAME_CHARS: usize = 128, "characters of a display name";
     METADATA_BYTES: usize = 64 << 10, "metadata of a room or a participant";
+    MESSAGE_HISTORY_MAX: usize = 1_000, "messages one room may keep for those who join later";
+    MESSAGE_HISTORY_BYTES: usize = 1 << 20, "payload of the messages one room keeps; full: the oldest leave";
+    WAITING_PER_ROOM: usize = 100, "participants that wait to be admitted to one room; a further one is refused";
+    BANS: usize = 20_000, "participants that may not come back for a while; full: the one that ends first leaves";
+    TOKEN_IDS: usize = 1_000, "single tokens voided by one request";
+    TOKEN_ID_BYTES: usize = 256, "a token's jti";
     LABELS: usize = 64, "labels of a room, attributes of a participant";
     LABEL_BYTES: usize = 1 << 10, "key or value of a label or an attribute";
-    TOMBSTONES: usize = 20_000, "deleted rooms and removed participants whose older tokens are void; full: the oldest leaves";
+    TOMBSTONES: usize = 20_000, "deleted rooms, removed participants and revoked tokens; full: the oldest leaves";
 
     OUTBOUND_NEWS: usize = 1_024, "news waiting for one socket; full: the socket is cut, its owner joins again";
     OUTBOUND_BYTES: usize = 1 << 20, "data waiting for one socket; full: the socket is cut";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::spec::{codec_from_label, codec_label};
-use crate::registry::{ParticipantSpec, Permissions, RoomConfig, TrackSource};
+use crate::registry::{ParticipantKind, ParticipantSpec, Permissions, RoomConfig, TrackSource};
 use crate::status::Failure;
 
 /// All of a token but its signature.
@@ -94,16 +94,16 @@ pub(super) struct RoomConfigClaim {
     participants_max: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     codecs: Vec<String>,
-    #[serde(alias = "viewersMax", skip_serializing)]
-    viewers_max: Option<serde_json::Value>,
+    #[serde(alias = "viewersMax", skip_serializing_if = "Option::is_none")]
+    viewers_max: Option<u32>,
     #[serde(alias = "audioSlots", skip_serializing)]
     audio_slots: Option<serde_json::Value>,
     #[serde(alias = "e2eeRequired", skip_serializing)]
     e2ee_required: Option<serde_json::Value>,
-    #[serde(alias = "waitingRoom", skip_serializing)]
-    waiting_room: Option<serde_json::Value>,
-    #[serde(alias = "messageHistoryMax", skip_serializing)]
-    message_history_max: Option<serde_json::Value>,
+    #[serde(alias = "waitingRoom", skip_serializing_if = "Option::is_none")]
+    waiting_room: Option<bool>,
+    #[serde(alias = "messageHistoryMax", skip_serializing_if = "Option::is_none")]
+    message_history_max: Option<u32>,
     #[serde(alias = "autoRecording", skip_serializing)]
     auto_recording: Option<serde_json::Value>,
 }
@@ -121,21 +121,23 @@ impl ParticipantClaim {
             display_name: spec.display_name.clone(),
             metadata: spec.metadata.clone(),
             attributes: spec.attributes.clone(),
-            kind: None,
+            kind: (spec.kind != ParticipantKind::Standard).then(|| spec.kind.as_str().to_owned()),
             permissions: (!everything).then(|| PermissionsClaim::new(&spec.permissions)),
             room_config: config.map(RoomConfigClaim::new),
         }
     }
 
     pub(super) fn spec(&self) -> Result<ParticipantSpec, Failure> {
-        if self.kind.as_deref().is_some_and(|kind| kind != "STANDARD") {
-            return Err(Failure::absent("plenum.kind"));
-        }
+        let kind = self.kind.as_deref().map(|label| {
+            ParticipantKind::from_label(label)
+                .ok_or_else(|| Failure::field("plenum.kind", "is no kind known here"))
+        });
         let permissions = self.permissions.as_ref().map(PermissionsClaim::permissions);
         let spec = ParticipantSpec {
             display_name: self.display_name.clone(),
             metadata: self.metadata.clone(),
             attributes: self.attributes.clone(),
+            kind: kind.transpose()?.unwrap_or_default(),
             permissions: permissions.transpose()?.unwrap_or_default(),
         };
         spec.check()?;
@@ -154,6 +156,9 @@ impl PermissionsClaim {
                 .collect(),
             subscribe: permissions.subscribe,
             send_data: permissions.send_data,
+            hidden: permissions.hidden,
+            admin: permissions.admin,
+            record: permissions.record,
             tracks_max: permissions
                 .tracks_max
                 .and_then(|most| u32::try_from(most).ok()),
@@ -163,9 +168,6 @@ impl PermissionsClaim {
 
     fn permissions(&self) -> Result<Permissions, Failure> {
         for (set, field) in [
-            (self.hidden, "hidden"),
-            (self.admin, "admin"),
-            (self.record, "record"),
             (self.video_height_max.is_some(), "video_height_max"),
             (
                 self.publish_bitrate_bps_max.is_some(),
@@ -194,6 +196,9 @@ impl PermissionsClaim {
             publish_sources: Some(sources.collect::<Result<_, _>>()?),
             subscribe: self.subscribe,
             send_data: self.send_data,
+            hidden: self.hidden,
+            admin: self.admin,
+            record: self.record,
             tracks_max: self
                 .tracks_max
                 .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
@@ -209,6 +214,9 @@ impl RoomConfigClaim {
             resume_window: text(config.resume_window),
             duration_max: config.duration_max.and_then(text),
             participants_max: u32::try_from(config.participants_max).ok(),
+            viewers_max: u32::try_from(config.viewers_max).ok(),
+            waiting_room: Some(config.waiting_room),
+            message_history_max: u32::try_from(config.message_history_max).ok(),
             codecs: config
                 .codecs
                 .iter()
@@ -220,11 +228,8 @@ impl RoomConfigClaim {
 
     pub(super) fn config(&self) -> Result<RoomConfig, Failure> {
         for (set, field) in [
-            (self.viewers_max.is_some(), "viewers_max"),
             (self.audio_slots.is_some(), "audio_slots"),
             (self.e2ee_required.is_some(), "e2ee_required"),
-            (self.waiting_room.is_some(), "waiting_room"),
-            (self.message_history_max.is_some(), "message_history_max"),
             (self.auto_recording.is_some(), "auto_recording"),
         ] {
             if set {
@@ -240,6 +245,9 @@ impl RoomConfigClaim {
             .transpose()
         };
         let default = RoomConfig::default();
+        let most = |most: Option<u32>, default| {
+            most.map_or(default, |most| usize::try_from(most).unwrap_or(usize::MAX))
+        };
         let codecs = self.codecs.iter().map(|label| codec_from_label(label));
         Ok(RoomConfig {
             empty_timeout: time(&self.empty_timeout, "empty_timeout")?
@@ -247,11 +255,10 @@ impl RoomConfigClaim {
             resume_window: time(&self.resume_window, "resume_window")?
                 .unwrap_or(default.resume_window),
             duration_max: time(&self.duration_max, "duration_max")?,
-            participants_max: self
-                .participants_max
-                .map_or(default.participants_max, |most| {
-                    usize::try_from(most).unwrap_or(usize::MAX)
-                }),
+            participants_max: most(self.participants_max, default.participants_max),
+            viewers_max: most(self.viewers_max, default.viewers_max),
+            waiting_room: self.waiting_room.unwrap_or(default.waiting_room),
+            message_history_max: most(self.message_history_max, default.message_history_max),
             codecs: codecs.collect::<Result<_, _>>()?,
         })
     }

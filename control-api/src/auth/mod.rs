@@ -62,6 +62,8 @@ pub struct ParticipantGrant {
     pub spec: ParticipantSpec,
     /// Makes a missing room like this.
     pub room_config: Option<RoomConfig>,
+    /// Its `jti`.
+    pub token_id: Option<String>,
     /// When it was issued; the epoch where the token does not say.
     pub issued_at: UnixTime,
 }
@@ -195,6 +197,7 @@ impl Authority {
                 .map_err(in_token)?,
             spec: claim.spec().map_err(in_token)?,
             room_config: room_config.transpose().map_err(in_token)?,
+            token_id: claims.jti,
             issued_at: claims.iat.map_or_else(UnixTime::default, moment),
         })
     }

@@ -95,7 +95,11 @@ pub(crate) fn words(field: &'static str, words: String) -> Result<Option<String>
 pub(crate) fn page(size: i32, token: String) -> Result<PageRequest, Failure> {
     let size = usize::try_from(size)
         .map_err(|_| Failure::field("page_size", "must not be below 0; 0 means 100"))?;
-    Ok(PageRequest { size, token })
+    Ok(PageRequest {
+        size,
+        token,
+        filter: String::new(),
+    })
 }
 
 fn count(count: usize) -> i32 {

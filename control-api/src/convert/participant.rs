@@ -2,6 +2,7 @@
 
 use prost_types::FieldMask;
 use proto::v1;
+use sfu::error::LeaveReason;
 
 use super::mask::masked;
 use super::name::participant_path;
@@ -9,7 +10,7 @@ use super::permissions::{permissions, permissions_out};
 use super::time::timestamp;
 use super::track::track;
 use super::{map_in, map_out, within};
-use crate::registry::{Door, ParticipantSpec, ParticipantState, ParticipantView};
+use crate::registry::{Door, ParticipantKind, ParticipantSpec, ParticipantState, ParticipantView};
 use crate::status::Failure;
 
 /// A participant for an answer.
@@ -17,16 +18,20 @@ pub(crate) fn participant(view: &ParticipantView) -> v1::Participant {
     v1::Participant {
         name: participant_path(&view.room, &view.name),
         uid: view.uid.to_string(),
-        etag: String::new(),
+        etag: view.etag(),
         state: match view.state {
+            ParticipantState::Waiting => v1::participant::State::Waiting,
+            ParticipantState::Left => v1::participant::State::Left,
             ParticipantState::Joining => v1::participant::State::Joining,
             ParticipantState::Active => v1::participant::State::Active,
             ParticipantState::Resuming => v1::participant::State::Resuming,
         }
         .into(),
-        kind: v1::participant::Kind::Standard.into(),
+        kind: kind_out(view.spec.kind).into(),
         door: match view.door {
             Door::WebSocket => v1::participant::Door::Websocket,
+            Door::Whip => v1::participant::Door::Whip,
+            Door::Whep => v1::participant::Door::Whep,
             Door::Grpc => v1::participant::Door::Grpc,
         }
         .into(),
@@ -40,8 +45,49 @@ pub(crate) fn participant(view: &ParticipantView) -> v1::Participant {
             .map(|published| track(&view.room, published))
             .collect(),
         join_time: Some(timestamp(view.join_time)),
-        leave_time: None,
-        leave_reason: v1::LeaveReason::Unspecified.into(),
+        leave_time: view.leave_time.map(timestamp),
+        leave_reason: view
+            .leave_reason
+            .map_or(v1::LeaveReason::Unspecified, leave_reason)
+            .into(),
+    }
+}
+
+const fn kind_out(kind: ParticipantKind) -> v1::participant::Kind {
+    use v1::participant::Kind;
+    match kind {
+        ParticipantKind::Standard => Kind::Standard,
+        ParticipantKind::Recorder => Kind::Recorder,
+        ParticipantKind::Ingress => Kind::Ingress,
+        ParticipantKind::Phone => Kind::Phone,
+        ParticipantKind::Viewer => Kind::Viewer,
+    }
+}
+
+/// What kind; not said: a person.
+fn kind_in(field: &'static str, number: i32) -> Result<ParticipantKind, Failure> {
+    let kind = v1::participant::Kind::try_from(number).ok();
+    match kind {
+        Some(v1::participant::Kind::Unspecified) => Some(ParticipantKind::Standard),
+        kind => kind.and_then(|kind| ParticipantKind::from_label(kind.as_str_name())),
+    }
+    .ok_or_else(|| Failure::field(field, format!("{number} is no kind known here")))
+}
+
+const fn leave_reason(reason: LeaveReason) -> v1::LeaveReason {
+    match reason {
+        LeaveReason::LeftItself => v1::LeaveReason::LeftItself,
+        LeaveReason::Removed => v1::LeaveReason::Removed,
+        LeaveReason::Replaced => v1::LeaveReason::Replaced,
+        LeaveReason::Moved => v1::LeaveReason::Moved,
+        LeaveReason::RoomDeleted => v1::LeaveReason::RoomDeleted,
+        LeaveReason::RoomExpired => v1::LeaveReason::RoomExpired,
+        LeaveReason::ConsentExpired => v1::LeaveReason::ConsentExpired,
+        LeaveReason::TransportFailed => v1::LeaveReason::TransportFailed,
+        LeaveReason::TokenRevoked => v1::LeaveReason::TokenRevoked,
+        LeaveReason::NodeDrained => v1::LeaveReason::NodeDrained,
+        LeaveReason::LimitReached => v1::LeaveReason::LimitReached,
+        LeaveReason::ServerFailed => v1::LeaveReason::ServerFailed,
     }
 }
 
@@ -51,6 +97,7 @@ pub(crate) fn token_spec(request: &mut v1::IssueTokenRequest) -> Result<Particip
         display_name: std::mem::take(&mut request.display_name),
         metadata: std::mem::take(&mut request.metadata),
         attributes: map_in(std::mem::take(&mut request.attributes)),
+        kind: kind_in("kind", request.kind)?,
         permissions: permissions("permissions", request.permissions.take())?,
     };
     spec.check()?;
@@ -81,12 +128,12 @@ impl ParticipantEdit {
             ("permissions.publish_sources", permitted),
             ("permissions.subscribe", permitted),
             ("permissions.send_data", permitted),
+            ("permissions.hidden", permitted),
+            ("permissions.admin", permitted),
+            ("permissions.record", permitted),
             ("permissions.tracks_max", permitted),
         ];
         const ABSENT: &[&str] = &[
-            "permissions.hidden",
-            "permissions.admin",
-            "permissions.record",
             "permissions.video_height_max",
             "permissions.publish_bitrate_bps_max",
             "permissions.subscribe_bitrate_bps_max",
@@ -101,6 +148,7 @@ impl ParticipantEdit {
             metadata: participant.metadata,
             attributes: map_in(participant.attributes),
             permissions: permissions("participant.permissions", given)?,
+            ..ParticipantSpec::default()
         };
         wanted.check().map_err(within("participant"))?;
         Ok(Self { wanted, paths })
@@ -120,6 +168,9 @@ impl ParticipantEdit {
                 }
                 "permissions.subscribe" => to.subscribe = from.subscribe,
                 "permissions.send_data" => to.send_data = from.send_data,
+                "permissions.hidden" => to.hidden = from.hidden,
+                "permissions.admin" => to.admin = from.admin,
+                "permissions.record" => to.record = from.record,
                 "permissions.tracks_max" => to.tracks_max = from.tracks_max,
                 _ => {}
             }

@@ -18,6 +18,9 @@ pub(super) fn permissions_out(permissions: &Permissions) -> v1::Permissions {
             .collect(),
         subscribe: permissions.subscribe,
         send_data: permissions.send_data,
+        hidden: permissions.hidden,
+        admin: permissions.admin,
+        record: permissions.record,
         tracks_max: Some(count(
             permissions.tracks_max.unwrap_or(TRACKS_PER_PARTICIPANT),
         )),
@@ -35,9 +38,6 @@ pub(crate) fn permissions(
     };
     let under = |name: &str| format!("{field}.{name}");
     for (set, name) in [
-        (permissions.hidden, "hidden"),
-        (permissions.admin, "admin"),
-        (permissions.record, "record"),
         (permissions.video_height_max.is_some(), "video_height_max"),
         (
             permissions.publish_bitrate_bps_max.is_some(),
@@ -71,6 +71,9 @@ pub(crate) fn permissions(
         publish_sources: Some(sources.collect::<Result<_, _>>()?),
         subscribe: permissions.subscribe,
         send_data: permissions.send_data,
+        hidden: permissions.hidden,
+        admin: permissions.admin,
+        record: permissions.record,
         tracks_max: most.transpose()?,
     })
 }

@@ -15,7 +15,7 @@ pub(crate) fn room(view: &RoomView) -> v1::Room {
     v1::Room {
         name: format!("rooms/{}", view.name),
         uid: view.uid.to_string(),
-        etag: String::new(),
+        etag: view.etag(),
         state: v1::room::State::Open.into(),
         display_name: view.spec.display_name.clone(),
         metadata: view.spec.metadata.clone(),
@@ -23,7 +23,7 @@ pub(crate) fn room(view: &RoomView) -> v1::Room {
         config: Some(room_config_out(&view.spec.config)),
         locked: view.spec.locked,
         participant_count: count(view.participant_count),
-        viewer_count: 0,
+        viewer_count: count(view.viewer_count),
         recordings: Vec::new(),
         create_time: Some(timestamp(view.create_time)),
         update_time: Some(timestamp(view.update_time)),
@@ -38,12 +38,12 @@ fn room_config_out(config: &RoomConfig) -> v1::RoomConfig {
         resume_window: Some(duration_out(config.resume_window)),
         duration_max: config.duration_max.map(duration_out),
         participants_max: Some(count(config.participants_max)),
-        viewers_max: Some(0),
+        viewers_max: Some(count(config.viewers_max)),
         audio_slots: None,
         codecs: config.codecs.iter().copied().map(codec_label).collect(),
         e2ee_required: Some(false),
-        waiting_room: Some(false),
-        message_history_max: Some(0),
+        waiting_room: Some(config.waiting_room),
+        message_history_max: Some(count(config.message_history_max)),
         auto_recording: None,
     }
 }
@@ -72,17 +72,8 @@ pub(crate) fn room_config(
     };
     let under = |name: &str| format!("{field}.{name}");
     for (acted_on, name) in [
-        (
-            config.viewers_max.is_none_or(|most| most == 0),
-            "viewers_max",
-        ),
         (config.audio_slots.is_none(), "audio_slots"),
         (config.e2ee_required != Some(true), "e2ee_required"),
-        (config.waiting_room != Some(true), "waiting_room"),
-        (
-            config.message_history_max.is_none_or(|most| most == 0),
-            "message_history_max",
-        ),
         (config.auto_recording.is_none(), "auto_recording"),
     ] {
         if !acted_on {
@@ -93,17 +84,30 @@ pub(crate) fn room_config(
     let codecs = config.codecs.iter().map(|label| {
         codec_from_label(label).map_err(|failure| renamed(failure, Some(under("codecs"))))
     });
-    let most = config.participants_max.map(|most| {
-        let why = "must be above 0";
-        usize::try_from(most).map_err(|_| Failure::field(under("participants_max"), why))
-    });
+    let most = |name: &str, most: Option<i32>, default| match most {
+        Some(most) => {
+            usize::try_from(most).map_err(|_| Failure::field(under(name), "must not be below 0"))
+        }
+        None => Ok(default),
+    };
     Ok(RoomConfig {
         empty_timeout: time("empty_timeout", config.empty_timeout)?
             .unwrap_or(defaults.empty_timeout),
         resume_window: time("resume_window", config.resume_window)?
             .unwrap_or(defaults.resume_window),
         duration_max: time("duration_max", config.duration_max)?.or(defaults.duration_max),
-        participants_max: most.transpose()?.unwrap_or(defaults.participants_max),
+        participants_max: most(
+            "participants_max",
+            config.participants_max,
+            defaults.participants_max,
+        )?,
+        viewers_max: most("viewers_max", config.viewers_max, defaults.viewers_max)?,
+        waiting_room: config.waiting_room.unwrap_or(defaults.waiting_room),
+        message_history_max: most(
+            "message_history_max",
+            config.message_history_max,
+            defaults.message_history_max,
+        )?,
         codecs: codecs.collect::<Result<_, _>>()?,
     })
 }
@@ -131,14 +135,17 @@ impl RoomEdit {
             ("config.resume_window", config.resume_window.is_some()),
             ("config.duration_max", config.duration_max.is_some()),
             ("config.participants_max", config.participants_max.is_some()),
+            ("config.viewers_max", config.viewers_max.is_some()),
+            ("config.waiting_room", config.waiting_room.is_some()),
+            (
+                "config.message_history_max",
+                config.message_history_max.is_some(),
+            ),
             ("config.codecs", !config.codecs.is_empty()),
         ];
         const ABSENT: &[&str] = &[
-            "config.viewers_max",
             "config.audio_slots",
             "config.e2ee_required",
-            "config.waiting_room",
-            "config.message_history_max",
             "config.auto_recording",
         ];
         // "*" and "config" mean what can be changed; codecs are fixed once the room exists.
@@ -164,6 +171,11 @@ impl RoomEdit {
                 "config.duration_max" => spec.config.duration_max = wanted.config.duration_max,
                 "config.participants_max" => {
                     spec.config.participants_max = wanted.config.participants_max;
+                }
+                "config.viewers_max" => spec.config.viewers_max = wanted.config.viewers_max,
+                "config.waiting_room" => spec.config.waiting_room = wanted.config.waiting_room,
+                "config.message_history_max" => {
+                    spec.config.message_history_max = wanted.config.message_history_max;
                 }
                 "config.codecs" => spec.config.codecs.clone_from(&wanted.config.codecs),
                 _ => {}

@@ -344,6 +344,8 @@ mod tests {
     fn track() -> Subject {
         Subject::Track(TrackView {
             id: TrackId(1),
+            uid: Ulid::from_u128(1),
+            create_time: UnixTime::default(),
             participant: ParticipantName::new("ada").unwrap(),
             mid: sfu::id::Mid::new("0").unwrap(),
             kind: MediaKind::Video,

@@ -41,6 +41,7 @@ pub mod page;
 mod room;
 mod seat;
 pub mod spec;
+mod stubs;
 mod tombstones;
 mod watching;
 
@@ -69,9 +70,11 @@ pub use news::{DataMessage, LeaveAction, NewsReceiver, RoomNews, TooSlow};
 pub use page::{Page, PageRequest};
 pub use seat::Seat;
 pub use spec::{
-    Door, ParticipantSpec, ParticipantState, ParticipantView, Permissions, RoomConfig, RoomSpec,
-    RoomView, TrackSource, TrackView,
+    Door, ParticipantKind, ParticipantSpec, ParticipantState, ParticipantView, Permissions,
+    RoomConfig, RoomSpec, RoomView, SubscriptionView, TrackSource, TrackView, TransportState,
+    TransportView,
 };
+pub use stubs::{BackendMessage, Revocation, SelfChange};
 
 pub use log::{EventKind, Recorded, Subject, WatchEnd, Watcher};
 pub use watching::RoomSnapshot;
@@ -104,14 +107,16 @@ pub struct JoinRequest {
     pub missing_room: MissingRoom,
     /// When its token was issued, where there was one.
     pub issued_at: Option<UnixTime>,
+    /// Its token's `jti`, where there was one.
+    pub token_id: Option<String>,
     /// From an earlier welcome: where nobody is named, the id of that join is taken over, if it is
     /// still inside.
     pub resume_token: Option<String>,
 }
 
-/// Somebody is in.
-#[derive(Debug)]
-pub struct Joined {
+/// What somebody is told who has come in, by joining, by being admitted or by being moved.
+#[derive(Clone, Debug)]
+pub struct Arrival {
     /// Its place, for what it does from now on.
     pub seat: Seat,
     /// Itself.
@@ -120,10 +125,62 @@ pub struct Joined {
     pub others: Vec<ParticipantView>,
     /// Where it is.
     pub room: RoomView,
+    /// Messages kept for those who join later, oldest first.
+    pub history: Vec<Arc<DataMessage>>,
     /// Proof of identity for a later join.
     pub resume_token: String,
+}
+
+/// Somebody is in.
+#[derive(Debug)]
+pub struct Joined {
+    /// What it is told.
+    pub arrival: Arrival,
     /// What happens from now on.
     pub news: NewsReceiver,
+}
+
+impl std::ops::Deref for Joined {
+    type Target = Arrival;
+
+    fn deref(&self) -> &Arrival {
+        &self.arrival
+    }
+}
+
+/// Somebody waits to be admitted. `RoomNews::Admitted` or `RoomNews::Leave` comes.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its place; the one it has once it is admitted. `socket_closed` and `leave` end the waiting.
+    pub seat: Seat,
+    /// Itself.
+    pub view: ParticipantView,
+    /// Where it waits.
+    pub room: RoomView,
+    /// What happens from now on.
+    pub news: NewsReceiver,
+}
+
+/// What became of a join.
+#[derive(Debug)]
+pub enum Entered {
+    /// Inside.
+    Inside(Box<Joined>),
+    /// To be admitted first: by the WebSocket only.
+    Waiting(Box<Waiting>),
+}
+
+impl Entered {
+    /// For doors by which nobody waits.
+    ///
+    /// # Errors
+    /// It waits.
+    pub fn inside(self) -> Result<Joined, Failure> {
+        match self {
+            Self::Inside(joined) => Ok(*joined),
+            Self::Waiting(_) => Err(Failure::of(Reason::ServerFailed)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -189,17 +246,17 @@ impl Registry {
         Ok(self.room(self.id_of(name)?)?.view())
     }
 
-    /// Rooms in order of creation, of those that are `visible`.
+    /// Rooms in order of creation, of those to `keep`.
     ///
     /// # Errors
     /// `PAGE_TOKEN_INVALID`.
     pub fn list_rooms(
         &self,
         request: &PageRequest,
-        visible: impl Fn(&RoomName) -> bool,
+        keep: impl Fn(&RoomView) -> bool,
     ) -> Result<Page<RoomView>, Failure> {
-        let rooms = self.0.rooms.iter().filter(|room| visible(&room.name));
-        page::cut(request, "rooms", rooms.map(|room| room.view()).collect())
+        let rooms = self.0.rooms.iter().map(|room| room.view());
+        page::cut(request, "rooms", rooms.filter(|view| keep(view)).collect())
     }
 
     /// Changes a room by `change`, which edits a copy of its spec.
@@ -209,6 +266,7 @@ impl Registry {
     pub async fn update_room(
         &self,
         name: &RoomName,
+        etag: Option<String>,
         change: impl FnOnce(&mut RoomSpec) -> Result<(), Failure> + Send + 'static,
     ) -> Result<RoomView, Failure> {
         let (this, name) = (self.clone(), name.clone());
@@ -216,6 +274,7 @@ impl Registry {
             let (id, _turn) = this.enter(&name).await?;
             let (before, shard) = {
                 let room = this.room(id)?;
+                check_etag(etag.as_deref(), &room.view().etag())?;
                 (Arc::clone(&room.spec), room.shard)
             };
             let mut spec = RoomSpec::clone(&before);
@@ -237,6 +296,7 @@ impl Registry {
             let mut room = this.room_mut(id)?;
             if spec != *before {
                 room.spec = Arc::new(spec);
+                room.revision += 1;
                 room.update_time = UnixTime::now();
             }
             Ok(room.view())
@@ -247,14 +307,20 @@ impl Registry {
     /// Ends a room. Missing: done.
     ///
     /// # Errors
-    /// None today.
+    /// `ETAG_MISMATCH`.
     pub async fn delete_room(
         &self,
         name: &RoomName,
+        etag: Option<String>,
         message: Option<String>,
     ) -> Result<(), Failure> {
         let (this, name) = (self.clone(), name.clone());
         carried_through(async move {
+            if etag.is_some()
+                && let Ok(view) = this.get_room(&name)
+            {
+                check_etag(etag.as_deref(), &view.etag())?;
+            }
             // First, so that nobody who waits for this turn makes the room again with an old token.
             this.make_void(name.clone(), None).await;
             match this.enter(&name).await {
@@ -273,7 +339,7 @@ impl Registry {
     ///
     /// # Errors
     /// See the table above.
-    pub async fn join(&self, request: JoinRequest) -> Result<Joined, Failure> {
+    pub async fn join(&self, request: JoinRequest) -> Result<Entered, Failure> {
         request.spec.check()?;
         let this = self.clone();
         carried_through(async move {
@@ -289,7 +355,7 @@ impl Registry {
             this.refuse_void(&request).await?;
             let joined = this.admit(id, request).await;
             drop(turn);
-            joined
+            joined.map(|joined| Entered::Inside(Box::new(joined)))
         })
         .await
     }
@@ -309,7 +375,8 @@ impl Registry {
         Ok(room.view_of(room.member(id)?))
     }
 
-    /// Participants of a room, or of all that are `visible`, in order of joining.
+    /// Participants of a room, or of all, in order of joining, of those to `keep`. Who is
+    /// unlisted (viewers, hidden ones) is there too: it is for `keep` to leave them out.
     ///
     /// # Errors
     /// `ROOM_NOT_FOUND`, `PAGE_TOKEN_INVALID`.
@@ -317,19 +384,19 @@ impl Registry {
         &self,
         room: Option<&RoomName>,
         request: &PageRequest,
-        visible: impl Fn(&RoomName) -> bool,
+        keep: impl Fn(&ParticipantView) -> bool,
     ) -> Result<Page<ParticipantView>, Failure> {
-        let (query, views) = match room {
+        let (query, mut views) = match room {
             Some(name) => {
                 let views = self.room(self.id_of(name)?)?.views();
                 (format!("rooms/{name}/participants"), views)
             }
             None => {
-                let rooms = self.0.rooms.iter().filter(|room| visible(&room.name));
-                let views = rooms.flat_map(|room| room.views()).collect();
+                let views = self.0.rooms.iter().flat_map(|room| room.views()).collect();
                 ("rooms/-/participants".to_owned(), views)
             }
         };
+        views.retain(keep);
         page::cut(request, &query, views)
     }
 
@@ -341,12 +408,14 @@ impl Registry {
         &self,
         room: &RoomName,
         name: &ParticipantName,
+        etag: Option<String>,
         change: impl FnOnce(&mut ParticipantSpec) -> Result<(), Failure> + Send + 'static,
     ) -> Result<ParticipantView, Failure> {
         let (this, room, name) = (self.clone(), room.clone(), name.clone());
         carried_through(async move {
             let (room_id, _turn) = this.enter(&room).await?;
             let view = this.get_participant(&room, &name)?;
+            check_etag(etag.as_deref(), &view.etag())?;
             let shard = this.room(room_id)?.shard;
             let mut spec = ParticipantSpec::clone(&view.spec);
             change(&mut spec)?;
@@ -379,7 +448,11 @@ impl Registry {
         room: &RoomName,
         name: &ParticipantName,
         message: Option<String>,
+        ban: Option<Duration>,
     ) -> Result<(), Failure> {
+        if ban.is_some() {
+            return Err(Failure::absent("ban_duration"));
+        }
         let (this, room, name) = (self.clone(), room.clone(), name.clone());
         carried_through(async move {
             // First, so that one who waits for this turn does not come back with an old token.
@@ -650,14 +723,17 @@ impl Registry {
         room.enter(member);
         self.0.placement.entered(shard);
         Ok(Joined {
-            seat: Seat {
-                room: id,
-                participant,
+            arrival: Arrival {
+                seat: Seat {
+                    room: id,
+                    participant,
+                },
+                view: room.view_of(room.member(participant)?),
+                others,
+                room: room.view(),
+                history: Vec::new(),
+                resume_token,
             },
-            view: room.view_of(room.member(participant)?),
-            others,
-            room: room.view(),
-            resume_token,
             news,
         })
     }
@@ -719,6 +795,14 @@ async fn carried_through<T: Send + 'static>(
     let task = tokio::spawn(operation.in_current_span());
     task.await
         .unwrap_or_else(|_| Err(Failure::of(Reason::ServerFailed)))
+}
+
+/// Whether a change that was meant for `wanted` may be made; none: whatever it is now.
+fn check_etag(wanted: Option<&str>, present: &str) -> Result<(), Failure> {
+    match wanted {
+        Some(wanted) if wanted != present => Err(Failure::of(Reason::EtagMismatch)),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn from_call(error: CallError) -> Failure {

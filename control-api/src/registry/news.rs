@@ -13,8 +13,10 @@ use sfu::shard::event::{SectionBinding, SubscriptionFacts};
 use sfu::units::AudioLevel;
 use tokio::sync::mpsc;
 
+use super::Arrival;
 use super::name::ParticipantName;
-use super::spec::{ParticipantView, TrackView};
+use super::spec::{ParticipantView, RoomView, TrackView};
+use crate::clock::UnixTime;
 use crate::limits::{NEWS_PER_BATCH, OUTBOUND_BYTES, OUTBOUND_NEWS};
 
 /// What the page is to do once it is out.
@@ -56,17 +58,23 @@ impl LeaveAction {
     }
 }
 
-/// A message from one participant to others.
+/// A message to participants.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DataMessage {
-    /// Who sends.
-    pub from: ParticipantName,
+    /// Who sends; none: the backend.
+    pub from: Option<ParticipantName>,
+    /// How it is called, then.
+    pub from_name: String,
     /// What it is about.
     pub topic: String,
     /// To whom; empty: everybody else.
     pub to: Vec<ParticipantName>,
     /// JSON text.
     pub payload: String,
+    /// When it was sent.
+    pub time: UnixTime,
+    /// Kept for those who join later.
+    pub keep: bool,
 }
 
 /// One piece of news for one participant.
@@ -92,6 +100,14 @@ pub enum RoomNews {
     Offer(Box<Description>),
     /// A message.
     Data(Arc<DataMessage>),
+    /// Something about the room changed.
+    RoomUpdated(Arc<RoomView>),
+    /// Who waits to be admitted: the whole list, for admins.
+    Waiting(Arc<Vec<ParticipantView>>),
+    /// We waited and are inside now; news of the room follow this moment.
+    Admitted(Arc<Arrival>),
+    /// We are in another room now, with the transport we had; news of that room follow.
+    Moved(Arc<Arrival>),
     /// A data channel was opened towards us, carrying what `from` sends.
     DataChannel {
         /// SCTP stream id.
@@ -116,6 +132,7 @@ impl RoomNews {
         match self {
             Self::Data(data) => data.payload.len(),
             Self::Joined(view) | Self::Updated(view) => view.spec.metadata.len(),
+            Self::RoomUpdated(view) => view.spec.metadata.len(),
             Self::Left(..)
             | Self::Published(_)
             | Self::TrackUpdated(_)
@@ -124,6 +141,10 @@ impl RoomNews {
             | Self::Speakers(_)
             | Self::Offer(_)
             | Self::DataChannel { .. }
+            // Once for each who comes or goes; a roster cannot be had in parts here.
+            | Self::Waiting(_)
+            | Self::Admitted(_)
+            | Self::Moved(_)
             | Self::Leave { .. } => 0,
         }
     }
@@ -201,10 +222,13 @@ mod tests {
 
     fn data(bytes: usize) -> RoomNews {
         RoomNews::Data(Arc::new(DataMessage {
-            from: ParticipantName::new("ada").unwrap(),
+            from: Some(ParticipantName::new("ada").unwrap()),
+            from_name: "Ada".into(),
             topic: "chat".into(),
             to: Vec::new(),
             payload: "x".repeat(bytes),
+            time: UnixTime::default(),
+            keep: false,
         }))
     }
 

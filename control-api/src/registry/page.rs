@@ -15,6 +15,9 @@ pub struct PageRequest {
     pub size: usize,
     /// From the page before; empty: the first.
     pub token: String,
+    /// What is asked for, as the caller wrote it: pages belong to it. It is for the list's `keep` to
+    /// act on it.
+    pub filter: String,
 }
 
 /// One page.
@@ -42,6 +45,8 @@ pub(super) fn cut<T: Item>(
     mut items: Vec<T>,
 ) -> Result<Page<T>, Failure> {
     let now = UnixTime::now();
+    let query = format!("{query}?{}", request.filter);
+    let query = query.as_str();
     let after = match request.token.as_str() {
         "" => None,
         token => Some(read(token, query, now)?),
@@ -118,7 +123,13 @@ mod tests {
 
     fn page(size: usize, token: &str, query: &str) -> Result<Page<Ulid>, Failure> {
         let (token, all) = (token.into(), (1..=5).rev().map(Ulid::from_u128).collect());
-        cut(&PageRequest { size, token }, query, all)
+        let filter = String::new();
+        let request = PageRequest {
+            size,
+            token,
+            filter,
+        };
+        cut(&request, query, all)
     }
 
     #[test]
@@ -145,7 +156,7 @@ mod tests {
     #[test]
     fn a_token_of_another_list_or_from_too_long_ago_is_refused() {
         let token = page(2, "", "rooms").unwrap().next_token;
-        let old = write(Ulid::from_u128(2), "rooms", UnixTime::from_millis(5));
+        let old = write(Ulid::from_u128(2), "rooms?", UnixTime::from_millis(5));
         for (token, query) in [
             (token.as_str(), "rooms/a/participants"),
             (&old, "rooms"),

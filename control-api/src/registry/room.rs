@@ -41,6 +41,7 @@ pub(super) struct Member {
     pub(super) resume_token: String,
     pub(super) news: Option<NewsSender>,
     pub(super) gone_at: Option<Instant>,
+    pub(super) revision: u64,
     mids: BTreeMap<Mid, MidNote>,
 }
 
@@ -63,6 +64,7 @@ impl Member {
             resume_token: String::new(),
             news: None,
             gone_at: None,
+            revision: 0,
             mids: BTreeMap::new(),
         }
     }
@@ -100,6 +102,7 @@ pub(super) struct Room {
     pub(super) spec: Arc<RoomSpec>,
     pub(super) create_time: UnixTime,
     pub(super) update_time: UnixTime,
+    pub(super) revision: u64,
     pub(super) created_at: Instant,
     /// Since when nobody is inside.
     pub(super) empty_at: Option<Instant>,
@@ -121,6 +124,7 @@ impl Room {
             spec: Arc::new(spec),
             create_time: time,
             update_time: time,
+            revision: 0,
             created_at: at,
             empty_at: Some(at),
             turnstile: Arc::new(Mutex::new(())),
@@ -138,6 +142,8 @@ impl Room {
             shard: self.shard,
             spec: Arc::clone(&self.spec),
             participant_count: self.members.len(),
+            viewer_count: 0,
+            revision: self.revision,
             create_time: self.create_time,
             update_time: self.update_time,
         }
@@ -181,6 +187,9 @@ impl Room {
             door: member.door,
             state: member.state,
             join_time: member.join_time,
+            leave_time: None,
+            leave_reason: None,
+            revision: member.revision,
             tracks: own.map(|track| TrackView::clone(&track.view)).collect(),
         }
     }
@@ -257,7 +266,10 @@ impl Room {
         }
     }
 
-    fn updated(&self, id: ParticipantId) {
+    fn updated(&mut self, id: ParticipantId) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.revision += 1;
+        }
         if let Some(member) = self.members.get(&id) {
             let view = Arc::new(self.view_of(member));
             self.tell_others(id, &RoomNews::Updated(view));
@@ -302,8 +314,12 @@ impl Room {
         member.news = None;
         // Without media there is nothing that could prove life.
         let alive_for = match member.state {
-            ParticipantState::Joining => SILENCE_WITHOUT_SOCKET.min(window),
-            ParticipantState::Active | ParticipantState::Resuming => window,
+            ParticipantState::Waiting | ParticipantState::Joining => {
+                SILENCE_WITHOUT_SOCKET.min(window)
+            }
+            ParticipantState::Active | ParticipantState::Resuming | ParticipantState::Left => {
+                window
+            }
         };
         member.gone_at = Some(Instant::now() + alive_for);
         if member.state == ParticipantState::Active {
@@ -423,9 +439,13 @@ impl Room {
         let note = member.mids.get(&facts.mid).copied().unwrap_or_default();
         let source = note.source.unwrap_or_else(|| TrackSource::of(facts.kind));
         let known = self.tracks.get(&facts.track);
+        let uid = known.map_or_else(|| Ulid::new(UnixTime::now()), |track| Ok(track.view.uid));
+        let uid = uid.unwrap_or(member.uid);
         let muted_by_order = known.is_some_and(|track| track.muted_by_order);
         let view = Arc::new(TrackView {
             id: facts.track,
+            uid,
+            create_time: uid.time(),
             participant: member.name.clone(),
             mid: facts.mid,
             kind: facts.kind,
@@ -579,6 +599,10 @@ mod tests {
             RoomNews::Subscriptions(_)
             | RoomNews::Offer(_)
             | RoomNews::Data(_)
+            | RoomNews::RoomUpdated(_)
+            | RoomNews::Waiting(_)
+            | RoomNews::Admitted(_)
+            | RoomNews::Moved(_)
             | RoomNews::DataChannel { .. } => "other".to_owned(),
         };
         batch.iter().map(word).collect()

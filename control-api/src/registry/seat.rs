@@ -13,6 +13,7 @@ use super::name::ParticipantName;
 use super::news::DataMessage;
 use super::room::{MuteOrder, Room};
 use super::spec::{TrackSource, not_permitted};
+use crate::clock::UnixTime;
 use crate::limits;
 use crate::status::{Failure, Reason};
 
@@ -161,10 +162,13 @@ impl Registry {
             return Err(failure);
         }
         let data = DataMessage {
-            from: member.name.clone(),
+            from: Some(member.name.clone()),
+            from_name: member.spec.display_name.clone(),
             topic,
             to,
             payload,
+            time: UnixTime::now(),
+            keep: false,
         };
         Ok(room.relay(seat.participant, &Arc::new(data)))
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use sfu::error::LeaveReason;
 use sfu::id::{Mid, ParticipantId, RoomId, TrackId};
-use sfu::shard::command::RoomParameters;
+use sfu::sdp::Description;
+use sfu::shard::command::{RoomParameters, Wish};
+use sfu::shard::event::SubscriptionFacts;
 use sfu::units::MediaKind;
 use sfu::wire::payload::Codec;
 
@@ -26,8 +28,14 @@ pub struct RoomConfig {
     pub resume_window: Duration,
     /// The room ends after this long, whoever is inside.
     pub duration_max: Option<Duration>,
-    /// Participants at the same time.
+    /// Participants at the same time, viewers not counted.
     pub participants_max: usize,
+    /// Viewers at the same time.
+    pub viewers_max: usize,
+    /// Who is no admin waits to be admitted.
+    pub waiting_room: bool,
+    /// Messages kept for those who join later.
+    pub message_history_max: usize,
     /// Codecs that may be negotiated, in order of preference; empty: all.
     pub codecs: Vec<Codec>,
 }
@@ -39,6 +47,9 @@ impl Default for RoomConfig {
             resume_window: Duration::from_secs(30),
             duration_max: None,
             participants_max: 100,
+            viewers_max: 1_000,
+            waiting_room: false,
+            message_history_max: 200,
             codecs: Vec::new(),
         }
     }
@@ -49,7 +60,11 @@ impl RoomConfig {
     #[must_use]
     pub fn parameters(&self) -> RoomParameters {
         RoomParameters {
-            participants_max: self.participants_max,
+            // The shard counts everybody; who is a viewer is known here alone.
+            participants_max: self
+                .participants_max
+                .saturating_add(self.viewers_max)
+                .min(sfu::limits::PARTICIPANTS_PER_ROOM),
             codecs: self.codecs.clone(),
         }
     }
@@ -67,6 +82,15 @@ impl RoomConfig {
         if !(1..=most).contains(&self.participants_max) {
             let why = format!("from 1 to {most}");
             return Err(Failure::field("config.participants_max", why));
+        }
+        if self.viewers_max > most {
+            let why = format!("from 0 to {most}");
+            return Err(Failure::field("config.viewers_max", why));
+        }
+        let most = limits::MESSAGE_HISTORY_MAX;
+        if self.message_history_max > most {
+            let why = format!("from 0 to {most}");
+            return Err(Failure::field("config.message_history_max", why));
         }
         Ok(())
     }
@@ -111,12 +135,28 @@ pub struct RoomView {
     pub shard: usize,
     /// As its owner wants it.
     pub spec: Arc<RoomSpec>,
-    /// Who is inside.
+    /// Who is inside, viewers not counted.
     pub participant_count: usize,
+    /// Viewers inside.
+    pub viewer_count: usize,
     /// When it was made.
     pub create_time: UnixTime,
     /// When it was last changed.
     pub update_time: UnixTime,
+    /// Grows with every change; who comes and goes is none.
+    pub revision: u64,
+}
+
+impl RoomView {
+    /// Opaque; another one after every change. Who comes and goes is no change of the room.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        etag(self.uid, self.revision)
+    }
+}
+
+fn etag(uid: Ulid, revision: u64) -> String {
+    format!("{uid}-{revision:x}")
 }
 
 impl super::page::Item for RoomView {
@@ -185,6 +225,10 @@ impl TrackSource {
 }
 
 /// What a participant may do.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a permission of its own; every combination is meant"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     /// What it may publish; none: everything.
@@ -193,6 +237,12 @@ pub struct Permissions {
     pub subscribe: bool,
     /// Send data, by channel or message.
     pub send_data: bool,
+    /// The others do not see it; so it publishes nothing to them either.
+    pub hidden: bool,
+    /// Mute, remove, admit, lock.
+    pub admin: bool,
+    /// Start and stop recordings.
+    pub record: bool,
     /// Tracks published at the same time.
     pub tracks_max: Option<usize>,
 }
@@ -203,6 +253,9 @@ impl Default for Permissions {
             publish_sources: None,
             subscribe: true,
             send_data: true,
+            hidden: false,
+            admin: false,
+            record: false,
             tracks_max: None,
         }
     }
@@ -212,9 +265,8 @@ impl Permissions {
     /// Whether a track of this source may be published.
     #[must_use]
     pub fn may_publish(&self, source: TrackSource) -> bool {
-        self.publish_sources
-            .as_ref()
-            .is_none_or(|sources| sources.contains(&source))
+        let sources = self.publish_sources.as_ref();
+        !self.hidden && sources.is_none_or(|sources| sources.contains(&source))
     }
 
     /// What the shard is told of them.
@@ -243,19 +295,88 @@ impl Permissions {
 pub enum Door {
     /// `/v1/connect`.
     WebSocket,
+    /// `/whip/{room}`.
+    Whip,
+    /// `/whep/{room}`.
+    Whep,
     /// TransportService.
     Grpc,
+}
+
+impl Door {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::WebSocket, Self::Whip, Self::Whep, Self::Grpc];
+
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "WEBSOCKET",
+            Self::Whip => "WHIP",
+            Self::Whep => "WHEP",
+            Self::Grpc => "GRPC",
+        }
+    }
+}
+
+/// What kind of participant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ParticipantKind {
+    /// A person.
+    #[default]
+    Standard,
+    /// A recorder.
+    Recorder,
+    /// A source that only publishes.
+    Ingress,
+    /// A telephone.
+    Phone,
+    /// One who only receives.
+    Viewer,
+}
+
+impl ParticipantKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Standard,
+        Self::Recorder,
+        Self::Ingress,
+        Self::Phone,
+        Self::Viewer,
+    ];
+
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::Recorder => "RECORDER",
+            Self::Ingress => "INGRESS",
+            Self::Phone => "PHONE",
+            Self::Viewer => "VIEWER",
+        }
+    }
+
+    /// From the API's word.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == label)
+    }
 }
 
 /// Where a participant is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParticipantState {
+    /// Not admitted yet.
+    Waiting,
     /// Joined; its transport is not up yet.
     Joining,
     /// Media can flow.
     Active,
-    /// Its socket is closed, its media still lives.
+    /// Its socket is closed and its media still lives, or the other way round.
     Resuming,
+    /// Gone; in events only.
+    Left,
 }
 
 impl ParticipantState {
@@ -263,9 +384,11 @@ impl ParticipantState {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Waiting => "WAITING",
             Self::Joining => "JOINING",
             Self::Active => "ACTIVE",
             Self::Resuming => "RESUMING",
+            Self::Left => "LEFT",
         }
     }
 }
@@ -279,6 +402,8 @@ pub struct ParticipantSpec {
     pub metadata: String,
     /// The others see them.
     pub attributes: BTreeMap<String, String>,
+    /// What kind it is; fixed at the join.
+    pub kind: ParticipantKind,
     /// What it may do.
     pub permissions: Permissions,
 }
@@ -298,6 +423,8 @@ impl ParticipantSpec {
 pub struct TrackView {
     /// Its id.
     pub id: TrackId,
+    /// This publication: a place in the order of publishing.
+    pub uid: Ulid,
     /// Who publishes it.
     pub participant: ParticipantName,
     /// The publisher's m-line.
@@ -312,6 +439,18 @@ pub struct TrackView {
     pub muted_by_publisher: bool,
     /// Muted by the server.
     pub muted_by_server: bool,
+    /// When it was published.
+    pub create_time: UnixTime,
+}
+
+impl super::page::Item for TrackView {
+    fn uid(&self) -> Ulid {
+        self.uid
+    }
+
+    fn bytes(&self) -> usize {
+        VIEW_BYTES
+    }
 }
 
 impl TrackView {
@@ -364,8 +503,70 @@ pub struct ParticipantView {
     pub state: ParticipantState,
     /// When it joined.
     pub join_time: UnixTime,
+    /// When it left, in state `Left`.
+    pub leave_time: Option<UnixTime>,
+    /// Why it left, in state `Left`.
+    pub leave_reason: Option<LeaveReason>,
     /// What it publishes, in order of id.
     pub tracks: Vec<TrackView>,
+    /// Grows with every change of what is said of it or of its state.
+    pub revision: u64,
+}
+
+impl ParticipantView {
+    /// Opaque; another one after every change of what is said of it or of its state.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        etag(self.uid, self.revision)
+    }
+
+    /// It only receives: not counted among the participants, not shown unless it publishes.
+    #[must_use]
+    pub fn is_viewer(&self) -> bool {
+        is_viewer(self.spec.kind, self.door)
+    }
+
+    /// In lists only where it is asked for.
+    #[must_use]
+    pub fn is_unlisted(&self) -> bool {
+        self.is_viewer() || self.spec.permissions.hidden
+    }
+}
+
+pub(super) fn is_viewer(kind: ParticipantKind, door: Door) -> bool {
+    kind == ParticipantKind::Viewer || door == Door::Whep
+}
+
+/// What a participant wishes of a track, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionView {
+    /// The track.
+    pub track: TrackId,
+    /// What is wished.
+    pub wish: Wish,
+    /// What became of it; none: not wanted, or the shard has said nothing yet.
+    pub facts: Option<SubscriptionFacts>,
+}
+
+/// How far a transport is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportState {
+    /// Checks or handshake are under way.
+    Connecting,
+    /// Media can flow.
+    Connected,
+}
+
+/// A participant's transport, seen at one moment.
+#[derive(Clone, Debug)]
+pub struct TransportView {
+    /// How far it is. One that failed is gone, with its participant.
+    pub state: TransportState,
+    /// The cipher that was agreed: "AEAD_AES_256_GCM"; none: not connected yet.
+    pub srtp: Option<&'static str>,
+    /// An offer of the server that waits for its answer: the newest. Kept for the gRPC door alone,
+    /// the others are told.
+    pub offer: Option<Arc<Description>>,
 }
 
 impl super::page::Item for ParticipantView {

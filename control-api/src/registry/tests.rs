@@ -38,6 +38,7 @@ fn request(participant: Option<ParticipantName>, issued_at: Option<UnixTime>) ->
         door: Door::WebSocket,
         missing_room: MissingRoom::Create(Box::default()),
         issued_at,
+        token_id: None,
         resume_token: None,
     }
 }
@@ -75,12 +76,14 @@ where
 
 #[tokio::test]
 async fn a_token_from_before_a_removal_or_deletion_is_void_for_those_who_wait_at_the_door() {
-    let refused =
-        join_after(
-            |registry| async move { registry.remove_participant(&room(), &ada(), None).await },
-        );
+    let refused = join_after(|registry| async move {
+        registry
+            .remove_participant(&room(), &ada(), None, None)
+            .await
+    });
     assert_eq!(refused.await, Reason::TokenRevoked);
-    let refused = join_after(|registry| async move { registry.delete_room(&room(), None).await });
+    let refused =
+        join_after(|registry| async move { registry.delete_room(&room(), None, None).await });
     assert_eq!(refused.await, Reason::RoomNotFound);
 }
 
@@ -88,12 +91,14 @@ async fn a_token_from_before_a_removal_or_deletion_is_void_for_those_who_wait_at
 async fn who_is_named_is_that_one_whatever_it_resumes() {
     let registry = registry();
     let lin = registry.join(request(None, None)).await.unwrap();
+    let lin = lin.inside().unwrap();
     for (participant, expected) in [(Some(ada()), "ada"), (None, lin.view.name.as_str())] {
         let joined = registry.join(JoinRequest {
             resume_token: Some(lin.resume_token.clone()),
             ..request(participant, None)
         });
-        assert_eq!(joined.await.unwrap().view.name.as_str(), expected);
+        let joined = joined.await.unwrap().inside().unwrap();
+        assert_eq!(joined.view.name.as_str(), expected);
     }
     registry.engine().shutdown().await;
 }

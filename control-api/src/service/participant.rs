@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{absent, opened};
 use crate::convert;
 use crate::node::Node;
+use crate::registry::ParticipantView;
 
 /// ParticipantService over a node.
 #[derive(Clone, Debug)]
@@ -36,9 +37,9 @@ impl ParticipantService for Participants {
             covered.check(room)?;
         }
         let page = convert::page(request.page_size, request.page_token)?;
-        let visible = |room: &_| covered.covers(room);
+        let keep = |view: &ParticipantView| covered.covers(&view.room) && !view.is_unlisted();
         let registry = self.0.registry();
-        let page = registry.list_participants(room.as_ref(), &page, visible)?;
+        let page = registry.list_participants(room.as_ref(), &page, keep)?;
         Ok(Response::new(v1::ListParticipantsResponse {
             participants: page.items.iter().map(convert::participant).collect(),
             next_page_token: page.next_token,
@@ -64,7 +65,9 @@ impl ParticipantService for Participants {
             Ok(())
         };
         let registry = self.0.registry();
-        let view = registry.update_participant(&room, &name, change).await;
+        let view = registry
+            .update_participant(&room, &name, None, change)
+            .await;
         let view = view.map_err(convert::within("participant"))?;
         Ok(Response::new(convert::participant(&view)))
     }
@@ -89,7 +92,9 @@ impl ParticipantService for Participants {
         covered.check(&room)?;
         let message = convert::words("message", request.message)?;
         let registry = self.0.registry();
-        registry.remove_participant(&room, &name, message).await?;
+        registry
+            .remove_participant(&room, &name, message, None)
+            .await?;
         Ok(Response::new(()))
     }
 

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{absent, opened};
 use crate::convert;
 use crate::node::Node;
+use crate::registry::RoomView;
 use crate::status::Failure;
 
 /// RoomService over a node.
@@ -55,8 +56,8 @@ impl RoomService for Rooms {
         let (covered, request) = opened(request)?;
         convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
         let page = convert::page(request.page_size, request.page_token)?;
-        let visible = |room: &_| covered.covers(room);
-        let page = self.0.registry().list_rooms(&page, visible)?;
+        let keep = |room: &RoomView| covered.covers(&room.name);
+        let page = self.0.registry().list_rooms(&page, keep)?;
         Ok(Response::new(v1::ListRoomsResponse {
             rooms: page.items.iter().map(convert::room).collect(),
             next_page_token: page.next_token,
@@ -81,7 +82,7 @@ impl RoomService for Rooms {
             edit.apply(spec);
             Ok(())
         };
-        let view = self.0.registry().update_room(&name, change).await;
+        let view = self.0.registry().update_room(&name, None, change).await;
         let view = view.map_err(convert::within("room"))?;
         Ok(Response::new(convert::room(&view)))
     }
@@ -98,7 +99,7 @@ impl RoomService for Rooms {
         let name = convert::room_name("name", &request.name)?;
         covered.check(&name)?;
         let message = convert::words("message", request.message)?;
-        self.0.registry().delete_room(&name, message).await?;
+        self.0.registry().delete_room(&name, None, message).await?;
         Ok(Response::new(()))
     }
 

@@ -94,6 +94,11 @@ fn message(news: &RoomNews) -> Option<Outgoing> {
             channel: *stream,
             from: from.to_string(),
         }),
+        // Nothing of these is said yet.
+        RoomNews::RoomUpdated(_)
+        | RoomNews::Waiting(_)
+        | RoomNews::Admitted(_)
+        | RoomNews::Moved(_) => None,
         RoomNews::Leave {
             reason,
             action,

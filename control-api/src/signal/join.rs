@@ -52,6 +52,7 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
             door: Door::WebSocket,
             missing_room,
             issued_at: None,
+            token_id: None,
             resume_token: join.resume_token.clone(),
         });
     };
@@ -74,6 +75,7 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
         door: Door::WebSocket,
         missing_room,
         issued_at: Some(grant.issued_at),
+        token_id: grant.token_id,
         resume_token: join.resume_token.clone(),
     })
 }

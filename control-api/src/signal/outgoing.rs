@@ -401,7 +401,11 @@ impl Outgoing {
     /// None where the payload is no JSON, which a door would have refused.
     pub(super) fn data(data: &DataMessage) -> Option<Self> {
         Some(Self::Data(DataOut {
-            from: data.from.to_string(),
+            from: data
+                .from
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             topic: data.topic.clone(),
             to: data.to.iter().map(ToString::to_string).collect(),
             payload: RawValue::from_string(data.payload.clone()).ok()?,
@@ -436,7 +440,10 @@ mod tests {
             },
         };
         let data = Outgoing::data(&DataMessage {
-            from: ParticipantName::new("ada").unwrap(),
+            from: Some(ParticipantName::new("ada").unwrap()),
+            from_name: "Ada".into(),
+            time: crate::clock::UnixTime::default(),
+            keep: false,
             topic: "chat".into(),
             to: Vec::new(),
             payload: r#"{"a":[1, 2]}"#.into(),

@@ -22,7 +22,7 @@ use crate::limits::{
     SOCKET_READ_BYTES, SOCKET_WRITE_BYTES, WRITE_TIMEOUT,
 };
 use crate::node::Node;
-use crate::registry::{Joined, NewsReceiver, RoomNews, Seat};
+use crate::registry::{Entered, Joined, NewsReceiver, RoomNews, Seat};
 use crate::status::{Failure, Reason};
 
 /// The version of the messages.
@@ -192,11 +192,13 @@ async fn enter<'a>(
         return Err(End::Refused(Failure::new(Reason::MessageInvalid, why)));
     };
     let request = join::request(node, &message).map_err(End::Refused)?;
-    let joined = node.registry().join(request).await.map_err(End::Refused)?;
+    let entered = node.registry().join(request).await;
+    let joined = entered.and_then(Entered::inside).map_err(End::Refused)?;
     let seat = joined.seat;
     let held = Held { node, seat };
     welcome(line, node, &message, &joined).await?;
-    Ok((held, joined.room.name.to_string(), joined.news))
+    let room = joined.room.name.to_string();
+    Ok((held, room, joined.news))
 }
 
 async fn first_text(line: &mut Line) -> Result<String, End> {

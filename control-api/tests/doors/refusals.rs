@@ -106,7 +106,7 @@ async fn a_room_that_is_full_or_locked_says_so_and_lets_its_own_back_in() {
     );
 
     registry
-        .update_room(&room, |spec| {
+        .update_room(&room, None, |spec| {
             spec.locked = true;
             spec.config.participants_max = 5;
             Ok(())
@@ -197,7 +197,7 @@ async fn with_keys_only_a_good_token_for_an_existing_room_gets_in() {
         ParticipantName::new("ada").unwrap(),
     );
     node.registry()
-        .remove_participant(&room, &name, None)
+        .remove_participant(&room, &name, None, None)
         .await
         .unwrap();
     assert_eq!(socket.next_of("leave").await["reason"], "REMOVED");
@@ -211,7 +211,10 @@ async fn with_keys_only_a_good_token_for_an_existing_room_gets_in() {
     socket.next_of("welcome").await;
 
     // Deleted: a token from before cannot make the room again.
-    node.registry().delete_room(&room, None).await.unwrap();
+    node.registry()
+        .delete_room(&room, None, None)
+        .await
+        .unwrap();
     let (error, _) = refused(&running, join(json!({"token": invitation}))).await;
     assert_eq!(error["reason"], "ROOM_NOT_FOUND");
     running.end().await;

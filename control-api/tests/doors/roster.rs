@@ -118,7 +118,7 @@ async fn a_removed_participant_is_told_why_and_the_others_too() {
     let room = control_api::registry::RoomName::new("standup").unwrap();
     let name = control_api::registry::ParticipantName::new("lin").unwrap();
     registry
-        .remove_participant(&room, &name, Some("enough".into()))
+        .remove_participant(&room, &name, Some("enough".into()), None)
         .await
         .unwrap();
     let leave = lin.next_of("leave").await;
@@ -132,7 +132,7 @@ async fn a_removed_participant_is_told_why_and_the_others_too() {
     assert!(registry.get_participant(&room, &name).is_err());
 
     registry
-        .delete_room(&room, Some("closed for today".into()))
+        .delete_room(&room, None, Some("closed for today".into()))
         .await
         .unwrap();
     let leave = ada.next_of("leave").await;

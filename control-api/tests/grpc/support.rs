@@ -197,9 +197,10 @@ impl Bench {
             door: Door::WebSocket,
             missing_room: MissingRoom::Refuse,
             issued_at: None,
+            token_id: None,
             resume_token: None,
         });
-        joined.await.unwrap()
+        joined.await.unwrap().inside().unwrap()
     }
 }
 
