@@ -155,6 +155,9 @@ impl Router {
         if let Some(source) = publisher.source(ssrc) {
             return Ok(source);
         }
+        if publisher.is_barred(ssrc) {
+            return Err(DropReason::UnknownTrack);
+        }
         if publisher.sources.len() >= SSRCS_PER_TRANSPORT {
             return Err(DropReason::LimitReached);
         }

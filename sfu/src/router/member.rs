@@ -2,8 +2,11 @@
 
 use arrayvec::ArrayVec;
 
-use crate::id::{EncodingKey, SectionKey, TrackKey};
+use crate::id::{EncodingKey, Mid, SectionKey, TrackKey};
+use crate::limits::SSRCS_PER_TRANSPORT;
 use crate::router::ticket::TicketQueue;
+use crate::router::track::Track;
+use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant, NtpTime, ServerClock};
 use crate::wire::extension::{Extension, ExtensionMap};
 
@@ -31,6 +34,9 @@ pub(super) struct Member {
     pub(super) cname: String,
     /// Sorted by SSRC; at most `SSRCS_PER_TRANSPORT`.
     pub(super) sources: Vec<Source>,
+    /// SSRCs of tracks that were taken from it while their m-lines stand: they lead nowhere. At
+    /// most `SSRCS_PER_TRANSPORT`; full: the oldest leaves.
+    barred: Vec<(Mid, u32)>,
     pub(super) extensions: ExtensionMap,
     pub(super) tracks: Vec<TrackKey>,
     pub(super) sections: Vec<SectionKey>,
@@ -64,6 +70,7 @@ impl Member {
         Self {
             cname: cname.to_owned(),
             sources: Vec::new(),
+            barred: Vec::new(),
             extensions: ExtensionMap::default(),
             tracks: Vec::new(),
             sections: Vec::new(),
@@ -82,6 +89,40 @@ impl Member {
     pub(super) fn source(&self, ssrc: u32) -> Option<Source> {
         let place = self.sources.binary_search_by_key(&ssrc, |s| s.ssrc).ok()?;
         self.sources.get(place).copied()
+    }
+
+    /// What leads to `track` leads nowhere from now on.
+    pub(super) fn bar(&mut self, track: &Track) {
+        let heard = self.sources.iter();
+        let heard = heard.filter(|source| track.encodings.contains(&source.encoding));
+        let heard = heard.map(|source| source.ssrc);
+        let declared = track.plan.ssrcs.iter();
+        let declared = declared
+            .flat_map(|&(main, rtx)| [Some(main), rtx])
+            .flatten();
+        let ssrcs: Vec<u32> = heard.chain(declared).collect();
+        for ssrc in ssrcs {
+            if !self.is_barred(ssrc) {
+                self.barred.push((track.mid(), ssrc));
+            }
+        }
+        let surplus = self.barred.len().saturating_sub(SSRCS_PER_TRANSPORT);
+        self.barred.drain(..surplus);
+    }
+
+    /// An m-line is published: what came on it may come again, and what it declares.
+    pub(super) fn unbar(&mut self, plan: &MediaPlan) {
+        let declares = |ssrc: u32| {
+            let mut declared = plan.ssrcs.iter();
+            declared.any(|&(main, rtx)| main == ssrc || rtx == Some(ssrc))
+        };
+        self.barred
+            .retain(|&(mid, ssrc)| mid != plan.mid && !declares(ssrc));
+    }
+
+    /// Whether an SSRC leads nowhere by order.
+    pub(super) fn is_barred(&self, ssrc: u32) -> bool {
+        self.barred.iter().any(|&(_, barred)| barred == ssrc)
     }
 
     /// Learns an SSRC. The caller has looked at the bound.

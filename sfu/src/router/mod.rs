@@ -247,6 +247,7 @@ impl Router {
         }
         let key = TrackKey::from_index(self.tracks.insert(Track::new(track, member, plan)));
         publisher.tracks.push(key);
+        publisher.unbar(plan);
         publisher.merge_extensions(&plan.extensions);
         publisher.reduced_size = plan.reduced_size;
         Ok(key)
@@ -288,6 +289,17 @@ impl Router {
         }
         self.changed.retain(|&key| key != track);
         self.forget_in_ports(found.id());
+    }
+
+    /// What a track sends, it will send to no other: a payload type alone leads to nothing any more
+    /// once its m-line stands without a track. Until its m-line is published again.
+    pub fn bar(&mut self, track: TrackKey) {
+        let Some(found) = self.tracks.get(track.index()) else {
+            return;
+        };
+        if let Some(publisher) = member_mut(&mut self.members, found.member()) {
+            publisher.bar(found);
+        }
     }
 
     /// A muted track's packets end at ingress.

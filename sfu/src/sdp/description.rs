@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
+use crate::error::CommandError;
 use crate::id::{Mid, Rid};
+use crate::sdp::attribute;
 use crate::units::MediaKind;
 
 /// Offer or answer, as JSEP says it (RFC 9429 §4.1.8). `pranswer` is refused by `parse`.
@@ -134,6 +136,19 @@ impl Direction {
         ]
         .into_iter()
         .find(|direction| direction.as_str() == name)
+    }
+}
+
+impl IceCredentials {
+    /// Credentials that come without SDP, held to the same rules (RFC 8839 §5.4).
+    ///
+    /// # Errors
+    /// `Invalid`: which of the two cannot be used, and why.
+    pub fn checked(ufrag: String, password: String) -> Result<Self, CommandError> {
+        for (field, value, shortest) in [("ufrag", &ufrag, 4), ("pwd", &password, 22)] {
+            attribute::ice(value, shortest).map_err(|why| CommandError::Invalid { field, why })?;
+        }
+        Ok(Self { ufrag, password })
     }
 }
 

@@ -5,9 +5,9 @@ use super::command::{Negotiated, Permissions, Reply};
 use super::negotiation::{Change, LocalParameters, OfferOutcome};
 use super::places::Place;
 use super::room::{OpenSection, Published};
-use crate::error::CommandError;
+use crate::error::{CommandError, Missing};
 use crate::id::{Mid, ParticipantId, RoomId, TrackId};
-use crate::sdp::description::{Description, SdpType};
+use crate::sdp::description::{Description, IceCredentials, SdpType};
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::Instant;
 use crate::transport::RemoteParameters;
@@ -42,6 +42,10 @@ impl Shard {
         self.commons.can_part()?;
         let place = self.place(room, participant)?;
         self.current = Some(place.room);
+        if description.sdp_type != SdpType::Answer {
+            // Nobody has seen an offer that is not told yet: theirs need not wait for it.
+            self.withdraw_offer(place);
+        }
         let (negotiated, changes) = match description.sdp_type {
             SdpType::Offer => self.take_remote_offer(now, place, description)?,
             SdpType::Answer => (
@@ -88,7 +92,7 @@ impl Shard {
             .rooms
             .get_mut(place.room.index())
             .and_then(|room| room.members.get_mut(place.member.index()))
-            && member.negotiation.is_restart(offer)
+            && member.negotiation.is_restart(now, offer)
         {
             member.transport.restart_ice(now, &mut self.commons.random);
         }
@@ -308,8 +312,20 @@ impl Shard {
         }
     }
 
+    /// An offer of ours that has not been told is void; what it asked for is asked again.
+    fn withdraw_offer(&mut self, place: Place) {
+        if let Some(member) = self.member_mut(place)
+            && member.offer.take().is_some()
+        {
+            member.negotiation.handle_rollback();
+        }
+    }
+
     /// An offer of ours, where the negotiation has one to make now.
     pub(super) fn take_offer(&mut self, now: Instant, place: Place) {
+        if !self.member_mut(place).is_some_and(|member| member.offers) {
+            return;
+        }
         let offer = self.with_negotiation(place, |negotiation, local, ssrc| {
             Ok(negotiation.poll_offer(now, local, ssrc))
         });
@@ -330,10 +346,71 @@ impl Shard {
         self.current = Some(place.room);
         let room = self.rooms.get_mut(place.room.index());
         if let Some(member) = room.and_then(|room| room.members.get_mut(place.member.index())) {
+            if !member.offers {
+                let why = "takes no offers; it restarts ICE itself".to_owned();
+                let field = "participant";
+                return Err(CommandError::Invalid { field, why });
+            }
             member.transport.restart_ice(now, &mut self.commons.random);
             member.negotiation.request_restart();
         }
         self.settle_member(now, place);
+        Ok(Reply::Done)
+    }
+
+    /// Their new credentials without a description (RFC 9725 §4.3.2).
+    pub(super) fn restart_remote_ice(
+        &mut self,
+        now: Instant,
+        (room, participant): (RoomId, ParticipantId),
+        ufrag: String,
+        pwd: String,
+    ) -> Result<Reply, CommandError> {
+        let place = self.place(room, participant)?;
+        self.current = Some(place.room);
+        let theirs = IceCredentials::checked(ufrag, pwd)?;
+        self.withdraw_offer(place);
+        let room = self.rooms.get_mut(place.room.index());
+        let member = room.and_then(|room| room.members.get_mut(place.member.index()));
+        let member = member.ok_or(CommandError::Closed)?;
+        if !member.negotiation.knows_credentials(&theirs)? {
+            member.transport.restart_ice(now, &mut self.commons.random);
+            let ours = member.transport.local_credentials().clone();
+            if let Some(remote) = member.negotiation.take_credentials(theirs, ours) {
+                member.transport.set_remote(now, remote)?;
+            }
+        }
+        let told = member.negotiation.told().ok_or(CommandError::Closed)?;
+        let reply = Reply::Restarted {
+            ufrag: told.ufrag.clone(),
+            pwd: told.password.clone(),
+        };
+        self.settle_member(now, place);
+        Ok(reply)
+    }
+
+    /// A track is gone, though its m-line stands: what comes on it belongs to nothing.
+    pub(super) fn unpublish_track(
+        &mut self,
+        now: Instant,
+        room: RoomId,
+        track: TrackId,
+    ) -> Result<Reply, CommandError> {
+        self.commons.can_part()?;
+        let key = self.room_key(room)?;
+        self.current = Some(key);
+        let missing = CommandError::NotFound(Missing::Track(track));
+        let found = self.rooms.get_mut(key.index()).and_then(|room| {
+            let (member, track_key) = room.track(track)?;
+            let publisher = room.members.get(member.index())?;
+            let published = publisher.published.iter().find(|one| one.id == track)?;
+            let mid = published.mid;
+            room.router.bar(track_key);
+            Some((member, mid))
+        });
+        let (member, mid) = found.ok_or(missing)?;
+        let lost = self.unpublish(now, Place::new(key, member), mid);
+        self.lose_tracks(now, key, lost.as_slice());
         Ok(Reply::Done)
     }
 }

@@ -42,7 +42,7 @@ pub enum PauseReason {
     CodecUnsupported,
     /// The server muted the track.
     Muted,
-    /// No more m-lines: `SECTIONS_PER_TRANSPORT`.
+    /// No more m-lines: `SECTIONS_PER_TRANSPORT`, or those of an offer of one who takes none.
     LimitReached,
 }
 

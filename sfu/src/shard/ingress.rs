@@ -121,6 +121,7 @@ impl Shard {
         let length = member
             .transport
             .open_rtp(now, datagram.path, datagram.bytes)?;
+        let back = member.silent && member.note_presence(now);
         let packet = datagram.bytes.get(..length).ok_or(DropReason::Malformed)?;
         let routed = room.router.route(
             now,
@@ -148,6 +149,9 @@ impl Shard {
         }
         let changed = room.take_track_change();
         self.settle_departure(now, place.room);
+        if back {
+            self.settle_news(place.room);
+        }
         if changed {
             self.place_tracks_in(now, place.room);
         }
@@ -164,6 +168,9 @@ impl Shard {
         let length = member
             .transport
             .open_rtcp(now, datagram.path, datagram.bytes)?;
+        if member.silent {
+            member.note_presence(now);
+        }
         let compound = datagram.bytes.get(..length).ok_or(DropReason::Malformed)?;
         let taken = self.take_compound(now, place, compound);
         self.settle_room(now, place.room);

@@ -96,8 +96,9 @@ impl Member {
     pub(super) fn due(&self) -> Option<Instant> {
         soonest([
             self.transport.poll_timeout(),
-            self.negotiation.poll_timeout(),
+            self.negotiation.poll_timeout().filter(|_| self.offers),
             self.silent_at(),
+            self.silence_told_at(),
         ])
     }
 
@@ -107,6 +108,23 @@ impl Member {
         let has_transport = self.negotiation.has_begun();
         let counts = has_transport || self.silence_max < limits::CONSENT_TIMEOUT;
         counts.then(|| self.transport.last_authenticated_at() + self.silence_max)
+    }
+
+    /// When its silence is told; nobody is silent before there is a transport.
+    fn silence_told_at(&self) -> Option<Instant> {
+        let counts = !self.silent && self.negotiation.has_begun();
+        counts.then(|| self.transport.last_authenticated_at() + limits::SILENCE_TOLD)
+    }
+
+    /// Looks whether it is silent by now; true where that is news.
+    pub(super) fn note_presence(&mut self, now: Instant) -> bool {
+        let since = now.since(self.transport.last_authenticated_at());
+        let silent = self.negotiation.has_begun() && since >= limits::SILENCE_TOLD;
+        let news = silent != self.silent;
+        self.silent = silent;
+        // Gone and back before anybody has asked: nothing to tell.
+        self.dirty.presence ^= news;
+        news
     }
 }
 

@@ -49,7 +49,13 @@ impl Shard {
                 description,
             } => self.negotiate(now, (room, participant), &description),
             Command::RestartIce { room, participant } => self.restart_ice(now, room, participant),
-            Command::RestartRemoteIce { .. } | Command::MoveParticipant { .. } => Err(unfinished()),
+            Command::RestartRemoteIce {
+                room,
+                participant,
+                ufrag,
+                pwd,
+            } => self.restart_remote_ice(now, (room, participant), ufrag, pwd),
+            Command::MoveParticipant { .. } => Err(unfinished()),
             Command::Leave {
                 room,
                 participant,
@@ -63,7 +69,7 @@ impl Shard {
             Command::SetTrackMuted { room, track, muted } => {
                 self.set_track_muted(now, room, track, muted)
             }
-            Command::UnpublishTrack { .. } => Err(unfinished()),
+            Command::UnpublishTrack { room, track } => self.unpublish_track(now, room, track),
             Command::UpdateSubscriptions {
                 room,
                 participant,
@@ -403,6 +409,7 @@ impl super::Commons {
             name: parameters.name,
             permissions: parameters.permissions,
             subscribe_all: parameters.subscribe_all,
+            offers: parameters.offers,
             wishes: Vec::new(),
             transport,
             transport_key,
@@ -416,6 +423,7 @@ impl super::Commons {
             dirty: Dirty::default(),
             visiting: false,
             silence_max: limits::CONSENT_TIMEOUT,
+            silent: false,
             rtcp_ssrc: Self::draw_ssrc(&mut self.random, &[]),
             heard_ssrc: 0,
         }

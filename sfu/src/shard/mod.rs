@@ -287,6 +287,7 @@ impl Shard {
             return;
         };
         member.deliver_early(now, &mut self.commons.stats);
+        member.note_presence(now);
         let due = member.due();
         self.commons.schedule(now, member.timer, due);
         if member.transport.has_control() {

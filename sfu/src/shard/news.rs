@@ -64,6 +64,13 @@ impl Member {
                 srtp: self.transport.srtp_profile().unwrap_or_default(),
             });
         }
+        if std::mem::take(&mut self.dirty.presence) {
+            return Some(Event::ParticipantSilent {
+                room,
+                participant,
+                silent: self.silent,
+            });
+        }
         if let Some(track) = self.published.iter_mut().find(|track| track.news) {
             track.news = false;
             let known = router.track(track.key)?;

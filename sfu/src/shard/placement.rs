@@ -165,7 +165,7 @@ impl Member {
             if one.why.is_some() {
                 continue;
             }
-            if requests.len() >= room {
+            if requests.len() >= room || !self.offers {
                 one.why = Some(PauseReason::LimitReached);
                 continue;
             }

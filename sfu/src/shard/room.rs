@@ -127,6 +127,7 @@ pub(super) struct Unplaced {
 pub(super) struct Dirty {
     pub(super) connected: bool,
     pub(super) subscriptions: bool,
+    pub(super) presence: bool,
 }
 
 /// One participant of a room.
@@ -136,6 +137,8 @@ pub(super) struct Member {
     pub(super) name: String,
     pub(super) permissions: Permissions,
     pub(super) subscribe_all: bool,
+    /// Takes offers of ours.
+    pub(super) offers: bool,
     pub(super) wishes: Vec<Wish>,
     pub(super) transport: Transport,
     /// Its place in the shard's table of transports; part of the ufrag.
@@ -151,6 +154,8 @@ pub(super) struct Member {
     pub(super) dirty: Dirty,
     pub(super) visiting: bool,
     pub(super) silence_max: Duration,
+    /// Nothing authenticated has come for `SILENCE_TOLD`.
+    pub(super) silent: bool,
     /// Sender of our RTCP where no section of ours speaks.
     pub(super) rtcp_ssrc: u32,
     /// Source of the last packet with a transport-wide number: what feedback of it names.
@@ -189,6 +194,7 @@ impl Member {
     pub(super) fn has_news(&self) -> bool {
         self.dirty.connected
             || self.dirty.subscriptions
+            || self.dirty.presence
             || self.offer.is_some()
             || self.published.iter().any(|track| track.news)
             || self.channels.has_news()

@@ -92,6 +92,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(transport: &Transport, path: Path, is_client: bool) -> Self {
+        Self::facing(transport.local_credentials(), path, is_client)
+    }
+
+    /// One that knows a transport by what its description says.
+    pub(crate) fn facing(local: &IceCredentials, path: Path, is_client: bool) -> Self {
         let (_, identity) = identities();
         #[expect(clippy::disallowed_methods, reason = "an anchor for virtual time")]
         let epoch = std::time::Instant::now();
@@ -110,7 +115,7 @@ impl Host {
         // The library wants the time before the first datagram.
         dtls.handle_timeout(epoch).unwrap();
         Self {
-            peer: Peer::new(transport.local_credentials(), "peer1"),
+            peer: Peer::new(local, "peer1"),
             path,
             identity,
             dtls,

@@ -369,7 +369,11 @@ impl World {
             self.side.hears(&description);
             return;
         }
-        if self.side.negotiation.is_restart(&description) {
+        if self
+            .side
+            .negotiation
+            .is_restart(self.side.now, &description)
+        {
             self.our_generation += 1;
             self.side.ice.ufrag = format!("ours{}", self.our_generation);
         }

@@ -16,6 +16,7 @@ use crate::sdp::description::{
 };
 use crate::sdp::negotiate::{self, MediaPlan};
 use crate::time::Instant;
+use crate::transport::RemoteParameters;
 use crate::units::MediaKind;
 use crate::wire::extension::Extension;
 
@@ -43,8 +44,8 @@ enum Verdict {
 impl Negotiation {
     /// Their offer changes their credentials: our transport needs new ones before the answer.
     #[must_use]
-    pub fn is_restart(&self, offer: &Description) -> bool {
-        let known = self.remote.as_ref().filter(|_| self.is_stable());
+    pub fn is_restart(&self, now: Instant, offer: &Description) -> bool {
+        let known = self.remote.as_ref().filter(|_| !self.ignores_offers(now));
         let tagged = offer
             .sections
             .iter()
@@ -52,6 +53,49 @@ impl Negotiation {
         known
             .zip(tagged)
             .is_some_and(|(known, tagged)| tagged.ice.as_ref() != Some(&known.ice))
+    }
+
+    /// Ours stands, and has not stood for too long.
+    fn ignores_offers(&self, now: Instant) -> bool {
+        let own = self.offer.as_ref();
+        own.is_some_and(|own| now < own.at + OFFER_PATIENCE)
+    }
+
+    /// Whether these are the credentials they have said last.
+    ///
+    /// # Errors
+    /// They have described no transport yet, or an offer of ours stands, whose answer says them.
+    pub fn knows_credentials(&self, theirs: &IceCredentials) -> Result<bool, CommandError> {
+        let Some(remote) = &self.remote else {
+            return Err(unusable(None, "no offer has come yet: nothing to restart"));
+        };
+        if !self.is_stable() {
+            return Err(unusable(None, "an offer of ours stands: answer it first"));
+        }
+        Ok(remote.ice == *theirs)
+    }
+
+    /// Both sides restart ICE without a description; all else stays.
+    pub fn take_credentials(
+        &mut self,
+        theirs: IceCredentials,
+        ours: IceCredentials,
+    ) -> Option<RemoteParameters> {
+        let remote = self.remote.as_mut()?;
+        remote.ice = theirs;
+        self.told = Some(ours);
+        self.restart_wanted = false;
+        Some(RemoteParameters {
+            ice: remote.ice.clone(),
+            fingerprints: remote.fingerprints.clone(),
+            setup: remote.setup,
+        })
+    }
+
+    /// Our credentials as they were told last.
+    #[must_use]
+    pub const fn told(&self) -> Option<&IceCredentials> {
+        self.told.as_ref()
     }
 
     /// Their offer.
@@ -65,14 +109,10 @@ impl Negotiation {
         local: &LocalParameters<'_>,
         ssrc: &mut dyn FnMut() -> u32,
     ) -> Result<OfferOutcome, CommandError> {
-        if self
-            .offer
-            .as_ref()
-            .is_some_and(|own| now < own.at + OFFER_PATIENCE)
-        {
+        if self.ignores_offers(now) {
             return Ok(OfferOutcome::Ignored);
         }
-        let restarts = self.is_restart(offer);
+        let restarts = self.is_restart(now, offer);
         let judged = self.judge(offer, local).and_then(|verdicts| {
             let used = |verdict: &Verdict| !matches!(verdict, Verdict::Stopped);
             let mut sections = offer.sections.iter().zip(&verdicts);

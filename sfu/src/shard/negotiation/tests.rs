@@ -281,7 +281,7 @@ fn an_ice_restart_is_seen_and_answered_with_new_credentials() {
     let mut offer = fixtures::offer("chromium-sendrecv");
     let mut side = Side::new();
     side.takes(&offer);
-    assert!(!side.negotiation.is_restart(&offer));
+    assert!(!side.negotiation.is_restart(side.now, &offer));
     // Our transport has newer ones, but they have not asked: an answer may not change them.
     side.ice.ufrag = "newer".to_owned();
     assert_eq!(
@@ -291,7 +291,7 @@ fn an_ice_restart_is_seen_and_answered_with_new_credentials() {
     for section in &mut offer.sections {
         section.ice.as_mut().unwrap().ufrag = "theirs2".to_owned();
     }
-    assert!(side.negotiation.is_restart(&offer));
+    assert!(side.negotiation.is_restart(side.now, &offer));
     let (answer, changes) = side.takes(&offer);
     assert_eq!(answer.sections[0].ice.as_ref().unwrap().ufrag, "newer");
     assert!(matches!(

@@ -1,6 +1,11 @@
 //! Commands without media: what is made, refused, told and freed. Media through whole shards is
 //! proven in `loadtest`, by robots on an independent stack.
 
+mod guest;
+mod presence;
+mod tracks;
+mod transports;
+
 use std::sync::Arc;
 
 use super::command::{ParticipantParameters, Permissions, RoomParameters};
@@ -332,7 +337,7 @@ mod support {
 
     /// Sends the fixture of a browser's first offer; the answer.
     pub(super) fn answered(shard: &mut Shard, room: u64, participant: u64) -> Description {
-        let text = include_str!("../../tests/fixtures/sdp/chromium-sendrecv.sdp");
+        let text = include_str!("../../../tests/fixtures/sdp/chromium-sendrecv.sdp");
         let offer = crate::sdp::parse(SdpType::Offer, text).expect("a real offer");
         let command = Command::Negotiate {
             room: RoomId(room),
