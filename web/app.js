@@ -11,6 +11,8 @@ import { showEnd } from "./page/end.js";
 import { showHome } from "./page/home.js";
 import { Lobby, rememberName } from "./page/lobby.js";
 import { Meeting } from "./page/meeting.js";
+import { publishDevices } from "./page/publishing.js";
+import { announceAdmission, Waiting } from "./page/waiting.js";
 import { Connection } from "./plenum/connection.js";
 import { StatisticsReader } from "./plenum/statistics.js";
 import { language, say } from "./strings.js";
@@ -97,19 +99,18 @@ function runRoom(root, room) {
 
   const showLobby = () => {
     surface.state = "lobby";
-    const lobby = new Lobby(root, room, devices, (name) => {
+    const join = (/** @type {string} */ name) => {
       rememberName(name);
       lobby.close();
       enter(name);
-    });
+    };
+    const lobby = new Lobby(root, room, devices, { url: socketUrl(), token, join });
   };
 
   /** @param {string} displayName */
   const enter = (displayName) => {
-    const url = new URL("/v1/connect", location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const connection = new Connection({
-      url: url.href,
+      url: socketUrl(),
       room,
       token,
       participant: query.get("participant"),
@@ -118,8 +119,20 @@ function runRoom(root, room) {
     });
     surface.connection = connection;
     surface.ended = null;
-    const meeting = new Meeting(root, { connection, devices, displayName, room });
-    connection.on("state", (state) => (surface.state = state));
+    const meeting = new Meeting(root, { connection, devices, displayName, room, token });
+    /** @type {Waiting|null} */
+    let waiting = null;
+    connection.on("state", (/** @type {string} */ state) => {
+      surface.state = state;
+      if (state === "waiting") {
+        waiting ??= new Waiting(root, room, devices, () => connection.leave());
+      } else if (waiting && state === "in") {
+        waiting.close();
+        waiting = null;
+        meeting.show(root);
+        announceAdmission(document.title);
+      }
+    });
     connection.on("problem", (problem) => {
       surface.problems.push(problem);
       console.warn(problem.reason, problem.message);
@@ -128,7 +141,9 @@ function runRoom(root, room) {
       surface.ended = end;
       // A token that was refused once shall not stand in the way of coming back without one.
       if (end.reason.startsWith("TOKEN_")) sessionStorage.removeItem(tokenKey(room));
+      waiting?.close();
       meeting.close();
+      stopPublishing();
       devices.close();
       window.removeEventListener("pagehide", goodbye);
       showEnd(root, end, () => void devices.open(devices.microphoneOn, devices.cameraOn).then(() => enter(displayName)));
@@ -136,18 +151,9 @@ function runRoom(root, room) {
     // A tab that is closed says goodbye, so that nobody sees its last picture for six seconds.
     const goodbye = () => connection.leave();
     window.addEventListener("pagehide", goodbye);
-    publishDevices(connection, devices);
-    connection.join();
-    const { microphone, camera } = devices;
     // Who joins before the browser's question is answered is heard and seen once it is.
-    void opened.then(() => {
-      if (surface.connection !== connection || surface.ended) return;
-      if (devices.microphone && devices.microphone !== microphone) {
-        connection.replace("MICROPHONE", devices.microphone);
-        if (!devices.microphoneOn) connection.setMuted("MICROPHONE", true);
-      }
-      if (devices.camera && devices.camera !== camera) connection.replace("CAMERA", devices.camera);
-    });
+    const stopPublishing = publishDevices(connection, devices);
+    connection.join();
   };
 
   if (joinsByItself()) {
@@ -168,16 +174,11 @@ function joinsByItself() {
   return here && query.get("autojoin") === "1";
 }
 
-/**
- * @param {Connection} connection
- * @param {Devices} devices
- */
-function publishDevices(connection, devices) {
-  if (devices.microphone) {
-    connection.publish("MICROPHONE", devices.microphone);
-    if (!devices.microphoneOn) connection.setMuted("MICROPHONE", true);
-  }
-  if (devices.camera) connection.publish("CAMERA", devices.camera);
+/** Where the library connects to: this server. */
+function socketUrl() {
+  const url = new URL("/v1/connect", location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
 }
 
 document.documentElement.lang = language;

@@ -1,12 +1,16 @@
-// The chat panel: text over `data` messages under the topic "chat".
+// The chat panel: text over `data` messages under the topic "chat". What goes to everybody is
+// kept by the server for those who come later; what goes to one person is not.
 
 import { language, say } from "../strings.js";
 import { icon, make } from "./dom.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
+/** @import {DataMessage, HistoryMessage} from "../plenum/messages.js" */
 
 export const TOPIC = "chat";
-const LENGTH_MAX = 4_000;
+export const LENGTH_MAX = 4_000;
+/** From here on it is said how many characters are left. */
+const LENGTH_TOLD = 3_600;
 /** Messages of one person within this time stand under one name. */
 const GROUP_MS = 180_000;
 /** What the panel keeps; the oldest leave. */
@@ -14,17 +18,29 @@ const MESSAGES_MAX = 500;
 /** Only these become links, and only whole words. */
 const LINK = /\bhttps?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/g;
 
+/**
+ * `from`: a participant's id, empty for oneself; `to`: whom a private one is for, by name.
+ * @typedef {{key: string, from: string, name: string, text: string, at: number, to: string}} ChatMessage
+ */
+
 export class Chat {
   element;
   /** @type {() => void} */
   onunread = () => {};
   unread = 0;
   #connection;
-  #list = make("ol", { class: "messages", "aria-live": "polite" });
+  #list = make("ol", { class: "messages", "aria-live": "polite", tabIndex: 0, "aria-label": say("chat") });
   #empty = make("p", { class: "dim panel-empty" }, say("noMessages"));
   #field = make("textarea", { rows: 1, maxLength: LENGTH_MAX, placeholder: say("message"), "aria-label": say("message") });
-  /** @type {{from: string, at: number}|null} */
+  #to = make("select", { id: "chat-to" });
+  #length = make("p", { class: "dim length", role: "status" });
+  /** @type {ChatMessage|null} */
   #last = null;
+  /** Keys of what is shown: history may bring it again.
+   * @type {Set<string>} */
+  #shown = new Set();
+  /** @type {(() => void)[]} */
+  #off = [];
 
   /**
    * @param {Connection} connection
@@ -37,22 +53,10 @@ export class Chat {
       event.preventDefault();
       this.#submit();
     });
-    this.#field.addEventListener("input", () => this.#grow());
-    const form = make(
-      "form",
-      {
-        class: "chat-form",
-        onsubmit: (/** @type {SubmitEvent} */ event) => {
-          event.preventDefault();
-          this.#submit();
-        },
-      },
-      make("p", { class: "dim to" }, say("everyone")),
-      make("div", { class: "chat-row" }, this.#field, make("button", { class: "icon-button accent", type: "submit", "aria-label": say("send"), title: say("send") }, icon("send"))),
-    );
+    this.#field.addEventListener("input", () => this.#typed());
     this.element = make(
       "aside",
-      { class: "panel", hidden: true, "aria-label": say("chat") },
+      { class: "panel chat", hidden: true, "aria-label": say("chat") },
       make(
         "header",
         {},
@@ -61,8 +65,53 @@ export class Chat {
       ),
       this.#empty,
       this.#list,
-      form,
+      this.#form(),
     );
+    this.#off.push(
+      connection.on("history", (messages) => this.#takeHistory(messages)),
+      connection.on("roster", () => this.#drawTo()),
+    );
+    this.#drawTo();
+  }
+
+  #form() {
+    return make(
+      "form",
+      {
+        class: "chat-form",
+        onsubmit: (/** @type {SubmitEvent} */ event) => {
+          event.preventDefault();
+          this.#submit();
+        },
+      },
+      make("div", { class: "chat-to" }, make("label", { for: "chat-to" }, say("to")), this.#to),
+      make(
+        "div",
+        { class: "chat-row" },
+        this.#field,
+        make("button", { class: "icon-button accent", type: "submit", "aria-label": say("send"), title: say("send") }, icon("send")),
+      ),
+      this.#length,
+    );
+  }
+
+  /** Everybody, or one of those who are there. */
+  #drawTo() {
+    const others = [...this.#connection.roster.participants.values()];
+    const drawn = JSON.stringify(others.map(({ participant, displayName }) => [participant, displayName]));
+    if (this.#to.dataset.drawn === drawn) return;
+    this.#to.dataset.drawn = drawn;
+    const chosen = this.#to.value;
+    this.#to.replaceChildren(
+      make("option", { value: "" }, say("toEveryone")),
+      ...others.map(({ participant, displayName }) => make("option", { value: participant }, displayName)),
+    );
+    // Who was chosen and left: what is written must not go to everybody instead.
+    const isThere = others.some(({ participant }) => participant === chosen);
+    if (chosen !== "" && !isThere) {
+      this.#to.append(make("option", { value: chosen, disabled: true }, say("notHere")));
+    }
+    this.#to.value = chosen;
   }
 
   /** @param {boolean} open */
@@ -77,71 +126,115 @@ export class Chat {
 
   /**
    * Takes a message of somebody else.
-   * @param {string} from a participant's id
-   * @param {unknown} payload
+   * @param {DataMessage} message
    * @returns {string|null} its text, if it is one
    */
-  take(from, payload) {
-    const text = /** @type {any} */ (payload)?.text;
-    if (typeof text !== "string" || text === "") return null;
-    const name = this.#connection.roster.participants.get(from)?.displayName ?? from;
-    const cut = text.slice(0, LENGTH_MAX);
-    this.#add(from, name, cut);
+  take({ from, topic, to, payload }) {
+    if (topic !== TOPIC) return null;
+    const { roster, self } = this.#connection;
+    const name = roster.participants.get(from)?.displayName ?? from;
+    const message = read(payload, { from, name, at: Date.now(), to: to?.length ? self : "" });
+    if (!message || this.#shown.has(message.key)) return null;
+    this.#add(message);
     if (this.element.hidden) {
       this.unread += 1;
       this.onunread();
     }
-    return cut;
+    return message.text;
+  }
+
+  /** @param {HistoryMessage[]} messages */
+  #takeHistory(messages) {
+    const self = this.#connection.self;
+    for (const { from, from_name: given, topic, payload, time } of messages) {
+      if (topic !== TOPIC) continue;
+      const isOwn = from === self;
+      const at = Date.parse(time) || Date.now();
+      const message = read(payload, { from: isOwn ? "" : from, name: isOwn ? say("me") : given || from, at, to: "" });
+      if (message && !this.#shown.has(message.key)) this.#add(message);
+    }
   }
 
   #submit() {
     const text = this.#field.value.trim();
-    if (text === "") return;
+    if (text === "" || this.#to.selectedOptions[0]?.disabled) return;
+    const to = this.#to.value;
+    const toName = to === "" ? "" : (this.#connection.roster.participants.get(to)?.displayName ?? to);
     this.#field.value = "";
-    this.#grow();
-    const item = this.#add("", say("me"), text);
-    this.#send(item, text);
+    this.#typed();
+    // Distinct for each of ours is enough, and works where there is no https.
+    const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    const item = this.#add({ key: ` ${id}`, from: "", name: say("me"), text, at: Date.now(), to: toName });
+    void this.#send(item, { text, id }, to);
   }
 
   /**
    * @param {HTMLElement} item
-   * @param {string} text
+   * @param {{text: string, id: string}} payload
+   * @param {string} to
    */
-  #send(item, text) {
+  async #send(item, payload, to) {
     item.querySelector(".unsent")?.remove();
-    this.#connection.sendData(TOPIC, { text }).catch(() => {
-      const retry = make("button", { type: "button", class: "quiet", onclick: () => this.#send(item, text) }, say("retry"));
-      item.append(make("p", { class: "unsent" }, say("notSent"), " ", retry));
-    });
+    item.classList.add("pending");
+    const options = to === "" ? { keep: true } : { to: [to] };
+    const isSent = await this.#connection.sendData(TOPIC, payload, options).then(() => true, () => false);
+    item.classList.remove("pending");
+    if (isSent) return;
+    const retry = make("button", { type: "button", class: "quiet", onclick: () => void this.#send(item, payload, to) }, say("retry"));
+    item.append(make("p", { class: "unsent", role: "alert" }, say("notSent"), " ", retry));
+    this.#list.scrollTop = this.#list.scrollHeight;
   }
 
-  /**
-   * @param {string} from empty for oneself
-   * @param {string} name
-   * @param {string} text
-   */
-  #add(from, name, text) {
-    const now = Date.now();
-    const together = this.#last !== null && this.#last.from === from && now - this.#last.at < GROUP_MS;
-    this.#last = { from, at: now };
-    const time = new Date(now).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  /** @param {ChatMessage} message */
+  #add(message) {
+    const { key, from, name, text, at, to } = message;
+    const last = this.#last;
+    const together = last !== null && last.from === from && last.to === to && at - last.at < GROUP_MS;
+    this.#last = message;
+    this.#shown.add(key);
+    const time = new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+    const whom = to === "" ? null : make("span", { class: "private" }, from === "" ? say("toOne", to) : say("toYou"));
     const item = make(
       "li",
-      { class: from === "" ? "own" : "" },
-      together ? null : make("p", { class: "who" }, make("b", {}, name), " ", make("time", {}, time)),
+      { class: from === "" ? "own" : "", "data-key": key },
+      together ? null : make("p", { class: "who" }, make("b", {}, name), " ", make("time", { dateTime: new Date(at).toISOString() }, time), " ", whom),
       make("p", { class: "text" }, ...linked(text)),
     );
     this.#empty.hidden = true;
     const atEnd = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 48;
     this.#list.append(item);
-    if (this.#list.childElementCount > MESSAGES_MAX) this.#list.firstElementChild?.remove();
+    if (this.#list.childElementCount > MESSAGES_MAX) {
+      const oldest = /** @type {HTMLElement|null} */ (this.#list.firstElementChild);
+      this.#shown.delete(oldest?.dataset.key ?? "");
+      oldest?.remove();
+    }
     if (atEnd || from === "") this.#list.scrollTop = this.#list.scrollHeight;
     return item;
   }
 
-  #grow() {
-    this.#field.rows = Math.min(6, this.#field.value.split("\n").length);
+  #typed() {
+    const { value } = this.#field;
+    this.#field.rows = Math.min(6, value.split("\n").length);
+    this.#length.textContent = value.length > LENGTH_TOLD ? say("lengthLeft", LENGTH_MAX - value.length) : "";
   }
+
+  /** Follows the connection no more. */
+  close() {
+    for (const off of this.#off) off();
+  }
+}
+
+/**
+ * A payload as a message, if it is one.
+ * @param {unknown} payload
+ * @param {Omit<ChatMessage, "key"|"text">} about
+ * @returns {ChatMessage|null}
+ */
+function read(payload, about) {
+  const { text, id } = /** @type {any} */ (payload) ?? {};
+  if (typeof text !== "string" || text === "") return null;
+  const key = typeof id === "string" && id !== "" ? `${about.from} ${id.slice(0, 64)}` : `${about.from} ${about.at} ${text.slice(0, 64)}`;
+  return { key, text: text.slice(0, LENGTH_MAX), ...about };
 }
 
 /**

@@ -1,7 +1,7 @@
 // What is said when one is out, and the way back where there is one.
 
 import { say } from "../strings.js";
-import { make } from "./dom.js";
+import { copyText, make } from "./dom.js";
 
 /** @import {End} from "../plenum/connection.js" */
 
@@ -10,13 +10,15 @@ import { make } from "./dom.js";
  * @param {End} end
  * @returns {{title: string, again: string|null}}
  */
-export function sentenceOf({ reason, message }) {
+export function sentenceOf({ reason, message, port }) {
   const rejoin = say("rejoin");
   switch (reason) {
     case "LEFT_ITSELF":
       return { title: say("endLeft"), again: rejoin };
     case "REMOVED":
       return { title: say("endRemoved"), again: null };
+    case "DENIED":
+      return { title: say("endDenied"), again: say("retry") };
     case "REPLACED":
       return { title: say("endReplaced"), again: say("useHere") };
     case "ROOM_DELETED":
@@ -34,16 +36,21 @@ export function sentenceOf({ reason, message }) {
     case "TOKEN_EXPIRED":
     case "TOKEN_REVOKED":
       return { title: say("endExpired"), again: null };
+    case "TOKEN_MISSING":
     case "TOKEN_INVALID":
     case "TOKEN_KIND":
-    case "PARTICIPANT_BANNED":
       return { title: say("endInvalid"), again: null };
+    case "PARTICIPANT_BANNED":
+      return { title: say("endRemoved"), again: null };
     case "UDP_BLOCKED":
-      return { title: say("endBlocked", message), again: say("retry") };
+      return { title: say("endBlocked", port ?? message), again: say("retry") };
     default:
       return { title: say("endFailed"), again: say("retry") };
   }
 }
+
+/** Ends that no machine need explain. */
+const PLAIN = new Set(["LEFT_ITSELF", "REPLACED", "REMOVED", "ROOM_DELETED"]);
 
 /**
  * @param {HTMLElement} root
@@ -53,9 +60,10 @@ export function sentenceOf({ reason, message }) {
 export function showEnd(root, end, again) {
   const { title, again: label } = sentenceOf(end);
   // What a person wrote stands in the open; what a machine said stands under Details.
-  const written = end.reason === "REMOVED" && end.message !== "";
-  const detail = written || end.reason === "LEFT_ITSELF" || end.reason === "REPLACED" ? null : `${end.reason}${end.message ? `: ${end.message}` : ""}`;
+  const isWritten = (end.reason === "REMOVED" || end.reason === "ROOM_DELETED") && end.message !== "";
   const button = label === null ? null : make("button", { type: "button", class: "primary", onclick: again }, label);
+  const home = make("a", { class: "quiet", href: "/" }, say("home"));
+  const heading = make("h1", { role: "alert", tabIndex: -1 }, title);
   root.replaceChildren(
     make(
       "main",
@@ -63,12 +71,30 @@ export function showEnd(root, end, again) {
       make(
         "div",
         { class: "card end", "data-reason": end.reason },
-        make("h1", { role: "alert" }, title),
-        written ? make("p", { class: "end-message" }, end.message) : null,
-        make("div", { class: "end-buttons" }, button, make("a", { class: "quiet", href: "/" }, say("home"))),
-        detail === null ? null : make("details", {}, make("summary", {}, say("details")), make("p", { class: "dim" }, detail)),
+        heading,
+        isWritten ? make("p", { class: "end-message" }, end.message) : null,
+        make("div", { class: "end-buttons" }, button, home),
+        PLAIN.has(end.reason) ? null : details(end),
       ),
     ),
   );
-  button?.focus();
+  (button ?? home).focus();
+}
+
+/** @param {End} end */
+function details({ reason, message, port }) {
+  const label = make("span", {}, say("copyReport"));
+  const report = () => JSON.stringify(
+    { reason, message, ...(port ? { port } : {}), time: new Date().toISOString(), page: location.origin + location.pathname, browser: navigator.userAgent },
+    null,
+    2,
+  );
+  const words = { copy: say("copyReport"), copied: say("copied") };
+  return make(
+    "details",
+    {},
+    make("summary", {}, say("details")),
+    make("p", { class: "dim" }, message && message !== String(port ?? "") ? `${reason}: ${message}` : reason),
+    make("button", { type: "button", class: "quiet", onclick: () => void copyText(label, report(), words) }, label),
+  );
 }

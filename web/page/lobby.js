@@ -1,49 +1,53 @@
-// Before joining: see and hear oneself, say one's name.
+// Before joining: see and hear oneself, say one's name, choose devices, see who is there.
 
+import { look } from "../plenum/connection.js";
 import { say } from "../strings.js";
-import { followLevel } from "./devices.js";
-import { icon, make } from "./dom.js";
+import { make } from "./dom.js";
+import { Pickers } from "./pickers.js";
+import { prefer, preference } from "./preferences.js";
+import { Preview } from "./preview.js";
 
 /** @import {Devices} from "./devices.js" */
 
-/** Where the name is remembered. */
-const NAME_KEY = "plenum.name";
+export { set } from "./preview.js";
+
+/** How often it is looked who is there. */
+const LOOK_MS = 10_000;
 
 /** The name given last time. */
 export function rememberedName() {
-  return localStorage.getItem(NAME_KEY) ?? "";
+  return preference("name");
 }
 
 /** @param {string} name */
 export function rememberName(name) {
-  localStorage.setItem(NAME_KEY, name);
+  prefer("name", name);
 }
 
 export class Lobby {
-  #devices;
-  #video = make("video", { class: "mirrored", autoplay: true, muted: true, playsInline: true, "aria-label": say("preview") });
-  #off = make("p", { class: "preview-off" });
-  #microphone = toggle();
-  #camera = toggle();
-  #bars = make("div", { class: "bars", role: "img", "aria-label": say("level"), "data-level": "0" }, ...Array.from({ length: 5 }, () => make("i")));
-  #problems = make("div", { class: "problems", role: "status" });
-  /** @type {() => void} */
-  #stopLevel = () => {};
-  /** @type {MediaStreamTrack|null} */
-  #followed = null;
-  #stopListening;
+  #preview;
+  #pickers;
+  #room;
+  #there = make("p", { class: "there", role: "status" });
+  #url;
+  #token;
+  #timer = 0;
+  #isClosed = false;
 
   /**
    * @param {HTMLElement} root
    * @param {string} room
    * @param {Devices} devices
-   * @param {(name: string) => void} join
+   * @param {{url: string, token: string|null, join: (name: string) => void}} options
+   *   `url`: of the socket
    */
-  constructor(root, room, devices, join) {
-    this.#devices = devices;
+  constructor(root, room, devices, { url, token, join }) {
+    this.#room = room;
+    this.#url = url;
+    this.#token = token;
+    this.#preview = new Preview(devices);
+    this.#pickers = new Pickers(devices, "lobby");
     const name = make("input", { id: "name", name: "name", required: true, maxLength: 128, autocomplete: "name", value: rememberedName() });
-    this.#microphone.onclick = () => void devices.setMicrophone(!devices.microphoneOn);
-    this.#camera.onclick = () => void devices.setCamera(!devices.cameraOn);
     const form = make(
       "form",
       {
@@ -52,71 +56,56 @@ export class Lobby {
           event.preventDefault();
           const given = name.value.trim();
           if (given) join(given);
+          else name.focus();
         },
       },
       make("h1", {}, say("lobbyTitle")),
       make("p", { class: "dim room-name" }, room),
       make("label", { for: "name" }, say("yourName")),
       name,
-      make("button", { class: "primary", type: "submit" }, say("join")),
-      this.#problems,
+      this.#pickers.element,
+      this.#preview.problems,
+      this.#there,
+      make("button", { class: "primary join", type: "submit" }, say("join")),
     );
-    const preview = make("div", { class: "preview" }, this.#video, this.#off, this.#bars, make("div", { class: "preview-bar" }, this.#microphone, this.#camera));
-    root.replaceChildren(make("main", { class: "centre" }, make("div", { class: "lobby" }, preview, form)));
-    this.#stopListening = devices.on("changed", () => this.#show());
-    this.#show();
+    root.replaceChildren(make("main", { class: "centre" }, make("div", { class: "lobby" }, this.#preview.element, form)));
     name.focus();
+    void this.#look();
   }
 
-  #show() {
-    const { camera, cameraOn, microphone, microphoneOn, problems, starting } = this.#devices;
-    const shown = cameraOn && camera ? camera : null;
-    const current = /** @type {MediaStream|null} */ (this.#video.srcObject)?.getVideoTracks()[0] ?? null;
-    if (current !== shown) this.#video.srcObject = shown ? new MediaStream([shown]) : null;
-    this.#video.hidden = !shown;
-    this.#off.textContent = shown ? "" : say(starting ? "previewStarting" : "previewOff");
-    set(this.#microphone, microphoneOn, "mic", "micOff", say("mic"), say(microphoneOn ? "muteMicrophone" : "unmuteMicrophone"));
-    set(this.#camera, cameraOn, "camera", "cameraOff", say("camera"), say(cameraOn ? "cameraOff" : "cameraOn"));
-    this.#follow(microphoneOn ? microphone : null);
-    this.#problems.replaceChildren(
-      ...problems.map((problem) => make("p", { class: "problem" }, problem)),
-      ...(problems.length > 0 ? [make("button", { type: "button", class: "quiet", onclick: () => void this.#devices.open() }, say("retry"))] : []),
-    );
-  }
-
-  /** @param {MediaStreamTrack|null} track */
-  #follow(track) {
-    if (track === this.#followed) return;
-    this.#followed = track;
-    this.#stopLevel();
-    this.#bars.dataset.level = "0";
-    this.#stopLevel = track ? followLevel(track, (bars) => (this.#bars.dataset.level = String(bars))) : () => {};
+  /** Who is there is said again and again; a server that does not answer leaves it unsaid. */
+  async #look() {
+    const lobby = await look({ url: this.#url, room: this.#room, token: this.#token }).catch(() => null);
+    if (this.#isClosed) return;
+    const text = lobby ? whoIsThere(lobby) : "";
+    // Said aloud only where it is news.
+    if (this.#there.textContent !== text) this.#there.textContent = text;
+    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
   }
 
   /** Stops following the devices; the page shows something else now. */
   close() {
-    this.#stopListening();
-    this.#stopLevel();
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#pickers.close();
+    this.#preview.close();
   }
 }
 
-function toggle() {
-  return make("button", { type: "button", class: "tool" });
-}
-
 /**
- * Shows a device button: off is red, struck through and said in words.
- * @param {HTMLButtonElement} button
- * @param {boolean} on
- * @param {import("./dom.js").Icon} onIcon
- * @param {import("./dom.js").Icon} offIcon
- * @param {string} label
- * @param {string} name what a press does
+ * "Ada, Lin and 2 others are here".
+ * @param {{participants: string[], count: number, room: {locked: boolean, waiting_room: boolean}}} lobby
  */
-export function set(button, on, onIcon, offIcon, label, name) {
-  button.classList.toggle("off", !on);
-  button.setAttribute("aria-pressed", String(!on));
-  button.setAttribute("aria-label", name);
-  button.title = name;
-  button.replaceChildren(icon(on ? onIcon : offIcon), make("span", {}, label));
+export function whoIsThere({ participants, count, room }) {
+  const [first = "", second = ""] = participants;
+  const others = count - 2;
+  /** @type {string} */
+  let text;
+  if (count === 0) text = say("noOneHere");
+  else if (count === 1) text = say("oneHere", first);
+  else if (count === 2) text = say("twoHere", first, second);
+  else if (count === 3) text = say("threeHere", first, second);
+  else text = say("manyHere", first, second, others);
+  if (room.locked) return `${text} · ${say("endLocked")}`;
+  return room.waiting_room ? `${text} · ${say("hostLetsIn")}` : text;
 }

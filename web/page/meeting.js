@@ -1,10 +1,11 @@
 // The meeting: stage, panels and the bar of controls, tied to one connection.
 
 import { say } from "../strings.js";
-import { Chat, TOPIC } from "./chat.js";
 import { icon, make } from "./dom.js";
-import { set } from "./lobby.js";
-import { Banner, Toasts } from "./notices.js";
+import { Keys } from "./keys.js";
+import { Panels } from "./panels.js";
+import { set } from "./preview.js";
+import { showSettings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { StatisticsPanel } from "./statistics.js";
 
@@ -15,60 +16,81 @@ export class Meeting {
   #connection;
   #devices;
   #stage;
-  #chat;
+  #panels;
   #statistics;
-  #banner;
-  #toasts = new Toasts();
+  #element;
+  #keys;
   #microphone = tool();
   #camera = tool();
   #share = tool();
+  #handButton = tool();
   #chatButton = tool();
+  #peopleButton = tool();
   #statisticsButton = tool();
+  #settingsButton = tool();
   #clock = make("time", { class: "dim" });
   #clockTimer = 0;
   /** @type {MediaStream|null} */
   #screen = null;
   /** @type {(() => void)[]} */
   #off = [];
-  #onKey = (/** @type {KeyboardEvent} */ event) => this.#key(event);
+  /** Whether the Space bar holds the microphone open. */
+  #isTalking = false;
 
   /**
    * @param {HTMLElement} root
-   * @param {{connection: Connection, devices: Devices, displayName: string, room: string}} options
+   * @param {{connection: Connection, devices: Devices, displayName: string, room: string, token: string|null}} options
    */
-  constructor(root, { connection, devices, displayName, room }) {
+  constructor(root, { connection, devices, displayName, room, token }) {
     this.#connection = connection;
     this.#devices = devices;
     this.#stage = new Stage(connection, devices, displayName, () => this.#stopSharing());
-    this.#chat = new Chat(connection, () => this.#toggleChat(false));
-    this.#statistics = new StatisticsPanel(connection, () => this.#toggleStatistics(false));
-    this.#banner = new Banner(connection);
+    this.#panels = new Panels({ connection, devices, displayName, room, token });
+    this.#statistics = new StatisticsPanel(connection, () => this.#panels.toggle("statistics", false));
+    this.#panels.register("statistics", this.#statistics);
+    this.#panels.onchange = () => this.#drawTools();
     const leave = make("button", { type: "button", class: "tool leave", "aria-label": say("leaveMeeting"), title: say("leaveMeeting"), onclick: () => connection.leave() }, icon("leave"), make("span", {}, say("leave")));
     this.#microphone.onclick = () => void this.#toggleMicrophone();
     this.#camera.onclick = () => void this.#toggleCamera();
     this.#share.onclick = () => void this.#toggleShare();
-    this.#chatButton.onclick = () => this.#toggleChat();
-    this.#statisticsButton.onclick = () => this.#toggleStatistics();
+    this.#handButton.onclick = () => void this.#panels.toggleHand();
+    for (const [button, name] of /** @type {const} */ ([[this.#chatButton, "chat"], [this.#peopleButton, "people"], [this.#statisticsButton, "statistics"]])) {
+      button.dataset.panel = name;
+      button.onclick = () => this.#panels.toggle(name);
+    }
+    this.#settingsButton.onclick = () => showSettings(devices);
     this.#share.hidden = !navigator.mediaDevices?.getDisplayMedia;
-    root.replaceChildren(
+    this.#element = make(
+      "div",
+      { class: "meeting" },
+      make("main", {}, this.#stage.element, ...this.#panels.asides),
+      ...this.#panels.overlays,
       make(
-        "div",
-        { class: "meeting" },
-        make("main", {}, this.#stage.element, this.#chat.element, this.#statistics.element),
-        this.#banner.element,
-        this.#toasts.element,
+        "nav",
+        { class: "toolbar", "aria-label": say("toolbar") },
+        make("div", { class: "toolbar-left" }, make("b", { class: "room-name" }, room), this.#clock),
         make(
-          "nav",
-          { class: "toolbar", "aria-label": say("toolbar") },
-          make("div", { class: "toolbar-left" }, make("b", { class: "room-name" }, room), this.#clock),
-          make("div", { class: "toolbar-centre" }, this.#microphone, this.#camera, this.#share, this.#chatButton, this.#statisticsButton),
-          make("div", { class: "toolbar-right" }, leave),
+          "div",
+          { class: "toolbar-centre" },
+          this.#microphone, this.#camera, this.#share, this.#handButton, this.#chatButton, this.#peopleButton, this.#statisticsButton, this.#settingsButton,
         ),
+        make("div", { class: "toolbar-right" }, leave),
       ),
     );
+    this.#keys = this.#listenToKeys();
+    this.show(root);
     this.#listen();
     this.#startClock();
     this.#draw();
+  }
+
+  /**
+   * Puts the meeting on the page.
+   * @param {HTMLElement} root
+   */
+  show(root) {
+    root.replaceChildren(this.#element);
+    this.#stage.draw();
   }
 
   #listen() {
@@ -77,21 +99,8 @@ export class Meeting {
       connection.on("roster", () => this.#stage.draw()),
       connection.on("media", () => this.#stage.draw()),
       connection.on("speakers", () => this.#stage.drawSpeakers()),
-      connection.on("data", ({ from, topic, payload }) => {
-        if (topic !== TOPIC) return;
-        const text = this.#chat.take(from, payload);
-        const name = connection.roster.participants.get(from)?.displayName ?? from;
-        if (text !== null && this.#chat.element.hidden) this.#toasts.show(`${name}: ${text.slice(0, 120)}`);
-      }),
-      connection.on("joined", (ids) => {
-        for (const id of ids) {
-          if (id !== connection.self) this.#toasts.joined(connection.roster.participants.get(id)?.displayName ?? id);
-        }
-      }),
       this.#devices.on("changed", () => this.#draw()),
     );
-    this.#chat.onunread = () => this.#drawTools();
-    document.addEventListener("keydown", this.#onKey);
   }
 
   #draw() {
@@ -104,11 +113,14 @@ export class Meeting {
     set(this.#microphone, microphoneOn, "mic", "micOff", say("mic"), say(microphoneOn ? "muteMicrophone" : "unmuteMicrophone"));
     set(this.#camera, cameraOn, "camera", "cameraOff", say("camera"), say(cameraOn ? "cameraOff" : "cameraOn"));
     this.#drawToggle(this.#share, this.#screen !== null, "share", say("share"), say(this.#screen ? "stopSharing" : "shareScreen"));
-    this.#drawToggle(this.#chatButton, !this.#chat.element.hidden, "chat", say("chat"), say("openChat"));
-    this.#drawToggle(this.#statisticsButton, !this.#statistics.element.hidden, "statistics", say("statistics"), say("openStatistics"));
-    if (this.#chat.unread > 0) {
-      this.#chatButton.append(make("i", { class: "badge", "aria-label": say("unread", this.#chat.unread) }, String(Math.min(99, this.#chat.unread))));
-    }
+    const { open, unread, waiting, hand } = this.#panels;
+    this.#drawToggle(this.#handButton, hand.isUp, "hand", say("hand"), say(hand.isUp ? "lowerOwnHand" : "raiseHand"));
+    this.#drawToggle(this.#chatButton, open === "chat", "chat", say("chat"), say("openChat"));
+    this.#drawToggle(this.#peopleButton, open === "people", "people", say("people"), say("openPeople"));
+    this.#drawToggle(this.#statisticsButton, open === "statistics", "statistics", say("statistics"), say("openStatistics"));
+    if (!this.#settingsButton.hasChildNodes()) this.#drawToggle(this.#settingsButton, false, "settings", say("settings"), say("settings"));
+    if (unread > 0) this.#chatButton.append(make("i", { class: "badge", role: "img", "aria-label": say("unread", unread) }, String(Math.min(99, unread))));
+    if (waiting > 0) this.#peopleButton.append(make("i", { class: "badge", role: "img", "aria-label": say("waitingPeople") }, String(Math.min(99, waiting))));
   }
 
   /**
@@ -127,28 +139,20 @@ export class Meeting {
   }
 
   async #toggleMicrophone() {
-    const devices = this.#devices;
-    const had = devices.microphone;
-    await devices.setMicrophone(!devices.microphoneOn);
-    this.#sayProblems();
-    if (devices.microphone && devices.microphone !== had) this.#connection.publish("MICROPHONE", devices.microphone);
-    else this.#connection.setMuted("MICROPHONE", !devices.microphoneOn);
+    await this.#devices.setMicrophone(!this.#devices.microphoneOn);
   }
 
   async #toggleCamera() {
-    const devices = this.#devices;
-    if (devices.starting) return;
-    const on = !devices.cameraOn;
-    if (!on) this.#connection.setMuted("CAMERA", true);
-    await devices.setCamera(on);
-    this.#sayProblems();
-    if (!on || !devices.camera) return;
-    this.#connection.replace("CAMERA", devices.camera);
-    this.#connection.setMuted("CAMERA", false);
+    if (!this.#devices.starting) await this.#devices.setCamera(!this.#devices.cameraOn);
   }
 
-  #sayProblems() {
-    for (const problem of this.#devices.problems) this.#toasts.show(problem);
+  /** @param {boolean} isDown */
+  #talk(isDown) {
+    // Who is not muted goes on as before.
+    if (isDown && this.#devices.microphoneOn) return;
+    if (!isDown && !this.#isTalking) return;
+    this.#isTalking = isDown;
+    void this.#devices.setMicrophone(isDown);
   }
 
   async #toggleShare() {
@@ -160,7 +164,7 @@ export class Meeting {
       this.#screen = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 15, max: 30 } }, audio: true });
     } catch (error) {
       // NotAllowedError: closed the chooser, which needs no word of ours.
-      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") this.#toasts.show(say("sharingFailed"));
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") this.#panels.toasts.show(say("sharingFailed"));
       return;
     }
     const [picture] = this.#screen.getVideoTracks();
@@ -187,45 +191,27 @@ export class Meeting {
     this.#draw();
   }
 
-  /** @param {boolean} [open] */
-  #toggleChat(open = Boolean(this.#chat.element.hidden)) {
-    if (open) this.#statistics.show(false);
-    this.#chat.show(open);
-    this.#drawTools();
-    if (!open) this.#chatButton.focus();
-  }
-
-  /** @param {boolean} [open] */
-  #toggleStatistics(open = Boolean(this.#statistics.element.hidden)) {
-    if (open) this.#chat.show(false);
-    this.#statistics.show(open);
-    this.#drawTools();
-    if (!open) this.#statisticsButton.focus();
-  }
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const command = event.ctrlKey || event.metaKey;
-    const key = event.key.toLowerCase();
-    if (command && !event.shiftKey && !event.altKey && (key === "d" || key === "e")) {
-      event.preventDefault();
-      void (key === "d" ? this.#toggleMicrophone() : this.#toggleCamera());
-      return;
-    }
-    if (key === "escape") {
-      if (!this.#chat.element.hidden) this.#toggleChat(false);
-      else if (!this.#statistics.element.hidden) this.#toggleStatistics(false);
-      return;
-    }
-    if (command || event.altKey || event.repeat || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
-    if (key === "m") void this.#toggleMicrophone();
-    else if (key === "v") void this.#toggleCamera();
-    else if (key === "d") void this.#toggleShare();
-    else if (key === "c") this.#toggleChat(true);
-    else if (key === "a") this.#toggleStatistics();
-    else return;
-    event.preventDefault();
+  #listenToKeys() {
+    const panels = this.#panels;
+    return new Keys({
+      microphone: () => void this.#toggleMicrophone(),
+      camera: () => void this.#toggleCamera(),
+      talk: (isDown) => this.#talk(isDown),
+      share: () => void this.#toggleShare(),
+      hand: () => void panels.toggleHand(),
+      chat: () => panels.toggle("chat"),
+      people: () => panels.toggle("people"),
+      statistics: () => panels.toggle("statistics"),
+      view: () => {},
+      fullScreen: () => void (document.fullscreenElement ? document.exitFullscreen() : this.#element.requestFullscreen()),
+      pin: () => {},
+      page: () => {},
+      escape: () => {
+        if (panels.open === null) return false;
+        panels.toggle(panels.open, false);
+        return true;
+      },
+    });
   }
 
   #startClock() {
@@ -239,10 +225,10 @@ export class Meeting {
   /** Lets go of everything; the page shows something else now. */
   close() {
     clearInterval(this.#clockTimer);
-    document.removeEventListener("keydown", this.#onKey);
     for (const off of this.#off) off();
     for (const track of this.#screen?.getTracks() ?? []) track.stop();
-    this.#banner.close();
+    this.#keys.close();
+    this.#panels.close();
     this.#statistics.close();
     this.#stage.close();
   }

@@ -11,9 +11,13 @@ const STILL_MS = 10_000;
 const LOST_MS = 60_000;
 const BACK_MS = 3_000;
 const TOAST_MS = 5_000;
+/** Something to decide upon stays longer. */
+const QUESTION_MS = 15_000;
+/** More would hide the meeting. */
+const TOASTS_MAX = 3;
 
 export class Banner {
-  element = make("div", { class: "banner", role: "alert", hidden: true });
+  element = make("div", { class: "banner", role: "alert", "aria-live": "assertive", hidden: true });
   #connection;
   /** When media or socket were lost; null while all is well.
    * @type {number|null} */
@@ -21,11 +25,14 @@ export class Banner {
   #timer = 0;
   /** There is something to come back to. */
   #wasIn = false;
+  /** What stands there, so that it is said once. */
+  #said = "";
+  #off;
 
   /** @param {Connection} connection */
   constructor(connection) {
     this.#connection = connection;
-    connection.on("state", () => this.#changed());
+    this.#off = connection.on("state", () => this.#changed());
   }
 
   #changed() {
@@ -51,10 +58,11 @@ export class Banner {
   #draw() {
     if (this.#since === null) return;
     const passed = performance.now() - this.#since;
-    const restarting = this.#connection.cause === "NODE_DRAINED" || this.#connection.cause === "NODE_DRAINING";
+    const { cause } = this.#connection;
+    const restarting = cause === "NODE_DRAINED" || cause === "NODE_DRAINING";
     const next = [BANNER_MS, STILL_MS, LOST_MS].find((limit) => limit > passed);
-    if (restarting && passed < LOST_MS) this.#say(say("serverRestarting"), "");
-    else if (passed >= LOST_MS) this.#say(say("lost"), "lost");
+    if (passed >= LOST_MS) this.#say(say("lost"), "lost");
+    else if (restarting) this.#say(say("serverRestarting"), "");
     else if (passed >= STILL_MS) this.#say(say("stillTrying"), "");
     else if (passed >= BANNER_MS) this.#say(say(this.#wasIn ? "reconnecting" : "joining"), "");
     if (next !== undefined) this.#timer = setTimeout(() => this.#draw(), next - passed + 10);
@@ -65,21 +73,25 @@ export class Banner {
    * @param {""|"ok"|"lost"} look
    */
   #say(text, look) {
+    const said = `${look} ${text}`;
+    if (said === this.#said) return;
+    this.#said = said;
     this.element.hidden = text === "";
     this.element.className = `banner ${look}`;
     this.element.replaceChildren(make("span", {}, text));
     if (look !== "lost") return;
-    const retry = () => {
-      this.#connection.retry();
-    };
+    const retry = () => this.#connection.retry();
     this.element.append(make("button", { type: "button", class: "primary", onclick: retry }, say("rejoin")));
   }
 
   /** Says nothing any more. */
   close() {
     clearTimeout(this.#timer);
+    this.#off();
   }
 }
+
+/** @typedef {{label: string, run: () => void}} ToastAction */
 
 export class Toasts {
   element = make("div", { class: "toasts", role: "status", "aria-live": "polite" });
@@ -89,20 +101,33 @@ export class Toasts {
   #joinedToast = null;
 
   /**
-   * Shows a sentence for five seconds.
+   * Shows a sentence for five seconds; with something to press, for fifteen. The same sentence
+   * is not shown twice at once.
    * @param {string} text
+   * @param {ToastAction} [action]
+   * @param {{isBrief?: boolean}} [options] `isBrief`: five seconds all the same
    */
-  show(text) {
-    const toast = make("p", { class: "toast" }, text);
-    this.element.append(toast);
-    // More than three would hide the meeting.
-    while (this.element.childElementCount > 3) this.element.firstElementChild?.remove();
-    setTimeout(() => {
+  show(text, action, { isBrief = action === undefined } = {}) {
+    for (const shown of this.element.children) {
+      if (/** @type {HTMLElement} */ (shown).dataset.text === text) shown.remove();
+    }
+    const toast = make("div", { class: "toast", "data-text": text }, make("span", { class: "toast-text" }, text));
+    const drop = () => {
       toast.remove();
       if (this.#joinedToast !== toast) return;
       this.#joinedToast = null;
       this.#joined = [];
-    }, TOAST_MS);
+    };
+    if (action) {
+      const run = () => {
+        drop();
+        action.run();
+      };
+      toast.append(make("button", { type: "button", class: "quiet", onclick: run }, action.label));
+    }
+    this.element.append(toast);
+    while (this.element.childElementCount > TOASTS_MAX) this.element.firstElementChild?.remove();
+    setTimeout(drop, isBrief ? TOAST_MS : QUESTION_MS);
     return toast;
   }
 
@@ -116,7 +141,8 @@ export class Toasts {
     const count = this.#joined.length;
     const text =
       count === 1 ? say("joinedOne", first) : count === 2 ? say("joinedTwo", first, second) : say("joinedMany", first, count - 1);
-    if (this.#joinedToast) this.#joinedToast.textContent = text;
+    const words = this.#joinedToast?.isConnected ? this.#joinedToast.querySelector(".toast-text") : null;
+    if (words) words.textContent = text;
     else this.#joinedToast = this.show(text);
   }
 }

@@ -129,7 +129,7 @@ export class Stage {
       video: cameraOn ? camera : null,
       muted: !microphoneOn,
       note: "",
-      mirrored: true,
+      mirrored: this.#devices.isMirrored,
       contain: false,
       label: microphoneOn ? name : say("muted", name),
     };
@@ -144,6 +144,7 @@ export class Stage {
     if (!sound) {
       sound = make("audio", { autoplay: true, "data-track": key });
       this.#sounds.set(key, sound);
+      this.#devices.route(sound);
       this.element.append(sound);
     }
     const current = /** @type {MediaStream|null} */ (sound.srcObject)?.getAudioTracks()[0];
