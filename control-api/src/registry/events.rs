@@ -47,8 +47,15 @@ impl Registry {
                     room.connected(participant);
                 }
             }
-            // Presence follows with the registry's own states.
-            Event::ParticipantSilent { .. } => {}
+            Event::ParticipantSilent {
+                room,
+                participant,
+                silent,
+            } => {
+                if let Ok(mut room) = self.room_mut(room) {
+                    room.silent(participant, silent);
+                }
+            }
             Event::ParticipantLeft {
                 room,
                 participant,

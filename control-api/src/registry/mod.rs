@@ -9,6 +9,7 @@
 //! | [`page`] | pages of a list |
 //! | [`log`] | what happened, in a ring |
 //! | `watching` | what is and what happened, for backends |
+//! | `presence` | whether a member is there: socket, media, windows |
 //! | `room` | one room's record, pure |
 //! | `tombstones` | tokens made void |
 //! | `events` | shards' events into the records; what expires |
@@ -38,6 +39,7 @@ pub mod log;
 pub mod name;
 pub mod news;
 pub mod page;
+mod presence;
 mod room;
 mod seat;
 pub mod spec;

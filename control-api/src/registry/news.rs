@@ -1,7 +1,8 @@
 //! What a participant is told: typed news in a bounded queue, one for each socket.
 //!
-//! A reader who falls behind is cut, never fed from growing memory: its socket ends with
-//! `WATCHER_TOO_SLOW` and its owner joins again, which gives it a fresh roster.
+//! A reader who falls behind is cut off from the queue, never fed from growing memory: it is given
+//! a fresh queue and a fresh roster. What replaces itself and must not be lost with the queue
+//! (which m-line shows what, who waits, an offer of ours, the farewell) is kept beside it, once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use sfu::id::TrackId;
 use sfu::sdp::Description;
 use sfu::shard::event::{SectionBinding, SubscriptionFacts};
 use sfu::units::AudioLevel;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Arrival;
 use super::name::ParticipantName;
@@ -150,6 +151,47 @@ impl RoomNews {
     }
 }
 
+/// The newest of each kind of news that replaces itself.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What our m-lines show and what became of our wishes.
+    pub subscriptions: Option<RoomNews>,
+    /// Who waits to be admitted.
+    pub waiting: Option<RoomNews>,
+    /// Our offer that was not answered yet.
+    pub offer: Option<Arc<Description>>,
+    /// How many offers there were.
+    pub offers: u64,
+    /// We are out.
+    pub leave: Option<RoomNews>,
+}
+
+impl Standing {
+    fn take(&mut self, news: &RoomNews) {
+        match news {
+            RoomNews::Subscriptions(_) => self.subscriptions = Some(news.clone()),
+            RoomNews::Waiting(_) => self.waiting = Some(news.clone()),
+            RoomNews::Leave { .. } => self.leave = Some(news.clone()),
+            RoomNews::Offer(offer) => {
+                self.offer = Some(Arc::new(Description::clone(offer)));
+                self.offers += 1;
+            }
+            RoomNews::Joined(_)
+            | RoomNews::Updated(_)
+            | RoomNews::Left(..)
+            | RoomNews::Published(_)
+            | RoomNews::TrackUpdated(_)
+            | RoomNews::Unpublished(_)
+            | RoomNews::Speakers(_)
+            | RoomNews::Data(_)
+            | RoomNews::RoomUpdated(_)
+            | RoomNews::Admitted(_)
+            | RoomNews::Moved(_)
+            | RoomNews::DataChannel { .. } => {}
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Backlog {
     bytes: AtomicUsize,
@@ -157,10 +199,11 @@ struct Backlog {
 }
 
 /// The registry's end of a socket's queue.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct NewsSender {
     queue: mpsc::Sender<RoomNews>,
     backlog: Arc<Backlog>,
+    standing: watch::Sender<Standing>,
 }
 
 /// The socket's end.
@@ -168,6 +211,7 @@ pub(super) struct NewsSender {
 pub struct NewsReceiver {
     queue: mpsc::Receiver<RoomNews>,
     backlog: Arc<Backlog>,
+    standing: watch::Receiver<Standing>,
 }
 
 /// The reader fell behind and has been cut.
@@ -175,16 +219,24 @@ pub struct NewsReceiver {
 pub struct TooSlow;
 
 pub(super) fn channel() -> (NewsSender, NewsReceiver) {
+    channel_after(Standing::default())
+}
+
+/// In place of one that was cut: what stands goes on standing.
+pub(super) fn channel_after(standing: Standing) -> (NewsSender, NewsReceiver) {
+    let (told, stands) = watch::channel(standing);
     let (sender, receiver) = mpsc::channel(OUTBOUND_NEWS);
     let backlog = Arc::new(Backlog::default());
     (
         NewsSender {
             queue: sender,
             backlog: Arc::clone(&backlog),
+            standing: told,
         },
         NewsReceiver {
             queue: receiver,
             backlog,
+            standing: stands,
         },
     )
 }
@@ -192,11 +244,38 @@ pub(super) fn channel() -> (NewsSender, NewsReceiver) {
 impl NewsSender {
     /// Puts news in, or cuts the reader.
     pub(super) fn tell(&self, news: RoomNews) {
+        let stands = matches!(
+            news,
+            RoomNews::Subscriptions(_)
+                | RoomNews::Waiting(_)
+                | RoomNews::Leave { .. }
+                | RoomNews::Offer(_)
+        );
+        if stands {
+            self.standing.send_modify(|standing| standing.take(&news));
+        }
         let bytes = news.bytes();
         let before = self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
         if before.saturating_add(bytes) > OUTBOUND_BYTES || self.queue.try_send(news).is_err() {
             self.backlog.cut.store(true, Ordering::Release);
         }
+    }
+
+    /// What stands now.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// `offer` has been answered, unless another one stands by now.
+    pub(super) fn answered(&self, offer: &Arc<Description>) {
+        let stands = |it: &Arc<Description>| Arc::ptr_eq(it, offer);
+        self.standing.send_if_modified(|standing| {
+            let done = standing.offer.as_ref().is_some_and(stands);
+            if done {
+                standing.offer = None;
+            }
+            done
+        });
     }
 }
 
@@ -213,6 +292,23 @@ impl NewsReceiver {
         let bytes = batch.iter().map(RoomNews::bytes).sum();
         self.backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
         Ok(count > 0)
+    }
+
+    /// What stands now.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// Whether the reader fell behind.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.backlog.cut.load(Ordering::Acquire)
+    }
+
+    /// Waits until nobody can tell anything any more, without reading.
+    pub async fn ended(&mut self) {
+        while self.standing.changed().await.is_ok() {}
     }
 }
 

@@ -18,7 +18,7 @@ use super::spec::{
     TrackView,
 };
 use crate::clock::{Ulid, UnixTime};
-use crate::limits::{MIDS_PER_PARTICIPANT, SILENCE_WITHOUT_SOCKET};
+use crate::limits::MIDS_PER_PARTICIPANT;
 use crate::status::{Failure, Reason};
 
 /// What a participant said of an own m-line.
@@ -40,7 +40,10 @@ pub(super) struct Member {
     pub(super) join_time: UnixTime,
     pub(super) resume_token: String,
     pub(super) news: Option<NewsSender>,
+    /// Its socket is closed: when it is out.
     pub(super) gone_at: Option<Instant>,
+    /// Nothing of its media has been heard for a while.
+    pub(super) silent: bool,
     pub(super) revision: u64,
     mids: BTreeMap<Mid, MidNote>,
 }
@@ -64,6 +67,7 @@ impl Member {
             resume_token: String::new(),
             news: None,
             gone_at: None,
+            silent: false,
             revision: 0,
             mids: BTreeMap::new(),
         }
@@ -163,7 +167,7 @@ impl Room {
             .ok_or_else(|| Failure::of(Reason::ParticipantNotFound))
     }
 
-    fn member_mut(&mut self, id: ParticipantId) -> Result<&mut Member, Failure> {
+    pub(super) fn member_mut(&mut self, id: ParticipantId) -> Result<&mut Member, Failure> {
         self.members
             .get_mut(&id)
             .ok_or_else(|| Failure::of(Reason::ParticipantNotFound))
@@ -266,7 +270,7 @@ impl Room {
         }
     }
 
-    fn updated(&mut self, id: ParticipantId) {
+    pub(super) fn updated(&mut self, id: ParticipantId) {
         if let Some(member) = self.members.get_mut(&id) {
             member.revision += 1;
         }
@@ -290,53 +294,6 @@ impl Room {
         let orders = orders.collect();
         self.updated(id);
         Ok(orders)
-    }
-
-    /// ICE and DTLS are up.
-    pub(super) fn connected(&mut self, id: ParticipantId) {
-        if let Some(member) = self.members.get_mut(&id)
-            && member.state == ParticipantState::Joining
-        {
-            member.state = ParticipantState::Active;
-            if member.gone_at.is_some() {
-                member.state = ParticipantState::Resuming;
-            }
-            self.updated(id);
-        }
-    }
-
-    /// The socket closed without `leave`: media may live on for a while. True: told now.
-    pub(super) fn socket_closed(&mut self, id: ParticipantId) -> bool {
-        let window = self.spec.config.resume_window;
-        let Some(member) = self.members.get_mut(&id) else {
-            return false;
-        };
-        member.news = None;
-        // Without media there is nothing that could prove life.
-        let alive_for = match member.state {
-            ParticipantState::Waiting | ParticipantState::Joining => {
-                SILENCE_WITHOUT_SOCKET.min(window)
-            }
-            ParticipantState::Active | ParticipantState::Resuming | ParticipantState::Left => {
-                window
-            }
-        };
-        member.gone_at = Some(Instant::now() + alive_for);
-        if member.state == ParticipantState::Active {
-            member.state = ParticipantState::Resuming;
-            self.updated(id);
-        }
-        true
-    }
-
-    /// Members whose socket closed too long ago.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<ParticipantId> {
-        let due = |member: &&Member| member.gone_at.is_some_and(|at| at <= now);
-        self.members
-            .values()
-            .filter(due)
-            .map(|member| member.id)
-            .collect()
     }
 
     /// Empty or old for too long.

@@ -2,17 +2,18 @@
 //! void, and every operation says `PARTICIPANT_NOT_FOUND`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sfu::error::LeaveReason;
 use sfu::id::{Mid, ParticipantId, RoomId};
 use sfu::sdp::Description;
 use sfu::shard::command::{Command, Negotiated, Reply, Wish};
 
-use super::Registry;
 use super::name::ParticipantName;
 use super::news::DataMessage;
 use super::room::{MuteOrder, Room};
 use super::spec::{TrackSource, not_permitted};
+use super::{Joined, Registry, drawn_id};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::status::{Failure, Reason};
@@ -41,6 +42,11 @@ impl Registry {
         seat: Seat,
         description: Description,
     ) -> Result<Negotiated, Failure> {
+        let offer = {
+            let room = self.room(seat.room)?;
+            let news = room.member(seat.participant)?.news.as_ref();
+            news.and_then(|news| news.standing().offer)
+        };
         let sections = description.sections.iter();
         let lines: Vec<usize> = sections.map(|section| section.line).collect();
         let command = Command::Negotiate {
@@ -55,7 +61,18 @@ impl Registry {
             failure
         })?;
         match reply {
-            Reply::Negotiated(negotiated) => Ok(negotiated),
+            Reply::Negotiated(negotiated) => {
+                // Whatever they said, our offer is answered or void by it, but where it was passed
+                // over because ours stands.
+                if let (Some(offer), false) = (offer, matches!(negotiated, Negotiated::Ignored))
+                    && let Ok(room) = self.room(seat.room)
+                    && let Ok(member) = room.member(seat.participant)
+                    && let Some(news) = &member.news
+                {
+                    news.answered(&offer);
+                }
+                Ok(negotiated)
+            }
             Reply::Done | Reply::Inspected(_) | Reply::Restarted { .. } => {
                 Err(Failure::of(Reason::ServerFailed))
             }
@@ -173,21 +190,67 @@ impl Registry {
         Ok(room.relay(seat.participant, &Arc::new(data)))
     }
 
-    /// Its socket closed without a word: media may live on for `resume_window`.
+    /// Its socket closed without a word: media may live on for `resume_window`, and is missed from
+    /// 6 s on. News go on waiting for it.
     pub fn socket_closed(&self, seat: Seat) {
-        let shard = {
-            let Ok(mut room) = self.room_mut(seat.room) else {
-                return;
+        let Ok(mut room) = self.room_mut(seat.room) else {
+            return;
+        };
+        let Some(gone_at) = room.socket_closed(seat.participant) else {
+            return;
+        };
+        drop(room);
+        // Not at once: after a broken network the media has been silent for longer already, and
+        // another socket is on its way.
+        let this = self.clone();
+        drop(tokio::spawn(async move {
+            tokio::time::sleep(limits::SILENCE_WITHOUT_SOCKET).await;
+            let still_gone = |room: &Room| {
+                let member = room.member(seat.participant);
+                member.is_ok_and(|member| member.gone_at == Some(gone_at))
             };
-            if !room.socket_closed(seat.participant) {
-                return;
-            }
+            let shard = {
+                let Ok(room) = this.room(seat.room) else {
+                    return;
+                };
+                if !still_gone(&room) {
+                    return;
+                }
+                room.shard
+            };
+            this.set_silence_max(shard, seat, limits::SILENCE_WITHOUT_SOCKET);
+        }));
+    }
+
+    /// Another socket goes on where one closed; the proof for the next time.
+    ///
+    /// # Errors
+    /// It is not inside any more: `ROOM_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`.
+    pub fn socket_resumed(&self, seat: Seat) -> Result<String, Failure> {
+        let token = drawn_id("s")?;
+        let shard = {
+            let mut room = self.room_mut(seat.room)?;
+            room.socket_resumed(seat.participant, token.clone())?;
             room.shard
         };
+        self.set_silence_max(shard, seat, sfu::limits::CONSENT_TIMEOUT);
+        Ok(token)
+    }
+
+    /// All there is now, and a fresh queue for what follows, in place of one that was cut.
+    ///
+    /// # Errors
+    /// It is not inside any more: `ROOM_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`.
+    pub fn snapshot(&self, seat: Seat) -> Result<Joined, Failure> {
+        let mut room = self.room_mut(seat.room)?;
+        room.snapshot(seat)
+    }
+
+    fn set_silence_max(&self, shard: usize, seat: Seat, silence_max: Duration) {
         let command = Command::SetSilenceMax {
             room: seat.room,
             participant: seat.participant,
-            silence_max: limits::SILENCE_WITHOUT_SOCKET,
+            silence_max,
         };
         self.insist(shard, command);
     }
