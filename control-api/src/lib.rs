@@ -13,6 +13,7 @@
 //! | [`service`] | the gRPC methods |
 //! | `convert` | protocol buffers to and from domain types |
 //! | [`signal`] | participants' doors: WebSocket |
+//! | [`tls`] | certificates of the listeners |
 //! | [`urls`] | the URLs handed out |
 //! | [`metrics`] | counters as Prometheus text |
 //! | [`drain`] | SIGTERM |
@@ -37,4 +38,5 @@ pub mod server;
 pub mod service;
 pub mod signal;
 pub mod status;
+pub mod tls;
 pub mod urls;

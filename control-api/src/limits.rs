@@ -51,6 +51,10 @@ limits! {
 
     HTTP_HEADER_BYTES: usize = 16 << 10, "headers of one HTTP request";
     HTTP_CONNECTIONS: usize = 16_384, "connections of one listener at the same time; more wait in the kernel";
+    HTTP_CONNECTIONS_PER_SOURCE: usize = 100, "HTTP connections of one source at the same time unless configured; a further one is closed";
+    CORS_ORIGINS: usize = 256, "origins one configuration may name";
+    STUN_SERVERS: usize = 8, "STUN servers asked at start, one after the other";
+    PEM_BYTES: usize = 1 << 20, "a file of certificates or keys";
     GRPC_CONNECTIONS: usize = 1_024, "gRPC connections at the same time; more wait in the kernel";
     GRPC_STREAMS: usize = 128, "calls of one gRPC connection at the same time; more wait at the caller";
     GRPC_HEADER_BYTES: usize = 16 << 10, "headers of one gRPC call, a backend's token among them";
@@ -84,6 +88,14 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SILENCE_WITHOUT_SOCKET: Duration = Duration::from_secs(6);
 /// Headers of an HTTP request must be complete by then.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's body must be complete by then, counted from when it is waited for.
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection through which nothing goes for so long is closed.
+pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A TLS handshake must be over by then.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Files of certificates are looked at this often.
+pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 /// A gRPC call takes no longer, whatever deadline its caller sets.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// A gRPC connection that is silent is asked this often whether it lives.

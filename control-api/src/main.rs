@@ -13,9 +13,11 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use control_api::auth::{Authority, TokenRequest};
 use control_api::config::flags::{Command, Flags, TokenFlags};
-use control_api::config::{Config, Time, load};
+use control_api::config::print::print;
+use control_api::config::table::reference;
+use control_api::config::{Config, Loaded, Time, load};
 use control_api::drain::{Signals, until_signal};
-use control_api::node::{Running, read_keys};
+use control_api::node::{Running, keys};
 use control_api::registry::{ParticipantName, ParticipantSpec, RoomName};
 use control_api::{limits, logs};
 
@@ -31,18 +33,21 @@ fn main() -> ExitCode {
         print_limits();
         return ExitCode::SUCCESS;
     }
-    let config = load(&flags.serve, std::env::vars_os()).and_then(|config| {
-        config.check()?;
-        Ok(config)
+    let loaded = load(&flags.serve, std::env::vars_os()).and_then(|loaded| {
+        loaded.config.check()?;
+        Ok(loaded)
     });
-    let config = match config {
-        Ok(config) => config,
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => return refuse(&anyhow::anyhow!("{error}")),
     };
     match flags.command {
-        Some(Command::CheckConfig { print }) => check_config(&config, print),
-        Some(Command::Token(token)) => sign(&config, &token),
-        Some(Command::Limits) | None => serve(config),
+        Some(Command::CheckConfig {
+            reference: true, ..
+        }) => print_reference(),
+        Some(Command::CheckConfig { print, .. }) => check_config(&loaded, print),
+        Some(Command::Token(token)) => sign(&loaded.config, &token),
+        Some(Command::Limits) | None => serve(loaded.config),
     }
     .unwrap_or_else(|error| refuse(&error))
 }
@@ -67,21 +72,26 @@ fn print_limits() {
     }
 }
 
-fn check_config(config: &Config, print: bool) -> anyhow::Result<ExitCode> {
-    if let Some(path) = &config.keys_file {
-        read_keys(path)?;
-    }
-    logs::filter(&config.log)?;
-    if print {
-        say(toml::to_string(config)?.trim_end());
+fn check_config(loaded: &Loaded, is_printed: bool) -> anyhow::Result<ExitCode> {
+    // Its sentence names the cause; the chain behind it would say so again.
+    keys(&loaded.config).map_err(|error| anyhow::anyhow!("{error}"))?;
+    loaded.config.check_files()?;
+    logs::filter(&loaded.config.log)?;
+    if is_printed {
+        say(print(&loaded.config, &loaded.sources)?.trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn print_reference() -> anyhow::Result<ExitCode> {
+    let defaults = toml::Table::try_from(Config::default())?;
+    say(reference(&defaults).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
 fn sign(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
-    let path = config.keys_file.as_ref();
-    let path = path.context("--keys-file is needed: its first key signs")?;
-    let authority = Authority::new(read_keys(path)?);
+    let keys = keys(config).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let authority = Authority::new(keys.context("--keys-file is needed: its first key signs")?);
     let ttl: Time = flags
         .ttl
         .parse()

@@ -20,6 +20,7 @@ use crate::limits::SOCKETS;
 use crate::registry::{Registry, RoomConfig, RoomSpec};
 use crate::server;
 use crate::status::{Failure, Reason};
+use crate::tls::{Protocol, Tls, TlsError, TlsFiles};
 use crate::urls::Urls;
 
 /// How long sockets may take to say good-bye once everybody has been told.
@@ -49,9 +50,15 @@ pub enum StartError {
         /// What is wrong, never a secret.
         why: String,
     },
+    /// The configured keys make no sense.
+    #[error("keys: {0}")]
+    KeysInline(String),
     /// No certificate could be made.
     #[error("no certificate could be made: {0}")]
     Identity(String),
+    /// A listener's certificate is no good.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     /// Something the system should have given.
     #[error("{0}")]
     Failed(#[from] Failure),
@@ -205,13 +212,14 @@ impl Running {
     /// # Errors
     /// Nothing runs then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let keys = match &config.keys_file {
-            Some(path) => read_keys(path)?,
-            None => Keys::drawn()?,
-        };
+        let keys = keys(&config)?.map_or_else(Keys::drawn, Ok)?;
+        let mut doors = JoinSet::new();
+        let http_tls = tls(config.http_tls(), Protocol::Http1, &mut doors)?;
+        let grpc_tls = tls(config.grpc_tls(), Protocol::Http2, &mut doors)?;
+        let admin_tls = tls(config.admin_tls(), Protocol::Http1, &mut doors)?;
         let http = listen("--http", config.http).await?;
         let grpc = listen("--grpc", config.grpc.address).await?;
-        let admin = listen("--admin", config.admin).await?;
+        let admin = listen("--admin", config.admin.address).await?;
         let (engine, events) = Engine::start(config.engine(), Arc::new(identity()?))?;
         let registry = Registry::new(engine.clone());
         let records = registry.run(events);
@@ -237,16 +245,22 @@ impl Running {
             admin: address("--admin", &admin)?,
             node: node.clone(),
             engine,
-            doors: JoinSet::new(),
+            doors,
             records,
         };
         let public = http::public(&node);
-        running.doors.spawn(http::serve(http, public, node.clone()));
+        let per_source = node.config().http_connections_per_source;
+        let door = |listener, tls| http::Door {
+            listener,
+            tls,
+            per_source,
+        };
+        let served = http::serve(door(http, http_tls), public, node.clone());
+        running.doors.spawn(served);
         let private = http::admin(&node);
-        running
-            .doors
-            .spawn(http::serve(admin, private, node.clone()));
-        running.doors.spawn(server::serve(grpc, node));
+        let served = http::serve(door(admin, admin_tls), private, node.clone());
+        running.doors.spawn(served);
+        running.doors.spawn(server::serve(grpc, grpc_tls, node));
         Ok(running)
     }
 
@@ -295,11 +309,41 @@ async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, 
         })
 }
 
+/// A listener's TLS, where it has files for it; they are looked at for as long as the node runs.
+fn tls(
+    files: Option<TlsFiles>,
+    protocol: Protocol,
+    doors: &mut JoinSet<()>,
+) -> Result<Option<Tls>, StartError> {
+    let Some(files) = files else {
+        return Ok(None);
+    };
+    let (tls, watch) = Tls::start(files, protocol)?;
+    doors.spawn(watch);
+    Ok(Some(tls))
+}
+
+/// The configured signing keys, if there are any.
+///
+/// # Errors
+/// They cannot be read, or what is wrong in them.
+pub fn keys(config: &Config) -> Result<Option<Keys>, StartError> {
+    if let Some(path) = &config.keys_file {
+        return read_keys(path).map(Some);
+    }
+    let keys = config
+        .keys
+        .as_ref()
+        .map(|secret| Keys::parse(secret.reveal()));
+    keys.transpose()
+        .map_err(|error| StartError::KeysInline(error.to_string()))
+}
+
 /// The keys of `--keys-file`.
 ///
 /// # Errors
 /// It cannot be read, or what is wrong in it.
-pub fn read_keys(path: &std::path::Path) -> Result<Keys, StartError> {
+fn read_keys(path: &std::path::Path) -> Result<Keys, StartError> {
     let wrong = |why: String| StartError::Keys {
         path: path.display().to_string(),
         why,

@@ -14,6 +14,7 @@ use proto::v1::event_service_server::EventServiceServer;
 use proto::v1::participant_service_server::ParticipantServiceServer;
 use proto::v1::room_service_server::RoomServiceServer;
 use proto::v1::token_service_server::TokenServiceServer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -32,6 +33,7 @@ use crate::service::participant::Participants;
 use crate::service::room::Rooms;
 use crate::service::token::Tokens;
 use crate::service::{absent, call};
+use crate::tls::Tls;
 
 /// Open calls may take this long once the node is ending.
 const GRACE: Duration = Duration::from_secs(2);
@@ -46,7 +48,7 @@ const SERVICES: [&str; 5] = [
 ];
 
 /// Serves gRPC until the node ends.
-pub(crate) async fn serve(listener: TcpListener, node: Node) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<Tls>, node: Node) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let rooms = RoomServiceServer::new(Rooms(node.clone()));
     let participants = ParticipantServiceServer::new(Participants(node.clone()));
@@ -66,7 +68,7 @@ pub(crate) async fn serve(listener: TcpListener, node: Node) {
     let told = tell_health(&node, &reporter, None).await;
     tokio::select! {
         () = report_health(&node, &reporter, told) => {}
-        () = accept(listener, router, node.clone()) => {}
+        () = accept(listener, tls, router, node.clone()) => {}
     }
 }
 
@@ -98,7 +100,7 @@ async fn tell_health(
     status
 }
 
-async fn accept(listener: TcpListener, router: Router, node: Node) {
+async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, node: Node) {
     let places = Arc::new(Semaphore::new(GRPC_CONNECTIONS));
     let mut ending = std::pin::pin!(node.ending());
     loop {
@@ -119,9 +121,9 @@ async fn accept(listener: TcpListener, router: Router, node: Node) {
                 continue;
             }
         };
-        let (router, node) = (router.clone(), node.clone());
+        let (tls, router, node) = (tls.clone(), router.clone(), node.clone());
         drop(tokio::spawn(async move {
-            connection(stream, router, node).await;
+            connection(stream, tls, router, node).await;
             drop(place);
         }));
     }
@@ -134,7 +136,7 @@ async fn accept(listener: TcpListener, router: Router, node: Node) {
 }
 
 /// One connection, until it closes, is too old, or the node ends.
-async fn connection(stream: TcpStream, router: Router, node: Node) {
+async fn connection(stream: TcpStream, tls: Option<Tls>, router: Router, node: Node) {
     // Small messages leave at once; where that cannot be asked for, they leave a little later.
     drop(stream.set_nodelay(true));
     // Whoever connects and says nothing gives the place back.
@@ -144,6 +146,19 @@ async fn connection(stream: TcpStream, router: Router, node: Node) {
     ) {
         return;
     }
+    let Some(tls) = tls else {
+        return speak(stream, router, node).await;
+    };
+    match tls.accept(stream).await {
+        Ok(stream) => speak(stream, router, node).await,
+        Err(error) => tracing::debug!(%error, "a TLS handshake of gRPC failed"),
+    }
+}
+
+async fn speak<S>(stream: S, router: Router, node: Node)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = TowerToHyperService::new(router);
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

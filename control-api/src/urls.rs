@@ -21,7 +21,12 @@ impl Urls {
         let own = || {
             // The unspecified address is none that anybody could open.
             let known = !http.ip().is_unspecified();
-            known.then(|| format!("http://{http}"))
+            let scheme = if config.tls_cert.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            known.then(|| format!("{scheme}://{http}"))
         };
         Self {
             origin: config.public_url.clone().map(String::from).or_else(own),

@@ -22,6 +22,15 @@ pub struct ServeFlags {
     /// Page, WebSocket and health [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub http: Option<String>,
+    /// HTTPS: the certificate chain in PEM, taken anew when the file changes
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// HTTPS: the private key in PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// HTTPS on 8443 with an own certificate, for browsers in the same network
+    #[arg(long, global = true)]
+    pub lan: bool,
     /// gRPC [default: 127.0.0.1:50051]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub grpc: Option<String>,
@@ -43,6 +52,9 @@ pub struct ServeFlags {
     /// Signing keys, one "key-id: secret" per line
     #[arg(long, global = true, value_name = "FILE")]
     pub keys_file: Option<String>,
+    /// What is kept: certificate and key of --lan [default: ~/.local/share/plenum]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
     /// Configuration in TOML
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -58,9 +70,12 @@ pub enum Command {
     Limits,
     /// Reads the configuration as a start would, and says what is wrong
     CheckConfig {
-        /// Prints the effective configuration
+        /// Prints the effective configuration and where each value comes from
         #[arg(long)]
         print: bool,
+        /// Prints docs/configuration.md: every key
+        #[arg(long, conflicts_with = "print")]
+        reference: bool,
     },
     /// Signs a token with the first key of --keys-file
     Token(TokenFlags),

@@ -6,26 +6,32 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`flags`] | the command line |
+//! | [`table`] | every key: how it is written, what it does |
 //! | `layers` | file, environment and flags into one table |
 //! | `values` | durations and addresses as people write them |
+//! | `check` | what is refused at start |
+//! | [`print`] | what is in effect, and where it comes from |
 
+mod check;
 pub mod flags;
 mod layers;
+pub mod print;
+pub mod table;
 mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sfu::engine::{Advertised, EngineConfig};
 
+use crate::limits::HTTP_CONNECTIONS_PER_SOURCE;
 use crate::registry::RoomConfig;
+use crate::tls::{NamedPath, TlsFiles};
 
-use values::is_origin;
-
-pub use layers::load;
-pub use values::{PublicUrl, Time, Udp};
+pub use layers::{Loaded, load};
+pub use values::{PublicUrl, Secret, Time, Udp};
 
 /// Why the process does not start: one sentence that names the flag.
 #[derive(Debug, thiserror::Error)]
@@ -57,23 +63,37 @@ pub enum ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The page, `/v1/connect`, health.
+    /// The page, `/v1/connect`, WHIP, WHEP, health.
     pub http: SocketAddr,
-    /// gRPC.
-    pub grpc: GrpcConfig,
-    /// Metrics and health.
-    pub admin: SocketAddr,
+    /// HTTP connections of one source at the same time; 0: any number.
+    pub http_connections_per_source: usize,
+    /// HTTPS: the certificate chain.
+    pub tls_cert: Option<PathBuf>,
+    /// HTTPS: the private key.
+    pub tls_key: Option<PathBuf>,
     /// What browsers and backends reach this node by, such as `https://meet.example`; every URL
     /// handed out begins with it.
     pub public_url: Option<PublicUrl>,
+    /// A meeting in the same network, with an own certificate.
+    pub lan: bool,
+    /// gRPC.
+    pub grpc: GrpcConfig,
+    /// Metrics and health.
+    pub admin: AdminConfig,
     /// Media: a port, or an address with a port; shard `i` listens `i` ports above.
     pub udp: Udp,
     /// Addresses browsers are told instead of the host's own.
-    pub advertise: Vec<Advertised>,
+    pub advertise: AdvertiseConfig,
+    /// Who is asked for the host's public address.
+    pub stun: StunConfig,
     /// Threads of the media plane; unset: as many as quota and affinity give.
     pub shards: Option<usize>,
     /// Signing keys, `key-id: secret` per line.
+    pub keys: Option<Secret>,
+    /// A file with what `keys` would hold.
     pub keys_file: Option<PathBuf>,
+    /// What outlives the process.
+    pub data_dir: Option<PathBuf>,
     /// Which pages may connect.
     pub cors: CorsConfig,
     /// How a shutdown goes.
@@ -92,8 +112,46 @@ pub struct Config {
 pub struct GrpcConfig {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Allows another address than loopback although there is no TLS.
+    /// Allows another address than loopback without TLS.
     pub plaintext: bool,
+    /// The certificate chain.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key.
+    pub tls_key: Option<PathBuf>,
+    /// Backends must show a certificate of one of these, and need no token then.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The certificate chain.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key.
+    pub tls_key: Option<PathBuf>,
+    /// Callers must show a certificate of one of these, and need no token then.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Which addresses browsers are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdvertiseConfig {
+    /// These, instead of the host's own.
+    pub addresses: Vec<Advertised>,
+    /// The host's private ones too.
+    pub private: bool,
+}
+
+/// Who is asked for the host's public address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StunConfig {
+    /// Hosts with ports.
+    pub servers: Vec<String>,
 }
 
 /// Which pages may connect.
@@ -132,6 +190,21 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// A level, or tracing's directives.
     pub level: String,
+    /// How much of people's addresses is shown.
+    pub addresses: LogAddresses,
+}
+
+/// How much of people's addresses a log shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogAddresses {
+    /// Nothing.
+    None,
+    /// The network: /24, IPv6 /48.
+    #[default]
+    Prefix,
+    /// All.
+    Full,
 }
 
 /// How log lines are written.
@@ -159,13 +232,20 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http: loopback(8_080),
-            grpc: GrpcConfig::default(),
-            admin: loopback(9_464),
+            http_connections_per_source: HTTP_CONNECTIONS_PER_SOURCE,
+            tls_cert: None,
+            tls_key: None,
             public_url: None,
+            lan: false,
+            grpc: GrpcConfig::default(),
+            admin: AdminConfig::default(),
             udp: Udp::default(),
-            advertise: Vec::new(),
+            advertise: AdvertiseConfig::default(),
+            stun: StunConfig::default(),
             shards: None,
+            keys: None,
             keys_file: None,
+            data_dir: None,
             cors: CorsConfig::default(),
             drain: DrainConfig::default(),
             room: RoomDefaults::default(),
@@ -180,6 +260,20 @@ impl Default for GrpcConfig {
         Self {
             address: loopback(50_051),
             plaintext: false,
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
+        }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            address: loopback(9_464),
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
         }
     }
 }
@@ -208,6 +302,7 @@ impl Default for LogConfig {
         Self {
             format: LogFormat::Text,
             level: "info".to_owned(),
+            addresses: LogAddresses::default(),
         }
     }
 }
@@ -227,60 +322,19 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 impl Config {
-    /// Refuses what would be unsafe or senseless.
-    ///
-    /// # Errors
-    /// One sentence that names the flag.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        for (flag, address) in [
-            ("--http", self.http),
-            ("--grpc", self.grpc.address),
-            ("--admin", self.admin),
-        ] {
-            if !address.ip().is_loopback() && self.keys_file.is_none() {
-                return Err(ConfigError::Refused(format!(
-                    "{flag} {address} is not loopback, which needs signing keys: give --keys-file"
-                )));
-            }
-        }
-        if !self.grpc.address.ip().is_loopback() && !self.grpc.plaintext {
-            return Err(ConfigError::Refused(format!(
-                "--grpc {} is not loopback and there is no TLS yet: set grpc.plaintext = true if \
-                 something in front of it encrypts",
-                self.grpc.address
-            )));
-        }
-        if let Some(origin) = self.cors.origins.iter().find(|it| !is_origin(it)) {
-            return Err(ConfigError::Value {
-                origin: "cors.origins".to_owned(),
-                why: format!("{origin:?} is no origin; write https://meet.example, no path"),
-            });
-        }
-        self.room_config()
-            .check()
-            .map_err(|failure| ConfigError::Value {
-                origin: "room".to_owned(),
-                why: failure.message,
-            })?;
-        self.engine()
-            .check()
-            .map(drop)
-            .map_err(|error| ConfigError::Refused(error.to_string()))
-    }
-
     /// No key, everything on loopback: tokens are optional, rooms come into being at first join.
     #[must_use]
     pub const fn is_development(&self) -> bool {
-        self.keys_file.is_none()
+        self.keys_file.is_none() && self.keys.is_none() && !self.lan
     }
 
-    /// What the engine is told.
+    /// What the engine is told, but for what is discovered.
     #[must_use]
     pub fn engine(&self) -> EngineConfig {
         EngineConfig {
             udp: self.udp.addresses(),
             shards: self.shards,
-            advertise: self.advertise.clone(),
+            advertise: self.advertise.addresses.clone(),
             offer_loopback: self.is_development(),
             receive_buffer_bytes: self.media.receive_buffer_bytes,
             send_buffer_bytes: self.media.send_buffer_bytes,
@@ -297,105 +351,47 @@ impl Config {
             ..RoomConfig::default()
         }
     }
+
+    /// The certificate of HTTP, if it has one.
+    #[must_use]
+    pub fn http_tls(&self) -> Option<TlsFiles> {
+        files(
+            ("--tls-cert", self.tls_cert.as_deref()),
+            ("--tls-key", self.tls_key.as_deref()),
+            ("", None),
+        )
+    }
+
+    /// The certificate of gRPC, if it has one.
+    #[must_use]
+    pub fn grpc_tls(&self) -> Option<TlsFiles> {
+        files(
+            ("grpc.tls_cert", self.grpc.tls_cert.as_deref()),
+            ("grpc.tls_key", self.grpc.tls_key.as_deref()),
+            ("grpc.client_ca", self.grpc.client_ca.as_deref()),
+        )
+    }
+
+    /// The certificate of admin, if it has one.
+    #[must_use]
+    pub fn admin_tls(&self) -> Option<TlsFiles> {
+        files(
+            ("admin.tls_cert", self.admin.tls_cert.as_deref()),
+            ("admin.tls_key", self.admin.tls_key.as_deref()),
+            ("admin.client_ca", self.admin.client_ca.as_deref()),
+        )
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unsafe_start_is_refused_by_its_flag() {
-        let anywhere: SocketAddr = ([0, 0, 0, 0], 1).into();
-        let keys = || Some(PathBuf::from("keys"));
-        for (config, needle) in [
-            (
-                Config {
-                    http: anywhere,
-                    ..Config::default()
-                },
-                "--http",
-            ),
-            (
-                Config {
-                    admin: anywhere,
-                    ..Config::default()
-                },
-                "--admin",
-            ),
-            (
-                Config {
-                    grpc: GrpcConfig {
-                        address: anywhere,
-                        plaintext: false,
-                    },
-                    keys_file: keys(),
-                    ..Config::default()
-                },
-                "grpc.plaintext",
-            ),
-            (
-                Config {
-                    grpc: GrpcConfig {
-                        address: anywhere,
-                        plaintext: true,
-                    },
-                    ..Config::default()
-                },
-                "--keys-file",
-            ),
-            (
-                Config {
-                    shards: Some(0),
-                    ..Config::default()
-                },
-                "shards",
-            ),
-            (
-                Config {
-                    room: RoomDefaults {
-                        participants_max: 0,
-                        ..RoomDefaults::default()
-                    },
-                    ..Config::default()
-                },
-                "participants_max",
-            ),
-        ] {
-            let error = config.check().expect_err(needle).to_string();
-            assert!(error.contains(needle), "{error} lacks {needle}");
-        }
-        assert!(Config::default().check().is_ok());
-        let open = Config {
-            http: anywhere,
-            grpc: GrpcConfig {
-                address: anywhere,
-                plaintext: true,
-            },
-            keys_file: keys(),
-            ..Config::default()
-        };
-        assert!(open.check().is_ok() && !open.is_development());
-    }
-
-    #[test]
-    fn an_origin_is_written_as_browsers_send_it() {
-        for (origin, good) in [
-            ("https://meet.example", true),
-            ("http://[::1]:8080", true),
-            ("https://meet.example/", false),
-            ("https://Meet.example", false),
-            ("meet.example", false),
-            ("https://", false),
-            ("*", false),
-        ] {
-            let cors = CorsConfig {
-                origins: vec![origin.to_owned()],
-            };
-            let config = Config {
-                cors,
-                ..Config::default()
-            };
-            assert_eq!(config.check().is_ok(), good, "{origin}");
-        }
-    }
+/// What belongs together, where all of it is there; [`Config::check`] refuses halves.
+fn files(
+    cert: (&'static str, Option<&Path>),
+    key: (&'static str, Option<&Path>),
+    client_ca: (&'static str, Option<&Path>),
+) -> Option<TlsFiles> {
+    Some(TlsFiles {
+        cert: NamedPath::new(cert.0, cert.1?),
+        key: NamedPath::new(key.0, key.1?),
+        client_ca: client_ca.1.map(|path| NamedPath::new(client_ca.0, path)),
+    })
 }

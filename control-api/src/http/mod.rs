@@ -4,11 +4,15 @@
 //! |---|---|
 //! | `assets` | `web/`, embedded |
 //! | `origin` | which pages may connect |
-//! | `serve` | connections: their number, header sizes, timeouts, shutdown |
+//! | `serve` | connections: their number, TLS, header sizes, timeouts, shutdown |
+//! | `patience` | how long a connection may be silent |
+//! | `sources` | connections of one source |
 
 mod assets;
 pub(crate) mod origin;
+mod patience;
 mod serve;
+mod sources;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -21,7 +25,7 @@ use crate::node::Node;
 use crate::signal::websocket;
 use crate::status::Failure;
 
-pub use serve::serve;
+pub use serve::{Door, serve};
 
 /// What `--http` answers.
 pub fn public(node: &Node) -> Router {
@@ -60,8 +64,9 @@ async fn ready(State(node): State<Node>) -> Response {
 }
 
 async fn metrics(State(node): State<Node>, headers: HeaderMap) -> Response {
-    // Beyond loopback, counters are a backend's business.
-    if !node.config().admin.ip().is_loopback() {
+    // Beyond loopback, counters are a backend's business; one with a certificate has shown it.
+    let admin = &node.config().admin;
+    if !admin.address.ip().is_loopback() && admin.client_ca.is_none() {
         let value = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control_api::config::{Config, GrpcConfig, Udp};
+use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
 use control_api::node::Running;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -27,9 +27,12 @@ pub(crate) fn config() -> Config {
         http: free,
         grpc: GrpcConfig {
             address: free,
-            plaintext: false,
+            ..GrpcConfig::default()
         },
-        admin: free,
+        admin: AdminConfig {
+            address: free,
+            ..AdminConfig::default()
+        },
         udp: Udp::Address(free),
         shards: Some(1),
         ..Config::default()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use control_api::auth::{Authority, Keys};
-use control_api::config::{Config, GrpcConfig, Udp};
+use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
 use control_api::node::Running;
 use control_api::registry::{
     Door, JoinRequest, Joined, MissingRoom, ParticipantName, ParticipantSpec, RoomName,
@@ -28,9 +28,12 @@ pub(crate) fn config() -> Config {
         http: free,
         grpc: GrpcConfig {
             address: free,
-            plaintext: false,
+            ..GrpcConfig::default()
         },
-        admin: free,
+        admin: AdminConfig {
+            address: free,
+            ..AdminConfig::default()
+        },
         udp: Udp::Address(free),
         shards: Some(1),
         ..Config::default()

@@ -1,0 +1,300 @@
+//! What is refused at start: the unsafe and the senseless, each in one sentence that names the flag
+//! or the key and what to do.
+
+use super::values::is_origin;
+use super::{Config, ConfigError};
+use crate::limits::{CORS_ORIGINS, HTTP_CONNECTIONS, STUN_SERVERS};
+use crate::tls::{Protocol, TlsFiles};
+
+impl Config {
+    /// Refuses what would be unsafe or senseless.
+    ///
+    /// # Errors
+    /// One sentence that names the flag.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_listeners()?;
+        self.check_tls()?;
+        self.check_names()?;
+        self.room_config()
+            .check()
+            .map_err(|failure| value("room", failure.message))?;
+        self.engine()
+            .check()
+            .map(drop)
+            .map_err(|error| ConfigError::Refused(error.to_string()))
+    }
+
+    /// Reads the files that a start would read.
+    ///
+    /// # Errors
+    /// Which one is no good, and why.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        for (files, protocol) in [
+            (self.http_tls(), Protocol::Http1),
+            (self.admin_tls(), Protocol::Http1),
+            (self.grpc_tls(), Protocol::Http2),
+        ] {
+            let checked = files.map_or(Ok(()), |files: TlsFiles| files.check(protocol));
+            checked.map_err(|error| ConfigError::Refused(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn check_listeners(&self) -> Result<(), ConfigError> {
+        if self.keys.is_some() && self.keys_file.is_some() {
+            return refuse("keys and --keys-file are both given: take one of them");
+        }
+        for (flag, address) in [
+            ("--http", self.http),
+            ("--grpc", self.grpc.address),
+            ("--admin", self.admin.address),
+        ] {
+            if !address.ip().is_loopback() && self.is_development() {
+                return refuse(format!(
+                    "{flag} {address} is not loopback, which needs signing keys: give --keys-file"
+                ));
+            }
+        }
+        let grpc = self.grpc.address;
+        if self.grpc.plaintext && self.grpc.tls_cert.is_some() {
+            return refuse("grpc.plaintext and grpc.tls_cert are both given: take one of them");
+        }
+        if !grpc.ip().is_loopback() && !self.grpc.plaintext && self.grpc.tls_cert.is_none() {
+            return refuse(format!(
+                "--grpc {grpc} is not loopback and has no TLS: give grpc.tls_cert and \
+                 grpc.tls_key, or set grpc.plaintext = true if something in front of it encrypts"
+            ));
+        }
+        for (first, second, one, two) in [
+            ("--http", "--grpc", self.http, grpc),
+            ("--http", "--admin", self.http, self.admin.address),
+            ("--grpc", "--admin", grpc, self.admin.address),
+        ] {
+            if one == two && one.port() != 0 {
+                return refuse(format!(
+                    "{first} and {second} are both {one}: give each a port of its own"
+                ));
+            }
+        }
+        if self.http_connections_per_source > HTTP_CONNECTIONS {
+            return Err(value(
+                "http_connections_per_source",
+                format!("write at most {HTTP_CONNECTIONS}, or 0 for any number"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Halves of what only works as a whole.
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let (grpc, admin) = (&self.grpc, &self.admin);
+        for (name, is_set, needed, has_needed) in [
+            (
+                "--tls-cert",
+                self.tls_cert.is_some(),
+                "--tls-key",
+                self.tls_key.is_some(),
+            ),
+            (
+                "--tls-key",
+                self.tls_key.is_some(),
+                "--tls-cert",
+                self.tls_cert.is_some(),
+            ),
+            (
+                "grpc.tls_cert",
+                grpc.tls_cert.is_some(),
+                "grpc.tls_key",
+                grpc.tls_key.is_some(),
+            ),
+            (
+                "grpc.tls_key",
+                grpc.tls_key.is_some(),
+                "grpc.tls_cert",
+                grpc.tls_cert.is_some(),
+            ),
+            (
+                "grpc.client_ca",
+                grpc.client_ca.is_some(),
+                "grpc.tls_cert",
+                grpc.tls_cert.is_some(),
+            ),
+            (
+                "admin.tls_cert",
+                admin.tls_cert.is_some(),
+                "admin.tls_key",
+                admin.tls_key.is_some(),
+            ),
+            (
+                "admin.tls_key",
+                admin.tls_key.is_some(),
+                "admin.tls_cert",
+                admin.tls_cert.is_some(),
+            ),
+            (
+                "admin.client_ca",
+                admin.client_ca.is_some(),
+                "admin.tls_cert",
+                admin.tls_cert.is_some(),
+            ),
+        ] {
+            if is_set && !has_needed {
+                return refuse(format!("{name} does nothing alone: give {needed} too"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Result<(), ConfigError> {
+        if let Some(origin) = self.cors.origins.iter().find(|it| !is_origin(it)) {
+            return Err(value(
+                "cors.origins",
+                format!("{origin:?} is no origin; write https://meet.example, no path"),
+            ));
+        }
+        if self.cors.origins.len() > CORS_ORIGINS {
+            return Err(value(
+                "cors.origins",
+                format!("write at most {CORS_ORIGINS}"),
+            ));
+        }
+        if self.stun.servers.len() > STUN_SERVERS {
+            return Err(value(
+                "stun.servers",
+                format!("write at most {STUN_SERVERS}"),
+            ));
+        }
+        let is_server = |text: &str| {
+            let parts = text.rsplit_once(':');
+            parts.is_some_and(|(host, port)| {
+                !host.is_empty()
+                    && !host.contains(['/', ' '])
+                    && port.parse::<u16>().is_ok_and(|port| port != 0)
+            })
+        };
+        if let Some(server) = self.stun.servers.iter().find(|it| !is_server(it)) {
+            return Err(value(
+                "stun.servers",
+                format!("{server:?} is no server; write stun.example.org:3478"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn refuse(why: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::Refused(why.into()))
+}
+
+fn value(origin: &str, why: String) -> ConfigError {
+    ConfigError::Value {
+        origin: origin.to_owned(),
+        why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::path::PathBuf;
+
+    use super::super::{AdminConfig, Config, CorsConfig, GrpcConfig, RoomDefaults};
+
+    fn grpc(address: SocketAddr, plaintext: bool) -> GrpcConfig {
+        GrpcConfig {
+            address,
+            plaintext,
+            ..GrpcConfig::default()
+        }
+    }
+
+    #[test]
+    fn an_unsafe_start_is_refused_by_its_flag() {
+        let anywhere: SocketAddr = ([0, 0, 0, 0], 1).into();
+        let keys = || Some(PathBuf::from("keys"));
+        for (config, needle) in [
+            (
+                Config {
+                    http: anywhere,
+                    ..Config::default()
+                },
+                "--http",
+            ),
+            (
+                Config {
+                    admin: AdminConfig {
+                        address: anywhere,
+                        ..AdminConfig::default()
+                    },
+                    ..Config::default()
+                },
+                "--admin",
+            ),
+            (
+                Config {
+                    grpc: grpc(anywhere, false),
+                    keys_file: keys(),
+                    ..Config::default()
+                },
+                "grpc.plaintext",
+            ),
+            (
+                Config {
+                    grpc: grpc(anywhere, true),
+                    ..Config::default()
+                },
+                "--keys-file",
+            ),
+            (
+                Config {
+                    shards: Some(0),
+                    ..Config::default()
+                },
+                "shards",
+            ),
+            (
+                Config {
+                    room: RoomDefaults {
+                        participants_max: 0,
+                        ..RoomDefaults::default()
+                    },
+                    ..Config::default()
+                },
+                "participants_max",
+            ),
+        ] {
+            let error = config.check().expect_err(needle).to_string();
+            assert!(error.contains(needle), "{error} lacks {needle}");
+        }
+        assert!(Config::default().check().is_ok());
+        let open = Config {
+            http: anywhere,
+            grpc: grpc(([0, 0, 0, 0], 2).into(), true),
+            keys_file: keys(),
+            ..Config::default()
+        };
+        assert!(open.check().is_ok() && !open.is_development());
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_send_it() {
+        for (origin, good) in [
+            ("https://meet.example", true),
+            ("http://[::1]:8080", true),
+            ("https://meet.example/", false),
+            ("https://Meet.example", false),
+            ("meet.example", false),
+            ("https://", false),
+            ("*", false),
+        ] {
+            let cors = CorsConfig {
+                origins: vec![origin.to_owned()],
+            };
+            let config = Config {
+                cors,
+                ..Config::default()
+            };
+            assert_eq!(config.check().is_ok(), good, "{origin}");
+        }
+    }
+}
