@@ -59,6 +59,12 @@ limits! {
     GRPC_STREAMS: usize = 128, "calls of one gRPC connection at the same time; more wait at the caller";
     GRPC_HEADER_BYTES: usize = 16 << 10, "headers of one gRPC call, a backend's token among them";
     GRPC_MESSAGE_BYTES: usize = 1 << 20, "one gRPC request";
+    FILTER_BYTES: usize = 4 << 10, "the filter of a list";
+    FILTER_TERMS: usize = 16, "terms of a filter; each is asked of every item";
+    MESSAGE_DEPTH: usize = 32, "messages within messages of one gRPC request";
+    REQUEST_ID_BYTES: usize = 128, "a request_id";
+    REPEATS: usize = 20_000, "calls with a request_id that are remembered; full: the oldest is forgotten";
+    REPEAT_BYTES: usize = 32 << 20, "answers that are remembered for a request_id; full: the oldest is forgotten";
     FAILURE_BYTES: usize = 1 << 10, "words of a refusal, which may quote what was sent; the rest is cut off";
     FAREWELL_BYTES: usize = 1 << 10, "words shown to those who are put out";
     PAGE_BYTES: usize = 3 << 20, "what one page of a list may weigh, under the 4 MiB gRPC libraries read; a page ends early there";
@@ -98,6 +104,8 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 /// A gRPC call takes no longer, whatever deadline its caller sets.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// What a call with a `request_id` was answered is known for this long.
+pub const REPEAT_TTL: Duration = Duration::from_secs(600);
 /// A gRPC connection that is silent is asked this often whether it lives.
 pub const GRPC_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// A gRPC connection that does not say so by then is closed.

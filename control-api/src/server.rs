@@ -3,7 +3,10 @@
 //! Connections, calls at the same time, headers and messages are bounded; a silent connection is
 //! asked whether it lives; an old one is asked to go.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::{Router, middleware};
@@ -13,8 +16,9 @@ use hyper_util::service::TowerToHyperService;
 use proto::v1::event_service_server::EventServiceServer;
 use proto::v1::participant_service_server::ParticipantServiceServer;
 use proto::v1::room_service_server::RoomServiceServer;
+use proto::v1::server_service_server::ServerServiceServer;
 use proto::v1::token_service_server::TokenServiceServer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -28,9 +32,12 @@ use crate::limits::{
     HEALTH_INTERVAL, HTTP_HEADER_TIMEOUT,
 };
 use crate::node::Node;
+use crate::service::call::Calls;
 use crate::service::event::Events;
 use crate::service::participant::Participants;
+use crate::service::repeats::Repeats;
 use crate::service::room::Rooms;
+use crate::service::server::Server;
 use crate::service::token::Tokens;
 use crate::service::{absent, call};
 use crate::tls::Tls;
@@ -38,38 +45,58 @@ use crate::tls::Tls;
 /// Open calls may take this long once the node is ending.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What health is told of: the server as a whole, and each service that does something.
-const SERVICES: [&str; 5] = [
-    "",
-    "plenum.v1.RoomService",
-    "plenum.v1.TokenService",
-    "plenum.v1.ParticipantService",
-    "plenum.v1.EventService",
-];
+/// Registers services, and says what health is told of: the server as a whole, and each of them.
+macro_rules! services {
+    ($($server:ident $service:ident $name:literal;)*) => {
+        const SERVICES: &[&str] = &["", $($name,)*];
+
+        fn services(routes: Routes, node: &Node) -> Routes {
+            routes$(.add_service(
+                $server::new($service::new(node.clone())).max_decoding_message_size(GRPC_MESSAGE_BYTES),
+            ))*
+        }
+    };
+}
+
+services! {
+    RoomServiceServer Rooms "plenum.v1.RoomService";
+    TokenServiceServer Tokens "plenum.v1.TokenService";
+    ParticipantServiceServer Participants "plenum.v1.ParticipantService";
+    ServerServiceServer Server "plenum.v1.ServerService";
+    EventServiceServer Events "plenum.v1.EventService";
+}
 
 /// Serves gRPC until the node ends.
 pub(crate) async fn serve(listener: TcpListener, tls: Option<Tls>, node: Node) {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let rooms = RoomServiceServer::new(Rooms(node.clone()));
-    let participants = ParticipantServiceServer::new(Participants(node.clone()));
-    let events = EventServiceServer::new(Events::new(node.clone()));
-    let tokens = TokenServiceServer::new(Tokens(node.clone()));
-    let router = Routes::new(health)
-        .add_service(rooms.max_decoding_message_size(GRPC_MESSAGE_BYTES))
-        .add_service(participants.max_decoding_message_size(GRPC_MESSAGE_BYTES))
-        .add_service(events.max_decoding_message_size(GRPC_MESSAGE_BYTES))
-        .add_service(tokens.max_decoding_message_size(GRPC_MESSAGE_BYTES))
+    let calls = Calls {
+        node: node.clone(),
+        repeats: Repeats::default(),
+    };
+    let mut routes = services(Routes::new(health), &node);
+    // Old and new tools ask by the one or the other name.
+    match (reflection().build_v1(), reflection().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes = routes.add_service(v1).add_service(v1alpha),
+        (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no reflection"),
+    }
+    let router = routes
         .into_axum_router()
         .fallback(async |request: axum::extract::Request| {
             absent(request.uri().path()).into_http::<axum::body::Body>()
         })
-        .layer(middleware::from_fn_with_state(node.clone(), call::around));
+        .layer(middleware::from_fn_with_state(calls, call::around));
     // Before anybody can ask: a service that is not registered yet would be NOT_FOUND.
     let told = tell_health(&node, &reporter, None).await;
     tokio::select! {
         () = report_health(&node, &reporter, told) => {}
         () = accept(listener, tls, router, node.clone()) => {}
     }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 /// Tells whoever watches whether the node is ready. Never ends.
@@ -159,6 +186,10 @@ async fn speak<S>(stream: S, router: Router, node: Node)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    // So does one who does not say enough.
+    let Ok(Ok(stream)) = timeout(HTTP_HEADER_TIMEOUT, greeted(stream)).await else {
+        return;
+    };
     let service = TowerToHyperService::new(router);
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -181,5 +212,72 @@ where
     connection.as_mut().graceful_shutdown();
     if timeout(grace, connection).await.is_err() {
         tracing::debug!("a gRPC connection did not end in time");
+    }
+}
+
+/// What a connection over HTTP/2 begins with (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A stream whose preface is there, for HTTP/2 to read it again: the library itself would wait for
+/// the rest of it for ever.
+struct Greeted<S> {
+    preface: &'static [u8],
+    stream: S,
+}
+
+async fn greeted<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Greeted<S>> {
+    let mut preface = [0; PREFACE.len()];
+    stream.read_exact(&mut preface).await?;
+    if preface != *PREFACE {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let preface = PREFACE.as_slice();
+    Ok(Greeted { preface, stream })
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        waker: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let now = self.preface.len().min(buffer.remaining());
+        if now == 0 {
+            return Pin::new(&mut self.stream).poll_read(waker, buffer);
+        }
+        let (taken, rest) = self.preface.split_at_checked(now).unwrap_or_default();
+        buffer.put_slice(taken);
+        self.preface = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        waker: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(waker, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, waker: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(waker)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, waker: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(waker)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        waker: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(waker, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }

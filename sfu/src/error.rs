@@ -106,6 +106,24 @@ pub enum LeaveReason {
     ServerFailed,
 }
 
+impl LeaveReason {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::LeftItself,
+        Self::Removed,
+        Self::Replaced,
+        Self::Moved,
+        Self::RoomDeleted,
+        Self::RoomExpired,
+        Self::ConsentExpired,
+        Self::TransportFailed,
+        Self::TokenRevoked,
+        Self::NodeDrained,
+        Self::LimitReached,
+        Self::ServerFailed,
+    ];
+}
+
 /// What a command named that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {

@@ -85,6 +85,12 @@ impl BackendGrant {
         }
     }
 
+    /// Who it is, for telling one's repeats of calls from another's: whoever may do the same.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        format!("{:?} {:?}", self.scopes, self.rooms)
+    }
+
     /// Whether it covers `scope`, in `room` where the request names one.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `name` | resource names and ids |
 //! | `mask` | update masks |
+//! | `filter` | filters of lists |
+//! | `list` | what is asked of a list |
 //! | `time` | times and durations |
 //! | `room` | rooms and their configuration |
 //! | `participant` | participants |
@@ -17,6 +19,8 @@
 //! edited, can be sent back.
 
 mod event;
+mod filter;
+mod list;
 mod mask;
 mod name;
 mod participant;
@@ -28,10 +32,10 @@ mod track;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::limits::FAREWELL_BYTES;
-use crate::registry::PageRequest;
 use crate::status::Failure;
 
 pub(crate) use event::{event, snapshot};
+pub(crate) use list::{next_page_token, page};
 pub(crate) use name::{
     chosen_participant_id, chosen_room_id, parent, participant_name, participant_path, room_name,
 };
@@ -87,19 +91,6 @@ pub(crate) fn words(field: &'static str, words: String) -> Result<Option<String>
         return Err(Failure::field(field, why));
     }
     Ok((!words.is_empty()).then_some(words))
-}
-
-// Lists.
-
-/// What is asked of a list.
-pub(crate) fn page(size: i32, token: String) -> Result<PageRequest, Failure> {
-    let size = usize::try_from(size)
-        .map_err(|_| Failure::field("page_size", "must not be below 0; 0 means 100"))?;
-    Ok(PageRequest {
-        size,
-        token,
-        filter: String::new(),
-    })
 }
 
 fn count(count: usize) -> i32 {

@@ -271,7 +271,7 @@ impl EventService for Events {
         let (covered, request) = opened(request)?;
         convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
         let wanted = Wanted::new(covered, &request.parent, &[])?;
-        let page = convert::page(request.page_size, request.page_token)?;
+        let page = convert::page(request.page_size, &request.page_token, &request.filter)?;
         let query = format!("{}/events", request.parent);
         let registry = self.node.registry();
         let page = registry.list_events(&page, &query, |event| wanted.event(event))?;
@@ -281,7 +281,7 @@ impl EventService for Events {
                 .iter()
                 .map(|event| convert::event(event))
                 .collect(),
-            next_page_token: page.next_token,
+            next_page_token: convert::next_page_token(page.next_token, &request.filter),
         }))
     }
 

@@ -6,15 +6,23 @@
 //! | [`participant`] | ParticipantService |
 //! | [`token`] | TokenService |
 //! | [`event`] | EventService |
-//! | `call` | around every call: token, scope, deadline |
+//! | [`server`] | ServerService |
+//! | `call` | around every call: token, scope, deadline, message |
+//! | `methods` | what each method needs, by the descriptors |
+//! | `shape` | messages by their descriptors |
+//! | `repeats` | `request_id` |
 //!
 //! Methods that are in none of them answer UNIMPLEMENTED / FEATURE_ABSENT from [`absent`], after
 //! their token has been checked like everybody's.
 
 pub(crate) mod call;
 pub mod event;
+mod methods;
 pub mod participant;
+pub(crate) mod repeats;
 pub mod room;
+pub mod server;
+mod shape;
 pub mod token;
 
 use tonic::{Request, Status};

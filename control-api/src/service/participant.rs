@@ -11,7 +11,15 @@ use crate::registry::ParticipantView;
 
 /// ParticipantService over a node.
 #[derive(Clone, Debug)]
-pub struct Participants(pub Node);
+pub struct Participants(Node);
+
+impl Participants {
+    /// Over this node.
+    #[must_use]
+    pub const fn new(node: Node) -> Self {
+        Self(node)
+    }
+}
 
 #[tonic::async_trait]
 impl ParticipantService for Participants {
@@ -36,13 +44,13 @@ impl ParticipantService for Participants {
         if let Some(room) = &room {
             covered.check(room)?;
         }
-        let page = convert::page(request.page_size, request.page_token)?;
+        let page = convert::page(request.page_size, &request.page_token, &request.filter)?;
         let keep = |view: &ParticipantView| covered.covers(&view.room) && !view.is_unlisted();
         let registry = self.0.registry();
         let page = registry.list_participants(room.as_ref(), &page, keep)?;
         Ok(Response::new(v1::ListParticipantsResponse {
             participants: page.items.iter().map(convert::participant).collect(),
-            next_page_token: page.next_token,
+            next_page_token: convert::next_page_token(page.next_token, &request.filter),
             viewer_count: 0,
         }))
     }
@@ -53,10 +61,7 @@ impl ParticipantService for Participants {
     ) -> Result<Response<v1::Participant>, Status> {
         let (covered, request) = opened(request)?;
         let participant = request.participant.unwrap_or_default();
-        convert::refuse_set(&[
-            (!request.request_id.is_empty(), "request_id"),
-            (!participant.etag.is_empty(), "participant.etag"),
-        ])?;
+        convert::refuse_set(&[(!participant.etag.is_empty(), "participant.etag")])?;
         let (room, name) = convert::participant_name("participant.name", &participant.name)?;
         covered.check(&room)?;
         let edit = convert::ParticipantEdit::new(participant, request.update_mask)?;
@@ -84,10 +89,7 @@ impl ParticipantService for Participants {
         request: Request<v1::RemoveParticipantRequest>,
     ) -> Result<Response<()>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[
-            (!request.request_id.is_empty(), "request_id"),
-            (request.ban_duration.is_some(), "ban_duration"),
-        ])?;
+        convert::refuse_set(&[(request.ban_duration.is_some(), "ban_duration")])?;
         let (room, name) = convert::participant_name("name", &request.name)?;
         covered.check(&room)?;
         let message = convert::words("message", request.message)?;

@@ -12,7 +12,15 @@ use crate::status::Failure;
 
 /// RoomService over a node.
 #[derive(Clone, Debug)]
-pub struct Rooms(pub Node);
+pub struct Rooms(Node);
+
+impl Rooms {
+    /// Over this node.
+    #[must_use]
+    pub const fn new(node: Node) -> Self {
+        Self(node)
+    }
+}
 
 #[tonic::async_trait]
 impl RoomService for Rooms {
@@ -21,7 +29,7 @@ impl RoomService for Rooms {
         request: Request<v1::CreateRoomRequest>,
     ) -> Result<Response<v1::Room>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[(!request.request_id.is_empty(), "request_id")])?;
+
         let name = convert::chosen_room_id("room_id", request.room_id)?;
         let room = request.room.unwrap_or_default();
         convert::refuse_set(&[(!room.etag.is_empty(), "room.etag")])?;
@@ -55,12 +63,12 @@ impl RoomService for Rooms {
     ) -> Result<Response<v1::ListRoomsResponse>, Status> {
         let (covered, request) = opened(request)?;
         convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
-        let page = convert::page(request.page_size, request.page_token)?;
+        let page = convert::page(request.page_size, &request.page_token, &request.filter)?;
         let keep = |room: &RoomView| covered.covers(&room.name);
         let page = self.0.registry().list_rooms(&page, keep)?;
         Ok(Response::new(v1::ListRoomsResponse {
             rooms: page.items.iter().map(convert::room).collect(),
-            next_page_token: page.next_token,
+            next_page_token: convert::next_page_token(page.next_token, &request.filter),
         }))
     }
 
@@ -70,10 +78,7 @@ impl RoomService for Rooms {
     ) -> Result<Response<v1::Room>, Status> {
         let (covered, request) = opened(request)?;
         let room = request.room.unwrap_or_default();
-        convert::refuse_set(&[
-            (!request.request_id.is_empty(), "request_id"),
-            (!room.etag.is_empty(), "room.etag"),
-        ])?;
+        convert::refuse_set(&[(!room.etag.is_empty(), "room.etag")])?;
         let name = convert::room_name("room.name", &room.name)?;
         covered.check(&name)?;
         let defaults = self.0.config().room_config();
@@ -92,10 +97,7 @@ impl RoomService for Rooms {
         request: Request<v1::DeleteRoomRequest>,
     ) -> Result<Response<()>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[
-            (!request.request_id.is_empty(), "request_id"),
-            (!request.etag.is_empty(), "etag"),
-        ])?;
+        convert::refuse_set(&[(!request.etag.is_empty(), "etag")])?;
         let name = convert::room_name("name", &request.name)?;
         covered.check(&name)?;
         let message = convert::words("message", request.message)?;

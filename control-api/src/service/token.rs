@@ -12,7 +12,15 @@ use crate::node::Node;
 
 /// TokenService over a node.
 #[derive(Clone, Debug)]
-pub struct Tokens(pub Node);
+pub struct Tokens(Node);
+
+impl Tokens {
+    /// Over this node.
+    #[must_use]
+    pub const fn new(node: Node) -> Self {
+        Self(node)
+    }
+}
 
 #[tonic::async_trait]
 impl TokenService for Tokens {

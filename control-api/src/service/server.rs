@@ -1,0 +1,54 @@
+//! ServerService: the server about itself. Features are tested, not versions.
+
+use std::collections::HashMap;
+
+use proto::v1;
+use proto::v1::server_service_server::ServerService;
+use sfu::wire::payload::Codec;
+use tonic::{Request, Response, Status};
+
+use crate::limits;
+use crate::node::Node;
+use crate::registry::spec::codec_label;
+
+/// What is on in this build. A method or a field that is in none of them is FEATURE_ABSENT.
+pub const FEATURES: &[&str] = &["etag", "filter", "reflection", "request_id"];
+
+/// Fields and methods that will go, each for two minor releases: none so far.
+pub const DEPRECATIONS: &[&str] = &[];
+
+/// ServerService over a node.
+#[derive(Clone, Debug)]
+pub struct Server(Node);
+
+impl Server {
+    /// Over this node.
+    #[must_use]
+    pub const fn new(node: Node) -> Self {
+        Self(node)
+    }
+}
+
+#[tonic::async_trait]
+impl ServerService for Server {
+    async fn get_server_info(
+        &self,
+        _: Request<v1::GetServerInfoRequest>,
+    ) -> Result<Response<v1::ServerInfo>, Status> {
+        let limits = sfu::limits::ALL.iter().chain(limits::ALL);
+        let limits: HashMap<_, _> = limits
+            .map(|limit| {
+                let value = i64::try_from(limit.value).unwrap_or(i64::MAX);
+                (limit.name.to_ascii_lowercase(), value)
+            })
+            .collect();
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Ok(Response::new(v1::ServerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits,
+            codecs: Codec::ALL.into_iter().map(codec_label).collect(),
+            features: words(FEATURES),
+            deprecations: words(DEPRECATIONS),
+        }))
+    }
+}
