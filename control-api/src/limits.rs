@@ -62,7 +62,7 @@ limits! {
     FILTER_BYTES: usize = 4 << 10, "the filter of a list";
     FILTER_TERMS: usize = 16, "terms of a filter; each is asked of every item";
     MESSAGE_DEPTH: usize = 32, "messages within messages of one gRPC request";
-    REQUEST_ID_BYTES: usize = 128, "a request_id";
+    REPEAT_ID_BYTES: usize = 128, "a request_id";
     REPEATS: usize = 20_000, "calls with a request_id that are remembered; full: the oldest is forgotten";
     REPEAT_BYTES: usize = 32 << 20, "answers that are remembered for a request_id; full: the oldest is forgotten";
     FAILURE_BYTES: usize = 1 << 10, "words of a refusal, which may quote what was sent; the rest is cut off";

@@ -1,8 +1,7 @@
 //! What is asked of a list. A page token is bound to its filter here, and to the rest of its query
 //! by the registry.
 
-use super::filter::{Field, Filter, Kind, Value};
-use crate::registry::{ParticipantView, PageRequest, RoomView, TrackView};
+use crate::registry::PageRequest;
 use crate::status::{Failure, Reason};
 
 /// What is asked of a list.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use crate::limits::{CALL_TIMEOUT, REPEAT_BYTES, REPEAT_TTL, REPEATS, REQUEST_ID_BYTES};
+use crate::limits::{CALL_TIMEOUT, REPEAT_BYTES, REPEAT_TTL, REPEATS, REPEAT_ID_BYTES};
 use crate::status::{Failure, Reason};
 
 /// A hash; also what a call is known by.
@@ -81,8 +81,8 @@ impl Repeats {
         asked: Asked<'_>,
         call: impl Future<Output = Response> + Send + 'static,
     ) -> Response {
-        if asked.id.len() > REQUEST_ID_BYTES {
-            let why = format!("at most {REQUEST_ID_BYTES} bytes");
+        if asked.id.len() > REPEAT_ID_BYTES {
+            let why = format!("at most {REPEAT_ID_BYTES} bytes");
             return refused(Failure::field("request_id", why));
         }
         let request = digest(&[asked.request]);

@@ -95,7 +95,7 @@ async fn only_the_same_principal_method_and_id_repeat() {
         ..FIRST
     };
     assert_eq!(ask(&repeats, other, &method).await.0, Code::InvalidArgument);
-    let long = "x".repeat(REQUEST_ID_BYTES + 1);
+    let long = "x".repeat(REPEAT_ID_BYTES + 1);
     let long = Asked { id: &long, ..FIRST };
     assert_eq!(ask(&repeats, long, &method).await.0, Code::InvalidArgument);
     assert_eq!(method.calls(), 4);
