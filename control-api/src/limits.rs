@@ -59,6 +59,9 @@ limits! {
     GRPC_STREAMS: usize = 128, "calls of one gRPC connection at the same time; more wait at the caller";
     GRPC_HEADER_BYTES: usize = 16 << 10, "headers of one gRPC call, a backend's token among them";
     GRPC_MESSAGE_BYTES: usize = 1 << 20, "one gRPC request";
+    WISHES_PER_REQUEST: usize = 1_024, "subscriptions of one UpdateSubscriptions: more tracks than a room shows";
+    CANDIDATES_PER_REQUEST: usize = 64, "candidates of one AddCandidates: more than any host has";
+    CANDIDATE_BYTES: usize = 512, "one candidate line";
     FILTER_BYTES: usize = 4 << 10, "the filter of a list";
     FILTER_TERMS: usize = 16, "terms of a filter; each is asked of every item";
     MESSAGE_DEPTH: usize = 32, "messages within messages of one gRPC request";
@@ -104,6 +107,8 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 /// A gRPC call takes no longer, whatever deadline its caller sets.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// RestartIce waits this long for the server's offer, which comes within a tick of negotiation.
+pub const OFFER_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a call with a `request_id` was answered is known for this long.
 pub const REPEAT_TTL: Duration = Duration::from_secs(600);
 /// A gRPC connection that is silent is asked this often whether it lives.

@@ -17,7 +17,10 @@ use proto::v1::event_service_server::EventServiceServer;
 use proto::v1::participant_service_server::ParticipantServiceServer;
 use proto::v1::room_service_server::RoomServiceServer;
 use proto::v1::server_service_server::ServerServiceServer;
+use proto::v1::subscription_service_server::SubscriptionServiceServer;
 use proto::v1::token_service_server::TokenServiceServer;
+use proto::v1::track_service_server::TrackServiceServer;
+use proto::v1::transport_service_server::TransportServiceServer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -38,7 +41,10 @@ use crate::service::participant::Participants;
 use crate::service::repeats::Repeats;
 use crate::service::room::Rooms;
 use crate::service::server::Server;
+use crate::service::subscription::Subscriptions;
 use crate::service::token::Tokens;
+use crate::service::track::Tracks;
+use crate::service::transport::Transports;
 use crate::service::{absent, call};
 use crate::tls::Tls;
 
@@ -63,6 +69,9 @@ services! {
     TokenServiceServer Tokens "plenum.v1.TokenService";
     ParticipantServiceServer Participants "plenum.v1.ParticipantService";
     ServerServiceServer Server "plenum.v1.ServerService";
+    TransportServiceServer Transports "plenum.v1.TransportService";
+    TrackServiceServer Tracks "plenum.v1.TrackService";
+    SubscriptionServiceServer Subscriptions "plenum.v1.SubscriptionService";
     EventServiceServer Events "plenum.v1.EventService";
 }
 

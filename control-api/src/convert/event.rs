@@ -2,10 +2,12 @@
 
 use proto::v1;
 
+use super::filter::{Field, Filter, Kind, Value};
 use super::time::timestamp;
 use super::track::track;
 use super::{participant, room};
 use crate::registry::{EventKind, ParticipantView, Recorded, RoomSnapshot, Subject};
+use crate::status::Failure;
 
 /// An event for an answer.
 pub(crate) fn event(recorded: &Recorded) -> v1::Event {
@@ -66,4 +68,23 @@ pub(crate) fn snapshot(
     };
     items.extend(snapshot.participants.iter().flat_map(inside));
     items
+}
+
+/// What ListEvents can be asked for.
+const FIELDS: &[Field<Recorded>] = &[
+    Field {
+        name: "type",
+        kind: Kind::Text,
+        get: |event, _| Value::Text(Some(event.kind.as_str())),
+    },
+    Field {
+        name: "time",
+        kind: Kind::Time,
+        get: |event, _| Value::Time(event.time),
+    },
+];
+
+/// Which events are asked for.
+pub(crate) fn event_filter(text: &str) -> Result<Filter<Recorded>, Failure> {
+    Filter::new(text, FIELDS)
 }

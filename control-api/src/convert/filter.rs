@@ -68,7 +68,10 @@ pub(crate) struct Filter<T>(Vec<Term<T>>);
 
 impl<T> fmt::Debug for Filter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let terms = self.0.iter().map(|term| (term.field, &term.key, &term.test));
+        let terms = self
+            .0
+            .iter()
+            .map(|term| (term.field, &term.key, &term.test));
         f.debug_list().entries(terms).finish()
     }
 }
@@ -141,7 +144,10 @@ fn term<T>(rest: &mut Rest<'_>, fields: &[Field<T>]) -> Result<Term<T>, Failure>
             Kind::Text | Kind::Word(_) | Kind::Time | Kind::Flag => field.name.to_owned(),
         };
         let known: Vec<_> = fields.iter().map(dotted).collect();
-        invalid(format!("{path:?} is no field; what can be asked: {}", known.join(", ")))
+        invalid(format!(
+            "{path:?} is no field; what can be asked: {}",
+            known.join(", ")
+        ))
     })?;
     let operator = rest.operator();
     let value = rest
@@ -210,7 +216,10 @@ impl<'a> Rest<'a> {
 
     fn operator(&mut self) -> Option<char> {
         let operator = self.0.chars().next().filter(|it| "=<>".contains(*it));
-        operator.inspect(|_| drop(self.take(1)))
+        if operator.is_some() {
+            self.take(1);
+        }
+        operator
     }
 
     /// `"…"`, with \" and \\ inside.
@@ -356,7 +365,10 @@ mod tests {
         ] {
             check(text, None);
         }
-        check(&vec![r#"name = "x""#; FILTER_TERMS].join(" AND "), Some(false));
+        check(
+            &vec![r#"name = "x""#; FILTER_TERMS].join(" AND "),
+            Some(false),
+        );
         check(&vec![r#"name = "x""#; FILTER_TERMS + 1].join(" AND "), None);
         check(&format!(r#"name = "{}""#, "x".repeat(FILTER_BYTES)), None);
     }

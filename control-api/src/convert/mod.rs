@@ -11,6 +11,8 @@
 //! | `participant` | participants |
 //! | `permissions` | what a participant may do |
 //! | `track` | tracks |
+//! | `subscription` | subscriptions |
+//! | `transport` | descriptions and transports |
 //! | `event` | events |
 //!
 //! A request becomes checked domain values or a failure that names the field, as the request's
@@ -26,22 +28,29 @@ mod name;
 mod participant;
 mod permissions;
 mod room;
+mod subscription;
 mod time;
 mod track;
+mod transport;
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::limits::FAREWELL_BYTES;
 use crate::status::Failure;
 
-pub(crate) use event::{event, snapshot};
-pub(crate) use list::{next_page_token, page};
+pub(crate) use event::{event, event_filter, snapshot};
+pub(crate) use list::page;
 pub(crate) use name::{
     chosen_participant_id, chosen_room_id, parent, participant_name, participant_path, room_name,
+    room_or_participant_name, track_name, transport_name,
 };
-pub(crate) use participant::{ParticipantEdit, participant, token_spec};
-pub(crate) use room::{RoomEdit, as_room_config, room, room_config, room_spec};
-pub(crate) use time::{duration, moment};
+pub(crate) use participant::{ParticipantEdit, participant, participant_filter, token_spec};
+pub(crate) use permissions::permissions;
+pub(crate) use room::{RoomEdit, as_room_config, room, room_config, room_filter, room_spec};
+pub(crate) use subscription::{subscription, wishes};
+pub(crate) use time::{duration, moment, moment_in};
+pub(crate) use track::{track, track_filter};
+pub(crate) use transport::{described_as, description, offer, transport};
 
 // Refusals.
 
@@ -84,6 +93,16 @@ fn renamed(failure: Failure, field: Option<String>) -> Failure {
     }
 }
 
+/// What is said; none: empty.
+pub(crate) fn said(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// A count for an answer.
+pub(crate) fn count(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 /// Words for those who are put out; none: empty.
 pub(crate) fn words(field: &'static str, words: String) -> Result<Option<String>, Failure> {
     if words.len() > FAREWELL_BYTES {
@@ -91,10 +110,6 @@ pub(crate) fn words(field: &'static str, words: String) -> Result<Option<String>
         return Err(Failure::field(field, why));
     }
     Ok((!words.is_empty()).then_some(words))
-}
-
-fn count(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn map_in(map: HashMap<String, String>) -> BTreeMap<String, String> {

@@ -4,6 +4,7 @@ use prost_types::FieldMask;
 use proto::v1;
 use sfu::error::LeaveReason;
 
+use super::filter::{Field, Filter, Kind, Value};
 use super::mask::masked;
 use super::name::participant_path;
 use super::permissions::{permissions, permissions_out};
@@ -176,4 +177,62 @@ impl ParticipantEdit {
             }
         }
     }
+}
+
+/// What ListParticipants can be asked for.
+const FIELDS: &[Field<ParticipantView>] = &[
+    Field {
+        name: "name",
+        kind: Kind::Text,
+        get: |view, _| Value::Made(participant_path(&view.room, &view.name)),
+    },
+    Field {
+        name: "display_name",
+        kind: Kind::Text,
+        get: |view, _| Value::Text(Some(&view.spec.display_name)),
+    },
+    Field {
+        name: "attributes",
+        kind: Kind::Map,
+        get: |view, key| Value::Text(view.spec.attributes.get(key).map(String::as_str)),
+    },
+    Field {
+        name: "kind",
+        kind: Kind::Word(&["STANDARD", "RECORDER", "INGRESS", "PHONE", "VIEWER"]),
+        get: |view, _| Value::Text(Some(view.spec.kind.as_str())),
+    },
+    Field {
+        name: "door",
+        kind: Kind::Word(&["WEBSOCKET", "WHIP", "WHEP", "GRPC"]),
+        get: |view, _| Value::Text(Some(view.door.as_str())),
+    },
+    Field {
+        name: "state",
+        kind: Kind::Word(&["WAITING", "JOINING", "ACTIVE", "RESUMING"]),
+        get: |view, _| Value::Text(Some(view.state.as_str())),
+    },
+    Field {
+        name: "hidden",
+        kind: Kind::Flag,
+        get: |view, _| Value::Flag(view.spec.permissions.hidden),
+    },
+    Field {
+        name: "join_time",
+        kind: Kind::Time,
+        get: |view, _| Value::Time(view.join_time),
+    },
+];
+
+/// Which participants are asked for. Viewers and hidden ones only where the filter says so.
+pub(crate) fn participant_filter(
+    text: &str,
+) -> Result<impl Fn(&ParticipantView) -> bool + use<>, Failure> {
+    let filter = Filter::new(text, FIELDS)?;
+    let viewers = filter.asks("kind", "VIEWER") || filter.asks("door", "WHEP");
+    let hidden = filter.asks("hidden", "true");
+    Ok(move |view: &ParticipantView| {
+        filter.passes(view)
+            && (viewers || !view.is_viewer())
+            && (hidden || !view.spec.permissions.hidden)
+    })
 }

@@ -3,6 +3,7 @@
 use prost_types::FieldMask;
 use proto::v1;
 
+use super::filter::{Field, Filter, Kind, Value};
 use super::mask::masked;
 use super::time::{duration, duration_out, timestamp};
 use super::{count, map_in, map_out, renamed, within};
@@ -189,4 +190,38 @@ pub(crate) fn as_room_config(failure: Failure) -> Failure {
     let field = failure.field.as_deref().unwrap_or_default();
     let field = field.replacen("config.", "room_config.", 1);
     renamed(failure, Some(field))
+}
+
+/// What ListRooms can be asked for.
+const FIELDS: &[Field<RoomView>] = &[
+    Field {
+        name: "name",
+        kind: Kind::Text,
+        get: |room, _| Value::Made(format!("rooms/{}", room.name)),
+    },
+    Field {
+        name: "display_name",
+        kind: Kind::Text,
+        get: |room, _| Value::Text(Some(&room.spec.display_name)),
+    },
+    Field {
+        name: "labels",
+        kind: Kind::Map,
+        get: |room, key| Value::Text(room.spec.labels.get(key).map(String::as_str)),
+    },
+    Field {
+        name: "locked",
+        kind: Kind::Flag,
+        get: |room, _| Value::Flag(room.spec.locked),
+    },
+    Field {
+        name: "create_time",
+        kind: Kind::Time,
+        get: |room, _| Value::Time(room.create_time),
+    },
+];
+
+/// Which rooms are asked for.
+pub(crate) fn room_filter(text: &str) -> Result<Filter<RoomView>, Failure> {
+    Filter::new(text, FIELDS)
 }

@@ -45,3 +45,19 @@ pub(super) fn duration_out(duration: Duration) -> prost_types::Duration {
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
     }
 }
+
+/// A moment since 1970; none: not set.
+pub(crate) fn moment_in(field: &str, time: Option<Timestamp>) -> Result<Option<UnixTime>, Failure> {
+    let read = |time: Timestamp| {
+        let seconds = u64::try_from(time.seconds).ok();
+        let nanos = u64::try_from(time.nanos)
+            .ok()
+            .filter(|it| *it < 1_000_000_000);
+        let millis = seconds.zip(nanos);
+        let millis = millis.and_then(|(s, ns)| s.checked_mul(1_000)?.checked_add(ns / 1_000_000));
+        millis
+            .map(UnixTime::from_millis)
+            .ok_or_else(|| Failure::field(field, "no time after 1970"))
+    };
+    time.map(read).transpose()
+}

@@ -30,7 +30,7 @@ pub struct Page<T> {
 }
 
 /// Something that is listed.
-pub(super) trait Item {
+pub(crate) trait Item {
     /// Its place in the order of creation.
     fn uid(&self) -> Ulid;
     /// What it weighs in an answer, roughly: what callers can make large.
@@ -39,7 +39,7 @@ pub(super) trait Item {
 
 /// Cuts the page out of all items of the list `query`. It ends early where it would weigh more than
 /// `PAGE_BYTES`, after one item at least.
-pub(super) fn cut<T: Item>(
+pub(crate) fn cut<T: Item>(
     request: &PageRequest,
     query: &str,
     mut items: Vec<T>,

@@ -269,19 +269,21 @@ impl EventService for Events {
         request: Request<v1::ListEventsRequest>,
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
+        let filter = convert::event_filter(&request.filter)?;
         let wanted = Wanted::new(covered, &request.parent, &[])?;
-        let page = convert::page(request.page_size, &request.page_token, &request.filter)?;
+        let page = convert::page(request.page_size, request.page_token, &request.filter)?;
         let query = format!("{}/events", request.parent);
         let registry = self.node.registry();
-        let page = registry.list_events(&page, &query, |event| wanted.event(event))?;
+        let page = registry.list_events(&page, &query, |event| {
+            wanted.event(event) && filter.passes(event)
+        })?;
         Ok(Response::new(v1::ListEventsResponse {
             events: page
                 .items
                 .iter()
                 .map(|event| convert::event(event))
                 .collect(),
-            next_page_token: convert::next_page_token(page.next_token, &request.filter),
+            next_page_token: page.next_token,
         }))
     }
 

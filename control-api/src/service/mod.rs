@@ -6,6 +6,9 @@
 //! | [`participant`] | ParticipantService |
 //! | [`token`] | TokenService |
 //! | [`event`] | EventService |
+//! | [`track`] | TrackService |
+//! | [`subscription`] | SubscriptionService |
+//! | [`transport`] | TransportService |
 //! | [`server`] | ServerService |
 //! | `call` | around every call: token, scope, deadline, message |
 //! | `methods` | what each method needs, by the descriptors |
@@ -23,7 +26,10 @@ pub(crate) mod repeats;
 pub mod room;
 pub mod server;
 mod shape;
+pub mod subscription;
 pub mod token;
+pub mod track;
+pub mod transport;
 
 use tonic::{Request, Status};
 

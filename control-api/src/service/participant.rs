@@ -4,7 +4,7 @@ use proto::v1;
 use proto::v1::participant_service_server::ParticipantService;
 use tonic::{Request, Response, Status};
 
-use super::{absent, opened};
+use super::opened;
 use crate::convert;
 use crate::node::Node;
 use crate::registry::ParticipantView;
@@ -39,19 +39,20 @@ impl ParticipantService for Participants {
         request: Request<v1::ListParticipantsRequest>,
     ) -> Result<Response<v1::ListParticipantsResponse>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
+        let wanted = convert::participant_filter(&request.filter)?;
         let room = convert::parent("parent", &request.parent)?;
         if let Some(room) = &room {
             covered.check(room)?;
         }
-        let page = convert::page(request.page_size, &request.page_token, &request.filter)?;
-        let keep = |view: &ParticipantView| covered.covers(&view.room) && !view.is_unlisted();
+        let page = convert::page(request.page_size, request.page_token, &request.filter)?;
+        let keep = |view: &ParticipantView| covered.covers(&view.room) && wanted(view);
         let registry = self.0.registry();
         let page = registry.list_participants(room.as_ref(), &page, keep)?;
+        let viewers = registry.count_viewers(room.as_ref(), |room| covered.covers(room));
         Ok(Response::new(v1::ListParticipantsResponse {
             participants: page.items.iter().map(convert::participant).collect(),
-            next_page_token: convert::next_page_token(page.next_token, &request.filter),
-            viewer_count: 0,
+            next_page_token: page.next_token,
+            viewer_count: convert::count(viewers),
         }))
     }
 
@@ -60,8 +61,8 @@ impl ParticipantService for Participants {
         request: Request<v1::UpdateParticipantRequest>,
     ) -> Result<Response<v1::Participant>, Status> {
         let (covered, request) = opened(request)?;
-        let participant = request.participant.unwrap_or_default();
-        convert::refuse_set(&[(!participant.etag.is_empty(), "participant.etag")])?;
+        let mut participant = request.participant.unwrap_or_default();
+        let etag = convert::said(std::mem::take(&mut participant.etag));
         let (room, name) = convert::participant_name("participant.name", &participant.name)?;
         covered.check(&room)?;
         let edit = convert::ParticipantEdit::new(participant, request.update_mask)?;
@@ -71,7 +72,7 @@ impl ParticipantService for Participants {
         };
         let registry = self.0.registry();
         let view = registry
-            .update_participant(&room, &name, None, change)
+            .update_participant(&room, &name, etag, change)
             .await;
         let view = view.map_err(convert::within("participant"))?;
         Ok(Response::new(convert::participant(&view)))
@@ -79,9 +80,13 @@ impl ParticipantService for Participants {
 
     async fn admit_participant(
         &self,
-        _: Request<v1::AdmitParticipantRequest>,
+        request: Request<v1::AdmitParticipantRequest>,
     ) -> Result<Response<v1::Participant>, Status> {
-        Err(absent("plenum.v1.ParticipantService/AdmitParticipant"))
+        let (covered, request) = opened(request)?;
+        let (room, name) = convert::participant_name("name", &request.name)?;
+        covered.check(&room)?;
+        let view = self.0.registry().admit_participant(&room, &name).await?;
+        Ok(Response::new(convert::participant(&view)))
     }
 
     async fn remove_participant(
@@ -89,21 +94,31 @@ impl ParticipantService for Participants {
         request: Request<v1::RemoveParticipantRequest>,
     ) -> Result<Response<()>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[(request.ban_duration.is_some(), "ban_duration")])?;
         let (room, name) = convert::participant_name("name", &request.name)?;
         covered.check(&room)?;
         let message = convert::words("message", request.message)?;
+        let ban = convert::duration("ban_duration", request.ban_duration)?;
+        let ban = ban.filter(|ban| !ban.is_zero());
         let registry = self.0.registry();
         registry
-            .remove_participant(&room, &name, message, None)
+            .remove_participant(&room, &name, message, ban)
             .await?;
         Ok(Response::new(()))
     }
 
     async fn move_participant(
         &self,
-        _: Request<v1::MoveParticipantRequest>,
+        request: Request<v1::MoveParticipantRequest>,
     ) -> Result<Response<v1::Participant>, Status> {
-        Err(absent("plenum.v1.ParticipantService/MoveParticipant"))
+        let (covered, request) = opened(request)?;
+        let (room, name) = convert::participant_name("name", &request.name)?;
+        let destination = convert::room_name("destination_room", &request.destination_room)?;
+        covered.check(&room)?;
+        covered.check(&destination)?;
+        let registry = self.0.registry();
+        let view = registry
+            .move_participant(&room, &name, &destination)
+            .await?;
+        Ok(Response::new(convert::participant(&view)))
     }
 }

@@ -4,10 +4,10 @@ use proto::v1;
 use proto::v1::room_service_server::RoomService;
 use tonic::{Request, Response, Status};
 
-use super::{absent, opened};
+use super::opened;
 use crate::convert;
 use crate::node::Node;
-use crate::registry::RoomView;
+use crate::registry::{BackendMessage, RoomView};
 use crate::status::Failure;
 
 /// RoomService over a node.
@@ -32,7 +32,6 @@ impl RoomService for Rooms {
 
         let name = convert::chosen_room_id("room_id", request.room_id)?;
         let room = request.room.unwrap_or_default();
-        convert::refuse_set(&[(!room.etag.is_empty(), "room.etag")])?;
         if !room.name.is_empty() && Some(convert::room_name("room.name", &room.name)?) != name {
             let why = "room_id chooses the name; leave this empty, or say the same";
             return Err(Failure::field("room.name", why).into());
@@ -62,13 +61,13 @@ impl RoomService for Rooms {
         request: Request<v1::ListRoomsRequest>,
     ) -> Result<Response<v1::ListRoomsResponse>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[(!request.filter.is_empty(), "filter")])?;
-        let page = convert::page(request.page_size, &request.page_token, &request.filter)?;
-        let keep = |room: &RoomView| covered.covers(&room.name);
+        let filter = convert::room_filter(&request.filter)?;
+        let page = convert::page(request.page_size, request.page_token, &request.filter)?;
+        let keep = |room: &RoomView| covered.covers(&room.name) && filter.passes(room);
         let page = self.0.registry().list_rooms(&page, keep)?;
         Ok(Response::new(v1::ListRoomsResponse {
             rooms: page.items.iter().map(convert::room).collect(),
-            next_page_token: convert::next_page_token(page.next_token, &request.filter),
+            next_page_token: page.next_token,
         }))
     }
 
@@ -77,8 +76,8 @@ impl RoomService for Rooms {
         request: Request<v1::UpdateRoomRequest>,
     ) -> Result<Response<v1::Room>, Status> {
         let (covered, request) = opened(request)?;
-        let room = request.room.unwrap_or_default();
-        convert::refuse_set(&[(!room.etag.is_empty(), "room.etag")])?;
+        let mut room = request.room.unwrap_or_default();
+        let etag = convert::said(std::mem::take(&mut room.etag));
         let name = convert::room_name("room.name", &room.name)?;
         covered.check(&name)?;
         let defaults = self.0.config().room_config();
@@ -87,7 +86,7 @@ impl RoomService for Rooms {
             edit.apply(spec);
             Ok(())
         };
-        let view = self.0.registry().update_room(&name, None, change).await;
+        let view = self.0.registry().update_room(&name, etag, change).await;
         let view = view.map_err(convert::within("room"))?;
         Ok(Response::new(convert::room(&view)))
     }
@@ -97,18 +96,39 @@ impl RoomService for Rooms {
         request: Request<v1::DeleteRoomRequest>,
     ) -> Result<Response<()>, Status> {
         let (covered, request) = opened(request)?;
-        convert::refuse_set(&[(!request.etag.is_empty(), "etag")])?;
         let name = convert::room_name("name", &request.name)?;
         covered.check(&name)?;
         let message = convert::words("message", request.message)?;
-        self.0.registry().delete_room(&name, None, message).await?;
+        let etag = convert::said(request.etag);
+        self.0.registry().delete_room(&name, etag, message).await?;
         Ok(Response::new(()))
     }
 
     async fn send_message(
         &self,
-        _: Request<v1::SendMessageRequest>,
+        request: Request<v1::SendMessageRequest>,
     ) -> Result<Response<v1::SendMessageResponse>, Status> {
-        Err(absent("plenum.v1.RoomService/SendMessage"))
+        let (covered, request) = opened(request)?;
+        convert::refuse_set(&[(request.unreliable, "unreliable")])?;
+        let name = convert::room_name("name", &request.name)?;
+        covered.check(&name)?;
+        if request.text && std::str::from_utf8(&request.payload).is_err() {
+            return Err(Failure::field("payload", "text is UTF-8").into());
+        }
+        let to = request.participants.iter().map(|path| {
+            let (room, participant) = convert::participant_name("participants", path)?;
+            let why = || Failure::field("participants", format!("all are of rooms/{name}"));
+            (room == name).then_some(participant).ok_or_else(why)
+        });
+        let message = BackendMessage {
+            topic: request.topic,
+            payload: request.payload,
+            text: request.text,
+            to: to.collect::<Result<_, _>>()?,
+        };
+        let recipients = self.0.registry().send_message(&name, message)?;
+        Ok(Response::new(v1::SendMessageResponse {
+            recipient_count: convert::count(recipients),
+        }))
     }
 }

@@ -12,20 +12,41 @@ use crate::node::Node;
 use crate::registry::spec::codec_label;
 
 /// What is on in this build. A method or a field that is in none of them is FEATURE_ABSENT.
-pub const FEATURES: &[&str] = &["etag", "filter", "reflection", "request_id"];
+pub const FEATURES: &[&str] = &[
+    "ban",
+    "etag",
+    "events",
+    "filter",
+    "hidden",
+    "ice_restart",
+    "message_history",
+    "move_participant",
+    "reflection",
+    "request_id",
+    "revoke_tokens",
+    "send_message",
+    "subscriptions",
+    "tracks",
+    "transports",
+    "viewers",
+    "waiting_room",
+    "websocket",
+    "whep",
+    "whip",
+];
 
 /// Fields and methods that will go, each for two minor releases: none so far.
 pub const DEPRECATIONS: &[&str] = &[];
 
-/// ServerService over a node.
-#[derive(Clone, Debug)]
-pub struct Server(Node);
+/// ServerService: the same answer for as long as the process lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
 
 impl Server {
-    /// Over this node.
+    /// Of any node.
     #[must_use]
-    pub const fn new(node: Node) -> Self {
-        Self(node)
+    pub fn new(_: Node) -> Self {
+        Self
     }
 }
 

@@ -4,11 +4,12 @@ use proto::v1;
 use proto::v1::token_service_server::TokenService;
 use tonic::{Request, Response, Status};
 
-use super::{absent, opened};
+use super::opened;
 use crate::auth::TokenRequest;
 use crate::convert;
 use crate::limits::TOKEN_TTL;
 use crate::node::Node;
+use crate::registry::Revocation;
 
 /// TokenService over a node.
 #[derive(Clone, Debug)]
@@ -58,16 +59,29 @@ impl TokenService for Tokens {
                 .unwrap_or_default(),
             connect_url: urls.connect(),
             page_url: urls.page(&wanted.room, Some(&issued.token)),
-            whip_url: String::new(),
-            whep_url: String::new(),
+            whip_url: urls.whip(&wanted.room),
+            whep_url: urls.whep(&wanted.room),
             token: issued.token,
         }))
     }
 
     async fn revoke_tokens(
         &self,
-        _: Request<v1::RevokeTokensRequest>,
+        request: Request<v1::RevokeTokensRequest>,
     ) -> Result<Response<v1::RevokeTokensResponse>, Status> {
-        Err(absent("plenum.v1.TokenService/RevokeTokens"))
+        let (covered, request) = opened(request)?;
+        let (room, participant) = convert::room_or_participant_name("name", &request.name)?;
+        covered.check(&room)?;
+        let revocation = Revocation {
+            room,
+            participant,
+            ids: request.token_ids,
+            issued_at_max: convert::moment_in("issue_time_max", request.issue_time_max)?,
+            remove: request.remove,
+        };
+        let removed = self.0.registry().revoke_tokens(revocation).await?;
+        Ok(Response::new(v1::RevokeTokensResponse {
+            removed_count: convert::count(removed),
+        }))
     }
 }

@@ -1965,7 +1965,7 @@ pub struct ListTracksRequest {
     /// From the page before; bound to the same query.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
-    /// participant, kind, source.
+    /// participant (its id), kind, source, muted.
     #[prost(string, tag = "4")]
     pub filter: ::prost::alloc::string::String,
 }
@@ -2911,7 +2911,9 @@ pub struct ListParticipantsRequest {
     /// From the page before; bound to the same query.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
-    /// Viewers and hidden participants are listed only where the filter asks for them.
+    /// name, display_name, attributes.k, kind, door, state, hidden, join_time. Viewers and hidden
+    /// participants are listed only where the filter asks for them: kind = "VIEWER", door = "WHEP",
+    /// hidden = "true".
     #[prost(string, tag = "4")]
     pub filter: ::prost::alloc::string::String,
 }
@@ -5526,7 +5528,8 @@ pub mod room_service_client {
                 .insert(GrpcMethod::new("plenum.v1.RoomService", "GetRoom"));
             self.inner.unary(req, path, codec).await
         }
-        /// All rooms, oldest first. Filter: name, labels.k, locked, create_time.
+        /// All rooms, oldest first. Filter: name, display_name, labels.k, locked,
+        /// create_time.
         pub async fn list_rooms(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRoomsRequest>,
@@ -5646,7 +5649,8 @@ pub mod room_service_server {
             &self,
             request: tonic::Request<super::GetRoomRequest>,
         ) -> std::result::Result<tonic::Response<super::Room>, tonic::Status>;
-        /// All rooms, oldest first. Filter: name, labels.k, locked, create_time.
+        /// All rooms, oldest first. Filter: name, display_name, labels.k, locked,
+        /// create_time.
         async fn list_rooms(
             &self,
             request: tonic::Request<super::ListRoomsRequest>,
@@ -8100,6 +8104,9 @@ pub struct Subscription {
     /// \[O\] What there was for it.
     #[prost(int64, tag = "8")]
     pub available_bitrate_bps: i64,
+    /// \[O\] The m-line it is sent on, as SDP names it; empty: none yet.
+    #[prost(string, tag = "9")]
+    pub mid: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `Subscription`.
 pub mod subscription {
@@ -9322,7 +9329,8 @@ pub mod transport_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// A further offer, or the answer to the server's.
+        /// A further offer, or the answer to the server's. Neither: how it stands. An offer while the
+        /// server's stands is not answered: answer `sdp_offer` first, then offer again.
         pub async fn negotiate_transport(
             &mut self,
             request: impl tonic::IntoRequest<super::NegotiateTransportRequest>,
@@ -9434,7 +9442,8 @@ pub mod transport_service_server {
             &self,
             request: tonic::Request<super::CreateTransportRequest>,
         ) -> std::result::Result<tonic::Response<super::Transport>, tonic::Status>;
-        /// A further offer, or the answer to the server's.
+        /// A further offer, or the answer to the server's. Neither: how it stands. An offer while the
+        /// server's stands is not answered: answer `sdp_offer` first, then offer again.
         async fn negotiate_transport(
             &self,
             request: tonic::Request<super::NegotiateTransportRequest>,

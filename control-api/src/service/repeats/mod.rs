@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use crate::limits::{CALL_TIMEOUT, REPEAT_BYTES, REPEAT_TTL, REPEATS, REPEAT_ID_BYTES};
+use crate::limits::{CALL_TIMEOUT, REPEAT_BYTES, REPEAT_ID_BYTES, REPEAT_TTL, REPEATS};
 use crate::status::{Failure, Reason};
 
 /// A hash; also what a call is known by.

@@ -1,0 +1,116 @@
+//! Subscriptions: what is wished, and what became of it.
+
+use std::collections::BTreeMap;
+
+use prost_types::FieldMask;
+use proto::v1;
+use sfu::id::TrackId;
+use sfu::shard::command::Wish;
+use sfu::shard::event::PauseReason;
+
+use super::mask::masked;
+use super::name::{participant_path, subscription_name};
+use crate::registry::spec::track_label;
+use crate::registry::{ParticipantName, RoomName, SubscriptionView};
+use crate::status::Failure;
+
+/// A subscription for an answer. What is not chosen by the server yet has no layer and no bitrate.
+pub(crate) fn subscription(
+    (room, participant): (&RoomName, &ParticipantName),
+    view: &SubscriptionView,
+) -> v1::Subscription {
+    let owner = participant_path(room, participant);
+    let facts = view.facts.as_ref();
+    let mid = facts.and_then(|facts| facts.mid.as_ref());
+    v1::Subscription {
+        name: format!("{owner}/subscriptions/{}", track_label(view.track)),
+        wish: Some(v1::Wish {
+            height: view.wish.height.into(),
+            priority: view.wish.priority.into(),
+            paused: view.wish.paused,
+            unwanted: !view.wish.wanted,
+            ..v1::Wish::default()
+        }),
+        pause_reason: facts
+            .and_then(|facts| facts.paused)
+            .map_or(v1::subscription::PauseReason::Unspecified, pause_reason)
+            .into(),
+        mid: mid.map(ToString::to_string).unwrap_or_default(),
+        ..v1::Subscription::default()
+    }
+}
+
+const fn pause_reason(reason: PauseReason) -> v1::subscription::PauseReason {
+    use v1::subscription::PauseReason as Out;
+    match reason {
+        PauseReason::Wished => Out::Wished,
+        PauseReason::CodecUnsupported => Out::CodecUnsupported,
+        PauseReason::Muted => Out::Muted,
+        PauseReason::LimitReached => Out::LimitReached,
+    }
+}
+
+/// What is wished of tracks, on top of what was wished before.
+pub(crate) fn wishes(
+    owner: (&RoomName, &ParticipantName),
+    stated: Vec<v1::Subscription>,
+    mask: Option<&FieldMask>,
+    before: &BTreeMap<TrackId, Wish>,
+) -> Result<Vec<Wish>, Failure> {
+    let read = |stated: v1::Subscription| {
+        let track = subscription_name("subscriptions.name", &stated.name, owner)?;
+        let plain = Wish {
+            track,
+            wanted: true,
+            paused: false,
+            priority: PRIORITY,
+            height: 0,
+        };
+        let before = before.get(&track).copied().unwrap_or(plain);
+        wish(&stated.wish.unwrap_or_default(), mask, (before, plain))
+    };
+    stated.into_iter().map(read).collect()
+}
+
+/// The priority where nothing is said.
+const PRIORITY: u8 = 128;
+
+fn wish(
+    stated: &v1::Wish,
+    mask: Option<&FieldMask>,
+    (before, plain): (Wish, Wish),
+) -> Result<Wish, Failure> {
+    const ABSENT: &[&str] = &["wish.width", "wish.frame_rate"];
+    for (set, field) in [
+        (stated.width != 0, "subscriptions.wish.width"),
+        (stated.frame_rate != 0, "subscriptions.wish.frame_rate"),
+    ] {
+        if set {
+            return Err(Failure::absent(field));
+        }
+    }
+    let fields = [
+        ("wish.height", stated.height != 0),
+        ("wish.priority", stated.priority != 0),
+        ("wish.paused", stated.paused),
+        ("wish.unwanted", stated.unwanted),
+    ];
+    let height = u16::try_from(stated.height)
+        .map_err(|_| Failure::field("subscriptions.wish.height", "from 0 to 65535"))?;
+    let priority = match stated.priority {
+        0 => plain.priority,
+        priority => u8::try_from(priority)
+            .map_err(|_| Failure::field("subscriptions.wish.priority", "from 1 to 255"))?,
+    };
+    let mut wish = before;
+    for path in masked("subscriptions", mask.cloned(), &fields, ABSENT)? {
+        match path {
+            "wish.height" => wish.height = height,
+            "wish.priority" => wish.priority = priority,
+            "wish.paused" => wish.paused = stated.paused,
+            "wish.unwanted" => wish.wanted = !stated.unwanted,
+            _ => {}
+        }
+    }
+    Ok(wish)
+}
