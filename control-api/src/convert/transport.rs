@@ -54,8 +54,10 @@ fn read(field: &'static str, sdp_type: SdpType, text: &str) -> Result<Descriptio
 
 /// A failure of a description, as one of this field.
 pub(crate) fn described_as(field: &'static str) -> impl Fn(Failure) -> Failure {
-    move |failure| match failure.reason {
-        Reason::SdpInvalid | Reason::SdpUnsupportedCodec => super::at(field)(failure),
-        _ => failure,
+    move |failure| {
+        if [Reason::SdpInvalid, Reason::SdpUnsupportedCodec].contains(&failure.reason) {
+            return super::at(field)(failure);
+        }
+        failure
     }
 }

@@ -131,17 +131,32 @@ async fn permissions_that_change_nothing_yet_are_refused_by_name() {
 #[tokio::test]
 async fn fields_of_requests_nothing_acts_on_are_refused_by_name() {
     let bench = Bench::open().await;
+    bench.create(create("standup")).await.unwrap();
+    let _ada = bench.join("standup", "ada").await;
     let (room, ada) = ("rooms/standup", "rooms/standup/participants/ada");
-    let recorder = v1::participant::Kind::Recorder;
+    let wish = |wish: v1::Wish| {
+        let name = format!("{ada}/subscriptions/t1");
+        let wish = Some(wish);
+        let stated = vec![of!(Subscription {
+            name: name,
+            wish: wish
+        })];
+        bench.call::<_, v1::UpdateSubscriptionsResponse>(
+            "SubscriptionService/UpdateSubscriptions",
+            of!(UpdateSubscriptionsRequest {
+                parent: ada,
+                subscriptions: stated
+            }),
+        )
+    };
+    let send = of!(SendMessageRequest {
+        name: room,
+        unreliable: true
+    });
     table! {
-        bench.create(of!(CreateRoomRequest { room: Some(of!(Room { etag: "x" })) })) => Unimplemented "FEATURE_ABSENT" at "room.etag";
-        bench.update(of!(Room { name: room, etag: "x" }), &[]) => Unimplemented "FEATURE_ABSENT" at "room.etag";
-        bench.list(of!(ListRoomsRequest { filter: "x" })) => Unimplemented "FEATURE_ABSENT" at "filter";
-        bench.delete(of!(DeleteRoomRequest { name: room, etag: "x" })) => Unimplemented "FEATURE_ABSENT" at "etag";
-        bench.issue(of!(IssueTokenRequest { room: room, kind: recorder })) => Unimplemented "FEATURE_ABSENT" at "kind";
-        bench.participants(of!(ListParticipantsRequest { parent: room, filter: "x" })) => Unimplemented "FEATURE_ABSENT" at "filter";
-        bench.update_participant(of!(Participant { name: ada, etag: "x" }), &[]) => Unimplemented "FEATURE_ABSENT" at "participant.etag";
-        bench.remove(of!(RemoveParticipantRequest { name: ada, ban_duration: seconds(1) })) => Unimplemented "FEATURE_ABSENT" at "ban_duration";
+        bench.call::<_, v1::SendMessageResponse>("RoomService/SendMessage", send) => Unimplemented "FEATURE_ABSENT" at "unreliable";
+        wish(of!(Wish { width: 640 })) => Unimplemented "FEATURE_ABSENT" at "subscriptions.wish.width";
+        wish(of!(Wish { frame_rate: 15 })) => Unimplemented "FEATURE_ABSENT" at "subscriptions.wish.frame_rate";
     }
     bench.running.end().await;
 }
@@ -164,12 +179,7 @@ const ABSENT: [&str; 12] = [
 
 /// Calls a method with an empty message.
 async fn call(bench: &Bench, method: &str) -> Result<(), Status> {
-    let mut grpc = tonic::client::Grpc::new(bench.channel.clone());
-    grpc.ready().await.unwrap();
-    let path = format!("/plenum.v1.{method}").parse().unwrap();
-    let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    let answer = grpc.unary(bench.request(()), path, codec);
-    answer.await.map(tonic::Response::into_inner)
+    bench.call::<(), ()>(method, ()).await
 }
 
 #[tokio::test]

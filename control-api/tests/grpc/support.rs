@@ -99,6 +99,20 @@ impl Bench {
         request
     }
 
+    /// Any method by its name: `RoomService/CreateRoom`.
+    pub(crate) async fn call<Q, A>(&self, method: &str, message: Q) -> Result<A, Status>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+        A: prost::Message + Default + Send + Sync + 'static,
+    {
+        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
+        grpc.ready().await.unwrap();
+        let path = format!("/plenum.v1.{method}").parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<Q, A>::default();
+        let answer = grpc.unary(self.request(message), path, codec);
+        answer.await.map(tonic::Response::into_inner)
+    }
+
     pub(crate) async fn create(&self, request: v1::CreateRoomRequest) -> Result<v1::Room, Status> {
         let request = self.request(request);
         let mut client = RoomServiceClient::new(self.channel.clone());
