@@ -55,6 +55,10 @@ limits! {
     CORS_ORIGINS: usize = 256, "origins one configuration may name";
     STUN_SERVERS: usize = 8, "STUN servers asked at start, one after the other";
     PEM_BYTES: usize = 1 << 20, "a file of certificates or keys";
+    HTTP_BODY_BYTES: usize = 64 << 10, "body of one WHIP or WHEP request: an offer of a dozen m-lines has half of it";
+    HTTP_RESOURCES: usize = PARTICIPANTS_PER_NODE, "participants by WHIP and WHEP at the same time; a further one is refused";
+    FRAGMENT_LINES: usize = 512, "lines of one trickled fragment; browsers have a few dozen candidates at most";
+    FRAGMENT_LINE_BYTES: usize = 1 << 10, "one line of a trickled fragment";
     GRPC_CONNECTIONS: usize = 1_024, "gRPC connections at the same time; more wait in the kernel";
     GRPC_STREAMS: usize = 128, "calls of one gRPC connection at the same time; more wait at the caller";
     GRPC_HEADER_BYTES: usize = 16 << 10, "headers of one gRPC call, a backend's token among them";
@@ -105,6 +109,9 @@ pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Files of certificates are looked at this often.
 pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
+/// One WHIP or WHEP participant restarts ICE no oftener than this; each restart draws credentials
+/// that live on beside the old ones.
+pub const RESTART_INTERVAL: Duration = Duration::from_millis(200);
 /// A gRPC call takes no longer, whatever deadline its caller sets.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// RestartIce waits this long for the server's offer, which comes within a tick of negotiation.

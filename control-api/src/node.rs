@@ -19,6 +19,7 @@ use crate::http;
 use crate::limits::SOCKETS;
 use crate::registry::{Registry, RoomConfig, RoomSpec};
 use crate::server;
+use crate::signal::Resources;
 use crate::status::{Failure, Reason};
 use crate::tls::{Protocol, Tls, TlsError, TlsFiles};
 use crate::urls::Urls;
@@ -73,6 +74,7 @@ struct Inner {
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     sockets: AtomicUsize,
+    resources: Resources,
 }
 
 /// What every door holds. Cheap to clone.
@@ -179,6 +181,11 @@ impl Node {
         drop(ending.wait_for(|&ending| ending).await);
     }
 
+    /// Participants by WHIP and WHEP.
+    pub(crate) fn resources(&self) -> &Resources {
+        &self.0.resources
+    }
+
     /// Counts one more socket, if it may be opened.
     pub(crate) fn socket_opened(&self) -> Result<OpenSocket, Failure> {
         let before = self.0.sockets.fetch_add(1, Ordering::AcqRel);
@@ -238,6 +245,7 @@ impl Running {
             config,
             ending: watch::Sender::new(false),
             sockets: AtomicUsize::new(0),
+            resources: Resources::default(),
         }));
         let mut running = Self {
             http: http_address,

@@ -4,13 +4,17 @@
 //! |---|---|
 //! | `assets` | `web/`, embedded |
 //! | `origin` | which pages may connect |
+//! | `cors` | what pages of other origins may ask of WHIP and WHEP |
+//! | `problem` | refusals as `application/problem+json` |
 //! | `serve` | connections: their number, TLS, header sizes, timeouts, shutdown |
 //! | `patience` | how long a connection may be silent |
 //! | `sources` | connections of one source |
 
 mod assets;
+pub(crate) mod cors;
 pub(crate) mod origin;
 mod patience;
+pub(crate) mod problem;
 mod serve;
 mod sources;
 
@@ -22,7 +26,7 @@ use axum::routing::get;
 
 use crate::metrics;
 use crate::node::Node;
-use crate::signal::websocket;
+use crate::signal::{websocket, whip};
 use crate::status::Failure;
 
 pub use serve::{Door, serve};
@@ -32,7 +36,8 @@ pub fn public(node: &Node) -> Router {
     let mut router = Router::new()
         .route("/v1/connect", get(websocket::connect))
         .route("/livez", get(live))
-        .route("/readyz", get(ready));
+        .route("/readyz", get(ready))
+        .merge(whip::routes(node));
     if node.is_development() {
         router = router.route("/metrics", get(metrics));
     }

@@ -702,14 +702,16 @@ impl Registry {
         };
         self.replace(id, &name)?;
         let participant = ParticipantId(random_id()?);
+        // What is not in their own offer cannot be told to them; viewers' tracks are chosen.
+        let by_http = matches!(request.door, Door::Whip | Door::Whep);
         let command = Command::Join {
             room: id,
             participant,
             parameters: ParticipantParameters {
                 name: name.as_str().to_owned(),
                 permissions: request.spec.permissions.parameters(),
-                subscribe_all: true,
-                offers: true,
+                subscribe_all: !by_http,
+                offers: !by_http,
             },
         };
         self.call(shard, command).await?;
@@ -719,7 +721,7 @@ impl Registry {
         let uid = Ulid::new(UnixTime::now())?;
         let mut member = Member::new(participant, name, uid, spec, request.door);
         member.resume_token.clone_from(&resume_token);
-        member.news = (request.door == Door::WebSocket).then_some(sender);
+        member.news = (request.door != Door::Grpc).then_some(sender);
         let mut room = self.room_mut(id)?;
         let others = room.views();
         room.enter(member);

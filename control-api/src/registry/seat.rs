@@ -7,6 +7,7 @@ use std::time::Duration;
 use sfu::error::LeaveReason;
 use sfu::id::{Mid, ParticipantId, RoomId};
 use sfu::sdp::Description;
+use sfu::sdp::description::IceCredentials;
 use sfu::shard::command::{Command, Negotiated, Reply, Wish};
 
 use super::name::ParticipantName;
@@ -89,6 +90,32 @@ impl Registry {
             participant: seat.participant,
         };
         self.ask(seat, command).await.map(drop)
+    }
+
+    /// The other side has new ICE credentials, said without a description; ours, new as well.
+    ///
+    /// # Errors
+    /// `PARTICIPANT_NOT_FOUND`, `NODE_OVERLOADED`.
+    pub async fn restart_remote_ice(
+        &self,
+        seat: Seat,
+        theirs: IceCredentials,
+    ) -> Result<IceCredentials, Failure> {
+        let command = Command::RestartRemoteIce {
+            room: seat.room,
+            participant: seat.participant,
+            ufrag: theirs.ufrag,
+            pwd: theirs.password,
+        };
+        match self.ask(seat, command).await? {
+            Reply::Restarted { ufrag, pwd } => Ok(IceCredentials {
+                ufrag,
+                password: pwd,
+            }),
+            Reply::Done | Reply::Negotiated(_) | Reply::Inspected(_) => {
+                Err(Failure::of(Reason::ServerFailed))
+            }
+        }
     }
 
     /// What its own m-lines are.
