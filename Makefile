@@ -6,6 +6,8 @@
 
 # Arguments for the server: make run ARGS="--http 127.0.0.1:9000"
 ARGS ?=
+# make run LAN=1: over HTTPS, for browsers in the same network.
+LAN ?=
 # Seconds of fuzzing for each target of `make soak`.
 FUZZ_SECONDS ?= 600
 
@@ -14,13 +16,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 help:
 	@echo 'make run     build the server and start it; ends in a URL to open (ARGS="--help" lists flags)'
+	@echo '             LAN=1: over HTTPS for browsers in the same network, with an invitation and its QR code'
 	@echo 'make test    everything: make check, all tests, real browsers'
 	@echo 'make check   formatting, lints, documentation, licences, types of the page'
 	@echo 'make bench   cost of forwarding a packet and of a simulated conference; time from join to picture in Chromium'
 	@echo 'make soak    the long tests, 1,000 random scenes, churn, $(FUZZ_SECONDS) s of fuzzing for each target'
 
 run: tools-run
-	cargo run --locked --release --bin plenum -- $(ARGS)
+	cargo run --locked --release --bin plenum -- $(if $(LAN),--lan) $(ARGS)
 
 test: check tools-test
 	cargo build --locked --bin plenum

@@ -16,6 +16,8 @@
 //! | [`tls`] | certificates of the listeners |
 //! | [`urls`] | the URLs handed out |
 //! | [`metrics`] | counters as Prometheus text |
+//! | [`discovery`] | which addresses browsers are told |
+//! | [`lan`] | `--lan`: own certificate, own key, invitation |
 //! | [`drain`] | SIGTERM |
 //! | [`logs`] | where log lines go |
 //! | [`status`] | why a request failed: one table for every door |
@@ -26,8 +28,10 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 mod convert;
+pub mod discovery;
 pub mod drain;
 pub mod http;
+pub mod lan;
 pub mod limits;
 pub mod logs;
 pub mod metrics;

@@ -1,10 +1,11 @@
 //! Where log lines go and what they look like.
 
 use std::io::IsTerminal as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{ConfigError, LogConfig, LogFormat};
+use crate::config::{ConfigError, LogAddresses, LogConfig, LogFormat};
 
 /// What is logged.
 ///
@@ -32,9 +33,47 @@ pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
     started.map_err(|error| wrong(&error))
 }
 
+/// An address as `log.addresses` lets it be shown.
+#[must_use]
+pub fn shown(address: IpAddr, how: LogAddresses) -> String {
+    match (how, address.to_canonical()) {
+        (LogAddresses::None, _) => "-".to_owned(),
+        (LogAddresses::Full, address) => address.to_string(),
+        (LogAddresses::Prefix, IpAddr::V4(v4)) => {
+            format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << 8)))
+        }
+        (LogAddresses::Prefix, IpAddr::V6(v6)) => {
+            format!(
+                "{}/48",
+                Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80))
+            )
+        }
+    }
+}
+
 fn wrong(why: &impl ToString) -> ConfigError {
     ConfigError::Value {
         origin: "log.level".to_owned(),
         why: why.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_as_far_as_they_may() {
+        for (address, prefix) in [
+            ("203.0.113.77", "203.0.113.0/24"),
+            ("::ffff:203.0.113.77", "203.0.113.0/24"),
+            ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(shown(address, LogAddresses::None), "-");
+            assert_eq!(shown(address, LogAddresses::Prefix), prefix);
+            let full = address.to_canonical().to_string();
+            assert_eq!(shown(address, LogAddresses::Full), full);
+        }
     }
 }

@@ -19,7 +19,7 @@ use control_api::config::{Config, Loaded, Time, load};
 use control_api::drain::{Signals, until_signal};
 use control_api::node::{Running, keys};
 use control_api::registry::{ParticipantName, ParticipantSpec, RoomName};
-use control_api::{limits, logs};
+use control_api::{lan, limits, logs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,10 +37,19 @@ fn main() -> ExitCode {
         loaded.config.check()?;
         Ok(loaded)
     });
-    let loaded = match loaded {
+    let mut loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return refuse(&anyhow::anyhow!("{error}")),
     };
+    // Checking leaves nothing behind, so it settles nothing either.
+    let is_acting = matches!(flags.command, Some(Command::Token(_)) | None);
+    if loaded.config.lan && is_acting {
+        let settled = lan::settle(&mut loaded).map_err(anyhow::Error::from);
+        let checked = settled.and_then(|()| Ok(loaded.config.check()?));
+        if let Err(error) = checked {
+            return refuse(&error);
+        }
+    }
     match flags.command {
         Some(Command::CheckConfig {
             reference: true, ..
@@ -130,7 +139,7 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         let running = Running::start(config)
             .await
             .map_err(|error| anyhow::anyhow!("{error}"))?;
-        announce(&running);
+        announce(&running).await?;
         anyhow::Ok(until_signal(running, signals).await)
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -141,7 +150,7 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn announce(running: &Running) {
+async fn announce(running: &Running) -> anyhow::Result<()> {
     let node = &running.node;
     if node.is_development() {
         tracing::warn!(
@@ -154,9 +163,43 @@ fn announce(running: &Running) {
     }
     let (http, grpc, admin) = (running.http, running.grpc, running.admin);
     tracing::info!(%http, %grpc, %admin, "plenum {} is up", env!("CARGO_PKG_VERSION"));
-    let url = RoomName::new("demo").map(|room| node.urls().page(&room, None));
-    if let Some(url) = url.ok().filter(|url| !url.is_empty()) {
+    let room = RoomName::new("demo")?;
+    if node.config().lan {
+        return invite(running, room).await;
+    }
+    let url = node.urls().page(&room, None);
+    if !url.is_empty() {
         tracing::info!("open {url} in two tabs");
         say(url);
     }
+    Ok(())
+}
+
+/// Makes the room and prints the way in: on standard output, since it is a secret of sorts, and
+/// logs are kept.
+async fn invite(running: &Running, name: RoomName) -> anyhow::Result<()> {
+    let node = &running.node;
+    // It stays while nobody is inside: the link is to be good all day.
+    let mut spec = node.room_spec(None);
+    spec.config.empty_timeout = Duration::ZERO;
+    node.registry()
+        .create_room(Some(name.clone()), spec)
+        .await?;
+    let issued = node.authority().issue(&TokenRequest {
+        room: name.clone(),
+        participant: None,
+        spec: ParticipantSpec::default(),
+        ttl: limits::TOKEN_TTL_MAX,
+        room_config: None,
+    })?;
+    let url = node.urls().page(&name, Some(&issued.token));
+    tracing::info!(
+        "everybody in this network may join by the link, for 24 hours; browsers warn of the \
+         certificate, which is this machine's own"
+    );
+    if let Some(code) = lan::qr_code(&url) {
+        say(code);
+    }
+    say(url);
+    Ok(())
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::auth::{Authority, BackendGrant, Keys};
 use crate::config::Config;
+use crate::discovery::{Discovery, discover};
 use crate::http;
 use crate::limits::SOCKETS;
 use crate::registry::{Registry, RoomConfig, RoomSpec};
@@ -227,7 +228,12 @@ impl Running {
         let http = listen("--http", config.http).await?;
         let grpc = listen("--grpc", config.grpc.address).await?;
         let admin = listen("--admin", config.admin.address).await?;
-        let (engine, events) = Engine::start(config.engine(), Arc::new(identity()?))?;
+        let Discovery {
+            engine: engine_config,
+            source,
+        } = discover(&config).await;
+        let (engine, events) = Engine::start(engine_config, Arc::new(identity()?))?;
+        tracing::info!(addresses = ?engine.addresses(), "browsers are told addresses of: {source}");
         let registry = Registry::new(engine.clone());
         let records = registry.run(events);
         let address = |flag, listener: &TcpListener| {

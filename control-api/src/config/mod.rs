@@ -335,6 +335,7 @@ impl Config {
             udp: self.udp.addresses(),
             shards: self.shards,
             advertise: self.advertise.addresses.clone(),
+            offer_host: true,
             offer_loopback: self.is_development(),
             receive_buffer_bytes: self.media.receive_buffer_bytes,
             send_buffer_bytes: self.media.send_buffer_bytes,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument as _;
 
 use super::patience::{Quiet, TimedBody};
 use super::sources::Sources;
@@ -22,6 +23,7 @@ use crate::limits::{
     HTTP_BODY_TIMEOUT, HTTP_CONNECTIONS, HTTP_HEADER_BYTES, HTTP_HEADER_TIMEOUT, HTTP_IDLE_TIMEOUT,
     TLS_HANDSHAKE_TIMEOUT,
 };
+use crate::logs::shown;
 use crate::node::Node;
 use crate::tls::Tls;
 
@@ -66,12 +68,15 @@ pub async fn serve(door: Door, router: Router, node: Node) {
         };
         // Whoever has too many is closed without a word: an answer would be work for a flood.
         let Some(seat) = sources.enter(source.ip()) else {
-            tracing::debug!("a source has too many connections");
+            let source = shown(source.ip(), node.config().log.addresses);
+            tracing::debug!(source, "a source has too many connections");
             continue;
         };
         let (tls, router, node) = (door.tls.clone(), router.clone(), node.clone());
         drop(tokio::spawn(async move {
-            connection(stream, tls, router, node).await;
+            let source = shown(source.ip(), node.config().log.addresses);
+            let span = tracing::debug_span!("http", source);
+            connection(stream, tls, router, node).instrument(span).await;
             drop((place, seat));
         }));
     }

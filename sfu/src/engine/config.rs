@@ -28,6 +28,9 @@ pub struct EngineConfig {
     /// Addresses browsers are told instead of the host's own. A port here is shard 0's as seen
     /// from outside.
     pub advertise: Vec<Advertised>,
+    /// Without `advertise`, sockets bound to every address offer those of the host's interfaces;
+    /// false: they offer nothing but what is advertised.
+    pub offer_host: bool,
     /// Tells browsers of 127.0.0.1 and ::1 too: for development on one machine.
     pub offer_loopback: bool,
     /// `SO_RCVBUF` asked for, of each socket.
@@ -45,6 +48,7 @@ impl Default for EngineConfig {
             ],
             shards: None,
             advertise: Vec::new(),
+            offer_host: true,
             offer_loopback: true,
             receive_buffer_bytes: SOCKET_BUFFER_BYTES,
             send_buffer_bytes: SOCKET_BUFFER_BYTES,

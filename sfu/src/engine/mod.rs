@@ -118,7 +118,10 @@ impl Engine {
     ) -> Result<(EngineHandle, Vec<mpsc::Receiver<Event>>), EngineError> {
         let count = config.check()?;
         let clock = Clock::start();
-        let host = address::host_addresses();
+        let host = match config.offer_host {
+            true => address::host_addresses(),
+            false => Vec::new(),
+        };
         let (stop, stopped) = watch::channel(false);
         let (alive, all_ended) = mpsc::channel(1);
         let (mut drivers, mut doors, mut news) = (Vec::new(), Vec::new(), Vec::new());
