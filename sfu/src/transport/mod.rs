@@ -280,6 +280,9 @@ impl Transport {
             return Err(DropReason::UnknownPath);
         }
         let progress = self.dtls.handle(now, bytes)?;
+        if !progress.received.is_empty() {
+            self.ice.note_authenticated(now, path);
+        }
         let back = self.ice.selected().unwrap_or(path);
         let taken = self.take(now, progress, Some(back));
         self.drive(now);
@@ -297,7 +300,7 @@ impl Transport {
         bytes: &mut [u8],
     ) -> Result<usize, DropReason> {
         let length = self.inbound(path)?.open_rtp(bytes)?;
-        self.ice.note_authenticated(now);
+        self.ice.note_authenticated(now, path);
         Ok(length)
     }
 
@@ -312,7 +315,7 @@ impl Transport {
         bytes: &mut [u8],
     ) -> Result<usize, DropReason> {
         let length = self.inbound(path)?.open_rtcp(bytes)?;
-        self.ice.note_authenticated(now);
+        self.ice.note_authenticated(now, path);
         Ok(length)
     }
 
@@ -552,7 +555,6 @@ impl Transport {
         }
         let mut taken = Ok(());
         for packet in progress.received {
-            self.ice.note_authenticated(now);
             // An association may begin in the flight that connects us.
             self.start_data();
             taken = match self.sctp.as_deref_mut() {

@@ -63,8 +63,8 @@ struct Candidate {
     path: Path,
     generation: u8,
     checked_at: Instant,
-    /// The other side answered a request of ours there.
-    proved: bool,
+    /// When the other side answered a request of ours there.
+    proved_at: Option<Instant>,
 }
 
 /// A request of ours.
@@ -100,7 +100,10 @@ pub(super) struct Agent {
     proof: Option<Proof>,
     pending: ArrayVec<Pending, PENDING>,
     next_consent_at: Instant,
+    /// Anything authenticated, by any path: the other side is there.
     authenticated_at: Instant,
+    /// The same by the selected path alone: it may be sent to (RFC 7675 §5.1).
+    consented_at: Instant,
     /// Of the last request of ours that was answered.
     rtt: Option<Duration>,
     expired: bool,
@@ -128,6 +131,7 @@ impl Agent {
             pending: ArrayVec::new(),
             next_consent_at: now,
             authenticated_at: now,
+            consented_at: now,
             rtt: None,
             expired: false,
             tie_breaker: rng.next_u64(),
@@ -262,7 +266,7 @@ impl Agent {
         let number = generation.number;
         let mut outcome = self.note_check(now, path, number);
         outcome.answer = answer;
-        self.note_authenticated(now);
+        self.note_authenticated(now, path);
         if message.use_candidate() {
             self.nominate(now, path, number, &mut outcome);
         }
@@ -318,7 +322,7 @@ impl Agent {
             path,
             generation,
             checked_at: now,
-            proved: false,
+            proved_at: None,
         });
         outcome.new_path = true;
         outcome
@@ -344,10 +348,11 @@ impl Agent {
         {
             return;
         }
-        let proved = self
-            .candidates
-            .iter()
-            .any(|known| known.path == path && known.proved && known.generation == generation);
+        let is_fresh = |at: Instant| now.since(at) < CONSENT_TIMEOUT;
+        let proved = self.candidates.iter().any(|known| {
+            let proved = known.proved_at.is_some_and(is_fresh);
+            known.path == path && proved && known.generation == generation
+        });
         if proved && in_use == Some(generation) {
             self.select(now, path, generation, outcome);
         } else if self
@@ -366,6 +371,7 @@ impl Agent {
 
     fn select(&mut self, now: Instant, path: Path, generation: u8, outcome: &mut Outcome) {
         self.selected = Some((path, generation));
+        self.consented_at = now;
         self.proof = None;
         self.expired = false;
         self.next_consent_at = now + self.consent_interval();
@@ -421,9 +427,9 @@ impl Agent {
         }
         let answered = self.pending.remove(at);
         self.rtt = Some(now.since(answered.sent_at));
-        self.note_authenticated(now);
+        self.note_authenticated(now, path);
         if let Some(known) = self.candidates.iter_mut().find(|known| known.path == path) {
-            known.proved = true;
+            known.proved_at = Some(now);
         }
         let mut outcome = Outcome::default();
         if self
@@ -441,9 +447,14 @@ impl Agent {
         self.rtt
     }
 
-    /// An authenticated datagram of any kind came: the other side is there.
-    pub(super) fn note_authenticated(&mut self, now: Instant) {
+    /// An authenticated datagram of any kind came by `path`: the other side is there, and where it
+    /// is the selected path, can be reached there. What comes by another path says nothing of the
+    /// one that media goes to.
+    pub(super) fn note_authenticated(&mut self, now: Instant, path: Path) {
         self.authenticated_at = self.authenticated_at.max(now);
+        if self.selected() == Some(path) {
+            self.consented_at = self.consented_at.max(now);
+        }
     }
 
     /// RFC 7675 §5.1: spread by ± 20 %, here by what the transaction ids have of chance.
@@ -467,10 +478,13 @@ impl Agent {
     /// What is due by `now` is done; at most one request comes of it.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Outgoing> {
         if self.retire_at.is_some_and(|at| at <= now) {
-            self.retire_at = None;
-            self.generations.remove(0);
+            self.retire_oldest(now);
         }
         if self.consent_deadline().is_some_and(|at| at <= now) {
+            // RFC 7675 §5.1: nothing more is sent there. The other side may be alive elsewhere.
+            self.selected = None;
+        }
+        if self.expiry().is_some_and(|at| at <= now) {
             self.expired = true;
             self.selected = None;
             self.proof = None;
@@ -493,6 +507,21 @@ impl Agent {
         }
         self.next_consent_at = now + self.consent_interval();
         self.request(now, path, generation)
+    }
+
+    /// The older generation has had its time. A restart that was begun and not completed leaves
+    /// media where it was, and consent there is asked for with the credentials it began with.
+    fn retire_oldest(&mut self, now: Instant) {
+        let oldest = self.generations.first().map(|oldest| oldest.number);
+        let in_use = self.selected.map(|(_, generation)| generation);
+        if in_use.is_some() && in_use == oldest {
+            self.retire_at = Some(now + CONSENT_INTERVAL);
+            return;
+        }
+        self.retire_at = None;
+        if self.generations.len() > 1 {
+            self.generations.remove(0);
+        }
     }
 
     /// A Binding request of ours; none where the other side's credentials are not known yet.
@@ -524,7 +553,13 @@ impl Agent {
         Some(Outgoing { path, bytes })
     }
 
+    /// When the selected path may not be sent to any more.
     fn consent_deadline(&self) -> Option<Instant> {
+        self.selected.map(|_| self.consented_at + CONSENT_TIMEOUT)
+    }
+
+    /// When the other side counts as gone.
+    fn expiry(&self) -> Option<Instant> {
         (!self.expired && self.has_remote()).then(|| self.authenticated_at + CONSENT_TIMEOUT)
     }
 
@@ -539,6 +574,7 @@ impl Agent {
             consent,
             self.retire_at,
             self.consent_deadline(),
+            self.expiry(),
         ]
         .into_iter()
         .flatten()

@@ -207,20 +207,69 @@ fn during_a_restart_both_generations_live_until_the_new_one_is_nominated() {
 }
 
 #[test]
-fn the_old_generation_ends_thirty_seconds_after_the_new_is_known() {
+fn the_old_generation_ends_thirty_seconds_after_the_new_is_known_where_nothing_needs_it() {
     let (mut agent, mut rng, old) = agent();
-    connect(&mut agent, Instant::ZERO, &old, path(1));
+    agent.handle(Instant::ZERO, path(1), &old.check()).unwrap();
     agent.restart(&mut rng);
     let new = Peer::new(agent.credentials(), "peer2");
     let known_at = Instant::from_millis(1_000);
     agent.set_remote(known_at, new.credentials.clone());
     let end = known_at + RESTART_OVERLAP;
-    agent.note_authenticated(end);
+    agent.note_authenticated(end, path(1));
     agent.handle_timeout(end - Duration::from_millis(1));
     assert!(agent.handle(end, path(1), &old.check()).is_ok());
     agent.handle_timeout(end);
     assert!(agent.handle(end, path(1), &old.check()).is_err());
     connect(&mut agent, end, &new, path(1));
+}
+
+#[test]
+fn a_restart_that_is_not_completed_leaves_media_and_consent_where_they_were() {
+    let (mut agent, mut rng, old) = agent();
+    connect(&mut agent, Instant::ZERO, &old, path(1));
+    agent.restart(&mut rng);
+    let new = Peer::new(agent.credentials(), "peer2");
+    agent.set_remote(Instant::ZERO, new.credentials.clone());
+    let (mut now, mut asked) = (Instant::ZERO, 0);
+    while now < Instant::from_millis(120_000) {
+        now = agent.poll_timeout().unwrap().max(now);
+        if let Some(request) = agent.handle_timeout(now) {
+            asked += 1;
+            let answer = old.answer(&request.bytes);
+            agent.handle(now, request.path, &answer).unwrap();
+        }
+    }
+    assert!(asked >= 20, "asked {asked} times in two minutes");
+    assert_eq!(agent.selected(), Some(path(1)));
+    // Completed at last, the old credentials are worth nothing.
+    connect(&mut agent, now, &new, path(2));
+    assert!(agent.handle(now, path(1), &old.check()).is_err());
+    assert_eq!(agent.generations.len(), 1);
+}
+
+#[test]
+fn what_comes_by_other_paths_keeps_the_peer_but_not_the_selected_path() {
+    let (mut agent, _, peer) = agent();
+    connect(&mut agent, Instant::ZERO, &peer, path(1));
+    let mut lost_at = None;
+    for second in 1..=70 {
+        let now = Instant::from_millis(second * 1_000);
+        // Our requests go to the selected path and are not answered.
+        while agent.handle_timeout(now).is_some() {}
+        agent.handle(now, path(2), &peer.check()).unwrap();
+        agent.note_authenticated(now, path(2));
+        if agent.selected().is_none() {
+            lost_at.get_or_insert(second);
+        }
+    }
+    assert_eq!(lost_at, Some(30));
+    assert!(!agent.is_expired(), "it is there, by another path");
+    // What was proved long ago is proved again before media goes there.
+    let now = Instant::from_millis(71_000);
+    agent.handle(now, path(1), &peer.nomination()).unwrap();
+    assert_eq!(agent.selected(), None);
+    prove(&mut agent, now, &peer);
+    assert_eq!(agent.selected(), Some(path(1)));
 }
 
 #[test]
