@@ -314,7 +314,8 @@ impl Room {
             }
             6 => {
                 if let Some(track) = self.track(choice) {
-                    self.router.set_muted(self.now, track, other % 2 == 0);
+                    self.router
+                        .set_muted(self.now, track, other % 2 == 0, &mut self.pages);
                     self.router.request_keyframe(self.now, track);
                 }
             }

@@ -14,6 +14,7 @@ use crate::router::history::History;
 use crate::router::keyframe::KeyframeGate;
 use crate::router::nack::{NackList, Repair};
 use crate::router::selector::Flow;
+use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant, NtpTime};
 use crate::units::MediaKind;
 use crate::wire::rtcp::ReportBlock;
@@ -31,6 +32,18 @@ pub(super) enum Origin {
     Declared,
     /// The m-line's only one, known by mid or payload type.
     Only,
+}
+
+impl Origin {
+    /// Whether an m-line that was negotiated as `plan` has such a stream. One that was declared
+    /// gives way only to another that is.
+    pub(super) fn is_in(self, plan: &MediaPlan) -> bool {
+        match self {
+            Self::Rid(rid) => plan.rids.contains(&rid),
+            Self::Declared => true,
+            Self::Only => plan.rids.is_empty(),
+        }
+    }
 }
 
 /// A publisher's sender report.

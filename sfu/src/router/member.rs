@@ -36,7 +36,7 @@ pub(super) struct Member {
     pub(super) sources: Vec<Source>,
     /// SSRCs of tracks that were taken from it while their m-lines stand: they lead nowhere. At
     /// most `SSRCS_PER_TRANSPORT`; full: the oldest leaves.
-    barred: Vec<(Mid, u32)>,
+    pub(super) barred: Vec<(Mid, u32)>,
     pub(super) extensions: ExtensionMap,
     pub(super) tracks: Vec<TrackKey>,
     pub(super) sections: Vec<SectionKey>,

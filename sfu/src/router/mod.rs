@@ -47,7 +47,7 @@ use rand_chacha::rand_core::Rng;
 use slab::Slab;
 
 use crate::error::CommandError;
-use crate::id::{EncodingKey, MemberKey, SectionKey, TrackId, TrackKey};
+use crate::id::{EncodingKey, MemberKey, Mid, SectionKey, TrackId, TrackKey};
 use crate::limits::{SECTIONS_PER_TRANSPORT, TRACKS_PER_PARTICIPANT};
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Instant, ServerClock};
@@ -130,6 +130,10 @@ pub struct Router {
     forgotten: Vec<(MemberKey, u32)>,
     stats: RouterStats,
 }
+
+/// An outgoing m-line between two rooms.
+#[derive(Debug)]
+pub struct DetachedSection(Box<Section>);
 
 /// Later than anything.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
@@ -253,15 +257,35 @@ impl Router {
         Ok(key)
     }
 
-    /// A track's m-line was negotiated again.
-    pub fn update_track(&mut self, _now: Instant, track: TrackKey, plan: &MediaPlan) {
+    /// A track's m-line was negotiated again. Encodings it names no more are over.
+    pub fn update_track(
+        &mut self,
+        now: Instant,
+        track: TrackKey,
+        plan: &MediaPlan,
+        pages: &mut PagePool,
+    ) {
         let Some(found) = self.tracks.get_mut(track.index()) else {
             return;
         };
         found.update(plan);
+        let best = found.best;
+        for key in found.encodings.clone() {
+            let origin = self.encodings.get(key.index()).map(|found| found.origin);
+            if origin.is_some_and(|origin| !origin.is_in(plan)) {
+                self.end_encoding(key, pages);
+            }
+        }
+        let Some(found) = self.tracks.get_mut(track.index()) else {
+            return;
+        };
+        let next = found.best.filter(|next| Some(*next) != best);
         if let Some(publisher) = member_mut(&mut self.members, found.member()) {
             publisher.merge_extensions(&plan.extensions);
             publisher.reduced_size = plan.reduced_size;
+        }
+        if let Some(next) = next {
+            self.want_keyframe(now, next);
         }
     }
 
@@ -302,15 +326,35 @@ impl Router {
         }
     }
 
+    /// What [`Router::bar`] has barred of a member, to be taken to another room.
+    #[must_use]
+    pub fn barred(&self, member: MemberKey) -> Vec<(Mid, u32)> {
+        self.member(member)
+            .map_or_else(Vec::new, |found| found.barred.clone())
+    }
+
+    /// As it was barred in the room a member comes from.
+    pub fn set_barred(&mut self, member: MemberKey, barred: Vec<(Mid, u32)>) {
+        if let Some(found) = member_mut(&mut self.members, member) {
+            found.barred = barred;
+        }
+    }
+
     /// A muted track's packets end at ingress.
-    pub fn set_muted(&mut self, now: Instant, track: TrackKey, muted: bool) {
-        self.change_silence(now, track, |track| track.muted = muted);
+    pub fn set_muted(&mut self, now: Instant, track: TrackKey, muted: bool, pages: &mut PagePool) {
+        self.change_silence((now, track), pages, |track| track.muted = muted);
     }
 
     /// The publisher may no longer publish this: its packets end at ingress as `Muted`, whatever
     /// [`Router::set_muted`] says.
-    pub fn set_forbidden(&mut self, now: Instant, track: TrackKey, forbidden: bool) {
-        self.change_silence(now, track, |track| track.forbidden = forbidden);
+    pub fn set_forbidden(
+        &mut self,
+        now: Instant,
+        track: TrackKey,
+        forbidden: bool,
+        pages: &mut PagePool,
+    ) {
+        self.change_silence((now, track), pages, |track| track.forbidden = forbidden);
     }
 
     /// A track whose packets come in another format than before: who can be shown it may have
@@ -371,6 +415,51 @@ impl Router {
         if let Some(found) = self.sections.get_mut(section.index()) {
             found.plan = plan.clone();
         }
+    }
+
+    /// An outgoing m-line shows nothing from this moment on: what waits for it is not sent, what it
+    /// has sent is not repeated. Its numbers run on should it show something again.
+    pub fn halt_section(&mut self, now: Instant, section: SectionKey) {
+        self.bind(now, section, None);
+        let Some(found) = self.sections.get_mut(section.index()) else {
+            return;
+        };
+        found.numbers.forget_all();
+        found.report.due = None;
+        if let Some(subscriber) = member_mut(&mut self.members, found.member) {
+            let before = subscriber.queue.len();
+            subscriber.queue.remove_section(section);
+            self.tickets -= before - subscriber.queue.len();
+        }
+    }
+
+    /// Takes an outgoing m-line out, to be put into another room: its SSRCs and numbers with it.
+    pub fn detach_section(&mut self, now: Instant, section: SectionKey) -> Option<DetachedSection> {
+        self.halt_section(now, section);
+        let found = self.sections.try_remove(section.index())?;
+        if let Some(subscriber) = member_mut(&mut self.members, found.member) {
+            subscriber.sections.retain(|&key| key != section);
+        }
+        Some(DetachedSection(Box::new(found)))
+    }
+
+    /// Puts in an outgoing m-line that stood in another room. `None`: no such member, or
+    /// `SECTIONS_PER_TRANSPORT`.
+    pub fn attach_section(
+        &mut self,
+        member: MemberKey,
+        detached: DetachedSection,
+    ) -> Option<SectionKey> {
+        let subscriber = member_mut(&mut self.members, member)?;
+        if subscriber.sections.len() >= SECTIONS_PER_TRANSPORT {
+            return None;
+        }
+        let mut section = *detached.0;
+        section.member = member;
+        subscriber.reduced_size = section.plan.reduced_size;
+        let key = SectionKey::from_index(self.sections.insert(section));
+        subscriber.sections.push(key);
+        Some(key)
     }
 
     /// An outgoing m-line is gone.
@@ -469,7 +558,12 @@ impl Router {
         self.members.get(member.index())?.as_ref()
     }
 
-    fn change_silence(&mut self, now: Instant, key: TrackKey, change: impl FnOnce(&mut Track)) {
+    fn change_silence(
+        &mut self,
+        (now, key): (Instant, TrackKey),
+        pages: &mut PagePool,
+        change: impl FnOnce(&mut Track),
+    ) {
         let Some(track) = self.tracks.get_mut(key.index()) else {
             return;
         };
@@ -482,6 +576,14 @@ impl Router {
         if silent && track.kind() == MediaKind::Audio {
             let publisher = track.member();
             self.speakers.forget(publisher);
+        }
+        if silent {
+            // Nothing of what was received before leaves after this, be it gathered, queued or
+            // asked for again.
+            let encodings = self.track(key).map(|track| track.encodings.clone());
+            for encoding in encodings.unwrap_or_default() {
+                self.clear_encoding(encoding, pages);
+            }
         }
         let mut place = 0;
         while let Some(&section) = self.track(key).and_then(|t| t.sections.get(place)) {

@@ -231,6 +231,11 @@ impl Numbers {
         self.bindings.retain(|binding| binding.encoding != encoding);
     }
 
+    /// Whatever was shown, nothing of it is sent or repeated any more.
+    pub(super) fn forget_all(&mut self) {
+        self.bindings.clear();
+    }
+
     /// Gives `entry` its number. `tie` says what is added to the inputs of a binding that starts.
     ///
     /// # Errors

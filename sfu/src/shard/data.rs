@@ -116,6 +116,15 @@ impl Channels {
         }
     }
 
+    /// Nobody it has heard so far is here any more: forgets what carried their messages, and says
+    /// by which streams. Channels of its own stay.
+    pub(super) fn forget_others(&mut self) -> Vec<u16> {
+        self.early.clear();
+        self.early_bytes = 0;
+        let ours = std::mem::take(&mut self.outgoing);
+        ours.into_iter().map(|channel| channel.stream).collect()
+    }
+
     /// A channel closed, whichever side it was of; true where it was the participant's own.
     pub(super) fn closed(&mut self, stream: u16) -> bool {
         self.outgoing.retain(|channel| channel.stream != stream);

@@ -61,6 +61,7 @@ impl Shard {
         };
         // Sections first, tracks onto them afterwards: half-way through, a track would seem to lack
         // a section that the next change opens.
+        self.forget_resting(place);
         let mut effects = Effects::default();
         let mut applied = Ok(());
         for change in changes {
@@ -190,9 +191,9 @@ impl Shard {
                 plan,
                 ssrc,
                 rtx_ssrc,
-            } => self.open_section(place, plan, ssrc, rtx_ssrc),
+            } => self.open_section(now, place, plan, (ssrc, rtx_ssrc)),
             Change::SendUpdated(plan) => self.update_section(now, place, plan),
-            Change::SendClosed(mid) => self.close_section(place, mid),
+            Change::SendClosed(mid) => self.close_section(now, place, mid),
             Change::SectionRefused(request) => {
                 if let Some(member) = self.member_mut(place) {
                     member.refuse(request.format);
@@ -232,7 +233,8 @@ impl Shard {
             return;
         };
         if let Some(track) = member.published.iter_mut().find(|one| one.mid == plan.mid) {
-            room.router.update_track(now, track.key, plan);
+            room.router
+                .update_track(now, track.key, plan, &mut self.commons.pages);
             track.news = true;
         }
     }
@@ -255,29 +257,61 @@ impl Shard {
         Some(track.id)
     }
 
-    fn open_section(&mut self, place: Place, plan: MediaPlan, ssrc: u32, rtx_ssrc: Option<u32>) {
+    /// Sections whose m-lines are gone for good.
+    fn forget_resting(&mut self, place: Place) {
         let Some(room) = self.rooms.get_mut(place.room.index()) else {
             return;
         };
-        let key = room.router.open_section(
-            place.member,
-            &plan,
-            ssrc,
-            rtx_ssrc,
-            &mut self.commons.random,
-        );
+        if let Some(member) = room.members.get_mut(place.member.index()) {
+            let negotiation = &member.negotiation;
+            member.resting.retain(|section| {
+                let stays = negotiation.keeps_ssrc(section.ssrc);
+                if !stays {
+                    room.router.close_section(section.key);
+                }
+                stays
+            });
+        }
+    }
+
+    fn open_section(
+        &mut self,
+        now: Instant,
+        place: Place,
+        plan: MediaPlan,
+        (ssrc, rtx_ssrc): (u32, Option<u32>),
+    ) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        let rested = member.resting.iter().position(|one| one.ssrc == ssrc);
+        let key = match rested.map(|index| member.resting.remove(index).key) {
+            Some(key) => {
+                room.router.update_section(now, key, &plan);
+                Some(key)
+            }
+            None => room.router.open_section(
+                place.member,
+                &plan,
+                ssrc,
+                rtx_ssrc,
+                &mut self.commons.random,
+            ),
+        };
         let Some(key) = key else {
             return;
         };
-        if let Some(member) = room.members.get_mut(place.member.index()) {
-            member.sections.push(OpenSection {
-                key,
-                plan,
-                track: None,
-            });
-            member.retry_refused();
-            member.dirty.subscriptions = true;
-        }
+        member.sections.push(OpenSection {
+            key,
+            ssrc,
+            plan,
+            track: None,
+        });
+        member.retry_refused();
+        member.dirty.subscriptions = true;
     }
 
     fn update_section(&mut self, now: Instant, place: Place, plan: MediaPlan) {
@@ -298,7 +332,7 @@ impl Shard {
         }
     }
 
-    fn close_section(&mut self, place: Place, mid: Mid) {
+    fn close_section(&mut self, now: Instant, place: Place, mid: Mid) {
         let Some(room) = self.rooms.get_mut(place.room.index()) else {
             return;
         };
@@ -306,8 +340,14 @@ impl Shard {
             return;
         };
         if let Some(index) = member.sections.iter().position(|one| one.plan.mid == mid) {
-            let section = member.sections.remove(index);
-            room.router.close_section(section.key);
+            let mut section = member.sections.remove(index);
+            section.track = None;
+            if member.negotiation.keeps_ssrc(section.ssrc) {
+                room.router.halt_section(now, section.key);
+                member.resting.push(section);
+            } else {
+                room.router.close_section(section.key);
+            }
             member.dirty.subscriptions = true;
         }
     }

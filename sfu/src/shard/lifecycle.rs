@@ -140,7 +140,7 @@ impl super::room::Room {
 
     /// Keys and path come in either order, and the path may go for a while: pictures begin when
     /// both are there.
-    fn reachable(&mut self, now: Instant, key: crate::id::MemberKey) {
+    pub(super) fn reachable(&mut self, now: Instant, key: crate::id::MemberKey) {
         let Some(member) = self.members.get(key.index()) else {
             return;
         };

@@ -55,7 +55,11 @@ impl Shard {
                 ufrag,
                 pwd,
             } => self.restart_remote_ice(now, (room, participant), ufrag, pwd),
-            Command::MoveParticipant { .. } => Err(unfinished()),
+            Command::MoveParticipant {
+                room,
+                participant,
+                destination,
+            } => self.move_participant(now, (room, participant), destination),
             Command::Leave {
                 room,
                 participant,
@@ -217,14 +221,33 @@ impl Shard {
             return Ok(Reply::Done);
         };
         member.permissions = permissions;
+        let (audio, video) = (permissions.publish_audio, permissions.publish_video);
+        member.negotiation.request_grants(audio, video);
         self.enforce_publishing(now, place);
+        if !permissions.subscribe {
+            self.halt_sections(now, place);
+        }
         self.place_tracks_of(now, place);
         self.settle_member(now, place);
         Ok(Reply::Done)
     }
 
+    /// Nothing more leaves towards a participant, not even what waits for it already.
+    fn halt_sections(&mut self, now: Instant, place: Place) {
+        let Some(room) = self.rooms.get_mut(place.room.index()) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        for section in &mut member.sections {
+            room.router.halt_section(now, section.key);
+            member.dirty.subscriptions |= section.track.take().is_some();
+        }
+    }
+
     /// What a participant may no longer publish ends at ingress at once, without SDP.
-    fn enforce_publishing(&mut self, now: Instant, place: Place) {
+    pub(super) fn enforce_publishing(&mut self, now: Instant, place: Place) {
         let Some(room) = self.rooms.get_mut(place.room.index()) else {
             return;
         };
@@ -235,7 +258,8 @@ impl Shard {
             let kind = room.router.track(track.key).map(Track::kind);
             let may = kind.is_some_and(|kind| member.permissions.publishes(kind))
                 && count < member.permissions.tracks_max;
-            room.router.set_forbidden(now, track.key, !may);
+            room.router
+                .set_forbidden(now, track.key, !may, &mut self.commons.pages);
             track.news = true;
         }
     }
@@ -316,7 +340,8 @@ impl Shard {
         let room = self.rooms.get_mut(key.index());
         let room = room.ok_or_else(|| missing.clone())?;
         let (member, track_key) = room.track(track).ok_or(missing)?;
-        room.router.set_muted(now, track_key, muted);
+        room.router
+            .set_muted(now, track_key, muted, &mut self.commons.pages);
         if let Some(member) = room.members.get_mut(member.index()) {
             for published in member.published.iter_mut().filter(|one| one.id == track) {
                 published.news = true;
@@ -417,6 +442,7 @@ impl super::Commons {
             timer: self.wheel.register(Due::Member(place)),
             published: smallvec::SmallVec::new(),
             sections: Vec::new(),
+            resting: Vec::new(),
             unplaced: Vec::new(),
             channels: Channels::default(),
             offer: None,
@@ -427,13 +453,6 @@ impl super::Commons {
             rtcp_ssrc: Self::draw_ssrc(&mut self.random, &[]),
             heard_ssrc: 0,
         }
-    }
-}
-
-fn unfinished() -> CommandError {
-    CommandError::Invalid {
-        field: "command",
-        why: "not carried out by this version".to_owned(),
     }
 }
 

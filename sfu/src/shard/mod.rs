@@ -15,6 +15,7 @@
 //! | [`negotiation`] | the JSEP state machine of one participant |
 //! | `description` | a description arrives: what it changes in transport and router |
 //! | `placement` | which track goes through which section |
+//! | `relocation` | a participant goes to another room |
 //! | `feedback` | RTCP that crosses the graph |
 //! | `report` | RTCP of our own, one compound at a time |
 //! | `port` | plaintext doors of its rooms |
@@ -35,6 +36,7 @@ mod news;
 mod placement;
 mod places;
 mod port;
+mod relocation;
 mod report;
 mod room;
 pub mod stats;

@@ -55,6 +55,24 @@ impl Places {
         }
     }
 
+    /// The transport of `from` stands at `to` now, with all its paths.
+    pub(super) fn relocate(
+        &mut self,
+        transport: u32,
+        (from, to): (Place, Place),
+        paths: impl Iterator<Item = Path>,
+    ) {
+        if let Some(place) = self.transports.get_mut(transport as usize) {
+            *place = to;
+        }
+        for path in paths {
+            // Not one that somebody else has proved meanwhile.
+            if self.by_path(path) == Some(from) {
+                self.paths.insert(path, to);
+            }
+        }
+    }
+
     pub(super) fn by_transport(&self, transport: u32) -> Option<Place> {
         self.transports.get(transport as usize).copied()
     }

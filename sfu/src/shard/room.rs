@@ -108,6 +108,7 @@ pub(super) struct Published {
 #[derive(Debug)]
 pub(super) struct OpenSection {
     pub(super) key: SectionKey,
+    pub(super) ssrc: u32,
     pub(super) plan: MediaPlan,
     pub(super) track: Option<TrackId>,
 }
@@ -147,6 +148,9 @@ pub(super) struct Member {
     pub(super) timer: TimerId,
     pub(super) published: SmallVec<[Published; 2]>,
     pub(super) sections: Vec<OpenSection>,
+    /// Those that are closed and may open again under their SSRCs and numbers: no more than there
+    /// are m-lines.
+    pub(super) resting: Vec<OpenSection>,
     pub(super) unplaced: Vec<Unplaced>,
     pub(super) channels: Channels,
     /// An offer of ours waits to be told.

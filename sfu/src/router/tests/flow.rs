@@ -47,7 +47,8 @@ fn disorder_within_a_frame_is_mended() {
 #[test]
 fn mute_ends_at_ingress_and_unmute_starts_at_a_key_frame() {
     let (mut room, track, _) = Room::with_picture();
-    room.router.set_muted(room.now, track, true);
+    room.router
+        .set_muted(room.now, track, true, &mut room.pages);
     for n in 101..110 {
         let routed = room.send(ADA, &video(1, n, n, n == 105).marker());
         assert_eq!(routed.dropped, Some(DropReason::Muted));
@@ -55,14 +56,18 @@ fn mute_ends_at_ingress_and_unmute_starts_at_a_key_frame() {
     assert!(room.inputs(BOB).is_empty());
     assert!(room.rtcp(ADA).plis.is_empty());
     room.pass(600);
-    room.router.set_muted(room.now, track, false);
+    room.router
+        .set_muted(room.now, track, false, &mut room.pages);
     assert_eq!(room.rtcp(ADA).plis, [1]);
     room.send(ADA, &video(1, 110, 110, false).marker());
     room.send(ADA, &video(1, 111, 111, true).marker());
     assert_eq!(room.inputs(BOB), [111]);
-    room.router.set_forbidden(room.now, track, true);
-    room.router.set_muted(room.now, track, true);
-    room.router.set_muted(room.now, track, false);
+    room.router
+        .set_forbidden(room.now, track, true, &mut room.pages);
+    room.router
+        .set_muted(room.now, track, true, &mut room.pages);
+    room.router
+        .set_muted(room.now, track, false, &mut room.pages);
     let routed = room.send(ADA, &video(1, 112, 112, true).marker());
     assert_eq!(routed.dropped, Some(DropReason::Muted));
 }
@@ -184,7 +189,8 @@ fn declared_ssrcs_need_no_mid_and_a_new_declaration_replaces_the_old() {
     );
     for (n, ssrc) in (10..18).enumerate() {
         declared.ssrcs = vec![(ssrc, Some(ssrc + 10))];
-        room.router.update_track(room.now, track, &declared);
+        room.router
+            .update_track(room.now, track, &declared, &mut room.pages);
         let first = 100 * (n as u16 + 1);
         room.send(ADA, &video(ssrc, first, 10, true).marker());
         room.send(ADA, &video(ssrc, first + 2, 12, false).marker());

@@ -157,7 +157,8 @@ fn levels_become_speakers_and_mute_ends_them() {
         room.pass(20);
         news.extend(room.router.poll_speakers());
         if n == 60 {
-            room.router.set_muted(room.now, track, true);
+            room.router
+                .set_muted(room.now, track, true, &mut room.pages);
         }
     }
     let who: Vec<Vec<_>> = news

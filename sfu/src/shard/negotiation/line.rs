@@ -1,6 +1,6 @@
 //! One m-line as it was agreed last.
 
-use super::{Change, OfferedContent, OfferedLine, OfferedMedia, msid};
+use super::{Change, LocalParameters, OfferedContent, OfferedLine, OfferedMedia, msid};
 use crate::id::Mid;
 use crate::sdp::description::{
     Direction, Msid, SectionDescription, SectionKind, SsrcDescription, SsrcGroup,
@@ -12,6 +12,9 @@ use crate::sdp::negotiate::MediaPlan;
 pub(super) struct Section {
     pub(super) mid: Mid,
     pub(super) line: Line,
+    /// What we sent with while we might; taken up again should we send on this m-line again. An
+    /// m-line that is switched on and off a thousand times uses no more SSRCs than one that is not.
+    pub(super) resting: Option<Sending>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) struct Media {
     pub(super) plan: MediaPlan,
     /// They send.
     pub(super) receiving: bool,
+    /// They would, and were not allowed to.
+    pub(super) withheld: bool,
     /// We may send.
     pub(super) sending: Option<Sending>,
 }
@@ -69,20 +74,34 @@ impl Section {
         self.media().and_then(|media| media.sending.as_ref())
     }
 
+    /// Takes the place of `old`: what the same m-line sent with rests where it sends no more.
+    pub(super) fn succeed(&mut self, old: &Self) {
+        if self.mid == old.mid && self.sending().is_none() {
+            self.resting = old.sending().or(old.resting.as_ref()).cloned();
+        }
+    }
+
     pub(super) fn has_ssrc(&self, ssrc: u32) -> bool {
-        let mut sending = self.sending().into_iter();
+        let mut sending = self.sending().into_iter().chain(&self.resting);
         sending.any(|sending| sending.ssrc == ssrc || sending.rtx_ssrc == Some(ssrc))
     }
 
-    /// The same again in an offer of ours.
-    pub(super) fn offered(&self) -> OfferedLine {
+    /// They would send on this m-line and `local` lets them, though they were not allowed before.
+    pub(super) fn is_granted(&self, local: &LocalParameters<'_>) -> bool {
+        let media = self.media().filter(|media| media.withheld);
+        media.is_some_and(|media| local.may_publish(media.plan.kind))
+    }
+
+    /// The same again in an offer of ours; `granted`: they may send on it now.
+    pub(super) fn offered(&self, granted: bool) -> OfferedLine {
         let content = match &self.line {
             Line::Stopped(_) => OfferedContent::Stopped,
             Line::Data { .. } => OfferedContent::Data,
             Line::Media(media) => OfferedContent::Media(Box::new(OfferedMedia {
                 plan: media.plan.clone(),
-                direction: Direction::of(media.sending.is_some(), media.receiving),
+                direction: Direction::of(media.sending.is_some(), media.receiving || granted),
                 sending: media.sending.clone(),
+                withheld: media.withheld,
                 request: None,
             })),
         };

@@ -57,6 +57,16 @@ pub struct LocalParameters<'a> {
     pub tracks_max: usize,
 }
 
+impl LocalParameters<'_> {
+    /// It may send media of `kind`.
+    pub(super) const fn may_publish(&self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.publish_audio,
+            MediaKind::Video => self.publish_video,
+        }
+    }
+}
+
 /// One more outgoing m-line is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionRequest {
@@ -99,7 +109,7 @@ pub enum Change {
     },
     /// What we may send was agreed anew; SSRCs stay.
     SendUpdated(MediaPlan),
-    /// We may send no more. Should it open again, it has new SSRCs.
+    /// We may send no more. Should it open again, it has the SSRCs it had.
     SendClosed(Mid),
     /// A wanted m-line was not taken, or not with the wanted format (an open section it gave
     /// stands in a [`Change::SendOpened`] before this).
@@ -156,6 +166,8 @@ pub struct Negotiation {
     /// Formats they left out of an answer of theirs, until they show them.
     refused: Vec<Format>,
     restart_wanted: bool,
+    /// They may send what they would and were not allowed to.
+    grant_wanted: bool,
     data_wanted: bool,
     offer_after: Instant,
     mids_made: u32,
@@ -167,6 +179,7 @@ struct OwnOffer {
     at: Instant,
     ice: IceCredentials,
     restarts: bool,
+    grants: bool,
     /// One for each m-line.
     lines: Vec<OfferedLine>,
 }
@@ -191,6 +204,8 @@ struct OfferedMedia {
     plan: MediaPlan,
     direction: Direction,
     sending: Option<Sending>,
+    /// They would send and were not allowed to.
+    withheld: bool,
     /// What it was made for, where it is new.
     request: Option<SectionRequest>,
 }
@@ -210,6 +225,7 @@ impl Negotiation {
             requests: Vec::new(),
             refused: Vec::new(),
             restart_wanted: false,
+            grant_wanted: false,
             data_wanted: false,
             offer_after: Instant::ZERO,
             mids_made: 0,
@@ -282,6 +298,33 @@ impl Negotiation {
         self.restart_wanted = true;
     }
 
+    /// They may publish what `audio` and `video` say: our next offer asks for what they would have
+    /// sent and were not allowed to, so that they need not offer again.
+    pub fn request_grants(&mut self, audio: bool, video: bool) {
+        let mut withheld = self.sections.iter().filter_map(Section::media);
+        self.grant_wanted = withheld.any(|media| {
+            media.withheld
+                && match media.plan.kind {
+                    MediaKind::Audio => audio,
+                    MediaKind::Video => video,
+                }
+        });
+    }
+
+    /// Whether an m-line sends with `ssrc`, or did and may again.
+    #[must_use]
+    pub fn keeps_ssrc(&self, ssrc: u32) -> bool {
+        self.sections.iter().any(|section| section.has_ssrc(ssrc))
+    }
+
+    /// What they send on an m-line, where they do.
+    #[must_use]
+    pub fn received(&self, mid: Mid) -> Option<&MediaPlan> {
+        let section = self.sections.iter().find(|section| section.mid == mid)?;
+        let media = section.media().filter(|media| media.receiving)?;
+        Some(&media.plan)
+    }
+
     /// Our next offer has a data m-line, unless there is one.
     pub const fn request_data(&mut self) {
         self.data_wanted = true;
@@ -291,6 +334,7 @@ impl Negotiation {
     pub fn handle_rollback(&mut self) {
         if let Some(offer) = self.offer.take() {
             self.restart_wanted |= offer.restarts;
+            self.grant_wanted |= offer.grants;
         }
     }
 
@@ -314,7 +358,13 @@ impl Negotiation {
             Some(told) if !self.restart_wanted => told.clone(),
             Some(_) | None => local.ice.clone(),
         };
-        let mut lines: Vec<OfferedLine> = self.sections.iter().map(Section::offered).collect();
+        let mut tracks = self.grants_left(local);
+        let lines = self.sections.iter().map(|section| {
+            let granted = tracks > 0 && section.is_granted(local);
+            tracks -= usize::from(granted);
+            section.offered(granted)
+        });
+        let mut lines: Vec<OfferedLine> = lines.collect();
         self.add_data(&mut lines);
         self.add_requested(&mut lines, local, ssrc);
         let sections = lines
@@ -332,9 +382,11 @@ impl Negotiation {
             at: now,
             ice,
             restarts: self.restart_wanted,
+            grants: self.grant_wanted,
             lines,
         });
         self.restart_wanted = false;
+        self.grant_wanted = false;
         self.offer_after = now + limits::OFFER_INTERVAL;
         Some(self.description(SdpType::Offer, bundle, true, sections))
     }
@@ -343,7 +395,15 @@ impl Negotiation {
         let wants_data = self.data_wanted && !self.has_data();
         let wants_section = !self.requests.is_empty() || wants_data;
         let room = self.sections() < limits::SECTIONS_PER_TRANSPORT;
-        (self.restart_wanted && !self.sections.is_empty()) || (wants_section && room)
+        let wants_again = self.restart_wanted || self.grant_wanted;
+        (wants_again && !self.sections.is_empty()) || (wants_section && room)
+    }
+
+    /// How many tracks they may publish beyond those they do.
+    fn grants_left(&self, local: &LocalParameters<'_>) -> usize {
+        let most = local.tracks_max.min(limits::TRACKS_PER_PARTICIPANT);
+        let media = self.sections.iter().filter_map(Section::media);
+        most.saturating_sub(media.filter(|media| media.receiving).count())
     }
 
     fn has_data(&self) -> bool {
@@ -384,6 +444,7 @@ impl Negotiation {
                 plan,
                 direction: Direction::SendOnly,
                 sending: Some(sending),
+                withheld: false,
                 request: Some(request),
             }));
             if !place(lines, &self.sections, OfferedLine { mid, content }) {

@@ -37,6 +37,7 @@ enum Verdict {
     Media {
         plan: MediaPlan,
         receiving: bool,
+        withheld: bool,
         sending: bool,
     },
 }
@@ -316,20 +317,12 @@ impl Negotiation {
                 plan.extensions.set(extension, 0);
             }
         }
-        let may_publish = match kind {
-            MediaKind::Audio => local.publish_audio,
-            MediaKind::Video => local.publish_video,
-        };
-        let receiving = offered.direction.sends() && may_publish && *tracks > 0;
-        if receiving {
-            *tracks = tracks.saturating_sub(1);
-        } else {
-            plan.rids.clear();
-            plan.ssrcs.clear();
-        }
+        let receiving = offered.direction.sends() && local.may_publish(kind) && *tracks > 0;
+        *tracks = tracks.saturating_sub(usize::from(receiving));
         Ok(Verdict::Media {
             plan,
             receiving,
+            withheld: offered.direction.sends() && !receiving,
             sending: offered.direction.receives(),
         })
     }
@@ -405,13 +398,15 @@ impl Negotiation {
             Verdict::Media {
                 plan,
                 receiving,
+                withheld,
                 sending,
             } => {
                 let known = self
                     .sections
                     .get(index)
                     .filter(|known| known.mid == offered.mid);
-                let known = known.and_then(Section::sending).cloned();
+                let known = known.and_then(|known| known.sending().or(known.resting.as_ref()));
+                let known = known.cloned();
                 let sending = sending.then(|| {
                     known.unwrap_or_else(|| {
                         self.make_sending(plan.kind, &self.spare_stream(index, plan.kind), ssrc)
@@ -420,6 +415,7 @@ impl Negotiation {
                 Line::Media(Box::new(Media {
                     plan,
                     receiving,
+                    withheld,
                     sending,
                 }))
             }
@@ -427,6 +423,7 @@ impl Negotiation {
         Section {
             mid: offered.mid,
             line,
+            resting: None,
         }
     }
 
@@ -480,17 +477,20 @@ impl Negotiation {
             direction,
             sending,
             request,
+            withheld,
         } = match line.content {
             OfferedContent::Data if usable => {
                 return Section {
                     mid,
                     line: data_line(section),
+                    resting: None,
                 };
             }
             OfferedContent::Stopped | OfferedContent::Data => {
                 return Section {
                     mid,
                     line: stopped_line(mid, section),
+                    resting: None,
                 };
             }
             OfferedContent::Media(media) => *media,
@@ -520,22 +520,29 @@ impl Negotiation {
             return Section {
                 mid,
                 line: stopped_line(mid, section),
+                resting: None,
             };
         }
         let media = Media {
             plan: agreed.unwrap_or(plan),
             receiving: agreed_direction.receives(),
+            // Where we asked for it they have said by now whether they would.
+            withheld: withheld && !direction.receives(),
             sending: sending.filter(|_| agreed_direction.sends()),
         };
         Section {
             mid,
             line: Line::Media(Box::new(media)),
+            resting: None,
         }
     }
 
-    fn put(&mut self, index: usize, section: Section) {
+    fn put(&mut self, index: usize, mut section: Section) {
         match self.sections.get_mut(index) {
-            Some(place) => *place = section,
+            Some(place) => {
+                section.succeed(place);
+                *place = section;
+            }
             None => self.sections.push(section),
         }
     }

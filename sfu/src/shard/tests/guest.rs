@@ -152,6 +152,24 @@ impl Guest {
         }
     }
 
+    /// Answers an offer of the shard's with `lines`, as the DTLS client it is.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        shard: &mut Shard,
+        lines: &[LineText],
+    ) -> Result<Reply, CommandError> {
+        let setup = std::mem::replace(&mut self.setup, "active");
+        let answer = crate::sdp::parse(SdpType::Answer, &self.text(lines)).expect("sound SDP");
+        self.setup = setup;
+        let command = Command::Negotiate {
+            room: self.room,
+            participant: self.id,
+            description: Box::new(answer),
+        };
+        shard.handle_command(now, command)
+    }
+
     /// Offers and is answered; its host follows the answer.
     pub(super) fn negotiate(
         &mut self,
@@ -361,6 +379,15 @@ pub(super) fn tracks_of(events: &[Event], guest: &Guest) -> Vec<TrackId> {
         }
     }
     found
+}
+
+/// The payload of a VP8 frame in one packet, and of Opus (the second: what was sent).
+pub(super) fn picture(key: bool, content: u8) -> Vec<u8> {
+    // RFC 7741 §4.2: S alone; §4.3: P is 0 in a key frame, then start code and size.
+    let kind = if key { 0x10 } else { 0x11 };
+    let mut payload = vec![0x10, kind, 0, 0, 0x9D, 0x01, 0x2A, 64, 1, 240, 0];
+    payload.extend([content; 100]);
+    payload
 }
 
 pub(super) fn sound(content: u8) -> Vec<u8> {

@@ -2,7 +2,10 @@
 //! proven in `loadtest`, by robots on an independent stack.
 
 mod guest;
+mod moves;
+mod permissions;
 mod presence;
+mod simulcast;
 mod tracks;
 mod transports;
 
