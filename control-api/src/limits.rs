@@ -34,6 +34,9 @@ limits! {
 
     OUTBOUND_NEWS: usize = 1_024, "news waiting for one socket; full: the socket is cut, its owner joins again";
     OUTBOUND_BYTES: usize = 1 << 20, "data waiting for one socket; full: the socket is cut";
+    REPLAY_MESSAGES: usize = 1_024, "messages kept for a participant's next socket; a resume behind them is told all there is instead";
+    REPLAY_BYTES: usize = 256 << 10, "the same in bytes: with 40,000 participants 10 GiB at worst, where everybody is sent long messages";
+    LOBBY_NAMES: usize = 25, "names told to one who looks into a room from outside";
     NEWS_PER_BATCH: usize = 64, "news taken at once and coalesced into few messages";
     SOCKETS: usize = 40_960, "WebSockets at the same time, joined or not; a further one is refused";
     SOCKET_READ_BYTES: usize = 16 << 10, "read at once from a WebSocket";
@@ -85,12 +88,21 @@ limits! {
 
     NEGOTIATIONS_PER_SECOND: u32 = 20, "descriptions one socket may send, with a burst of as many";
     COMMANDS_PER_SECOND: u32 = 50, "tracks, mute, subscribe and restart messages of one socket, each, with a burst of as many";
+    LOOKS_PER_SECOND: u32 = 5, "looks into a room before a join, with a burst of as many; each reads a roster";
+    UPDATES_PER_SECOND: u32 = 10, "a participant's changes of itself, with a burst of as many; everybody inside is told";
+    REQUESTS_PER_SECOND: u32 = 20, "command messages of one socket, with a burst of as many";
+    TOKENS_PER_SECOND: u32 = 2, "fresh tokens of one socket, with a burst of as many; each is checked by its signature";
+    PINGS_PER_SECOND: u32 = 10, "pings of one socket, with a burst of as many";
     DATA_PER_SECOND: u32 = 100, "data messages of one socket, with a burst of as many";
     DATA_BYTES_PER_SECOND: u32 = 512 << 10, "payload of one socket's data messages, with a burst of as many; everybody inside is sent a copy, and 1 MiB waiting cuts a socket";
 }
 
 /// A socket that has not joined by then is closed.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// One who looks into a room may think for so long before the next look or the join.
+pub const LOOK_TIMEOUT: Duration = Duration::from_secs(120);
+/// A browser is told so long before its token ends.
+pub const TOKEN_NEEDED_BEFORE: Duration = Duration::from_secs(60);
 /// Pings leave this often.
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping that is not answered by then ends the socket.

@@ -20,7 +20,7 @@ use crate::http;
 use crate::limits::SOCKETS;
 use crate::registry::{Registry, RoomConfig, RoomSpec};
 use crate::server;
-use crate::signal::Resources;
+use crate::signal::{Lines, Resources};
 use crate::status::{Failure, Reason};
 use crate::tls::{Protocol, Tls, TlsError, TlsFiles};
 use crate::urls::Urls;
@@ -76,6 +76,7 @@ struct Inner {
     ending: watch::Sender<bool>,
     sockets: AtomicUsize,
     resources: Resources,
+    lines: Lines,
 }
 
 /// What every door holds. Cheap to clone.
@@ -197,6 +198,11 @@ impl Node {
         Ok(open)
     }
 
+    /// What outlives sockets.
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.0.lines
+    }
+
     /// Sockets open now.
     #[must_use]
     pub fn sockets(&self) -> usize {
@@ -252,6 +258,7 @@ impl Running {
             ending: watch::Sender::new(false),
             sockets: AtomicUsize::new(0),
             resources: Resources::default(),
+            lines: Lines::default(),
         }));
         let mut running = Self {
             http: http_address,

@@ -341,7 +341,7 @@ export class Connection extends Emitter {
     this.#isLost = true;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#transportTimer);
-    if (this.state !== "waiting") this.#setState("resuming", this.cause);
+    this.#setState("resuming", this.cause);
     this.#retryTimer = setTimeout(() => this.stay?.resume(), this.#wait());
   }
 
@@ -456,7 +456,6 @@ export class Connection extends Emitter {
   /** @param {any} message */
   #takeWaiting(message) {
     if (message.participant) {
-      this.#proof = message.resume_token ?? this.#proof;
       this.#tries = 0;
       this.#setState("waiting", "");
       return;
@@ -496,7 +495,7 @@ export class Connection extends Emitter {
   /** @param {End} error */
   #refuse({ reason, message, port }) {
     // A resume is refused where too much time has passed, or by a server that has started anew.
-    const isResume = this.#isLost && (this.state === "resuming" || this.state === "waiting");
+    const isResume = this.#isLost && this.state === "resuming";
     if (TRANSIENT.has(reason)) {
       if (isResume) this.#resumeLater();
       else this.#again(reason);

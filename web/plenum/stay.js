@@ -138,7 +138,6 @@ export class Stay extends Emitter {
     }
     this.#count(message);
     if (message.type === "welcome") this.#welcome(/** @type {any} */ (message));
-    if (message.type === "waiting" && message.resume_token) this.#resumeToken = message.resume_token;
     if (message.type === "data" && typeof message.channel === "number") {
       this.channels.name(message.channel, message.from);
     } else {

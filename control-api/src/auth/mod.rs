@@ -66,6 +66,8 @@ pub struct ParticipantGrant {
     pub token_id: Option<String>,
     /// When it was issued; the epoch where the token does not say.
     pub issued_at: UnixTime,
+    /// When it ends; the stay does not end with it.
+    pub expires_at: UnixTime,
 }
 
 /// What a backend's token grants.
@@ -205,6 +207,7 @@ impl Authority {
             room_config: room_config.transpose().map_err(in_token)?,
             token_id: claims.jti,
             issued_at: claims.iat.map_or_else(UnixTime::default, moment),
+            expires_at: moment(claims.exp),
         })
     }
 

@@ -293,6 +293,8 @@ impl Room {
         let orders = orders.filter_map(|mid| self.change_track(id, mid, |_| {}));
         let orders = orders.collect();
         self.updated(id);
+        let view = Arc::new(self.view_of(self.member(id)?));
+        self.tell(id, RoomNews::Updated(view));
         Ok(orders)
     }
 

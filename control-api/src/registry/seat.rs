@@ -10,7 +10,7 @@ use sfu::sdp::Description;
 use sfu::sdp::description::IceCredentials;
 use sfu::shard::command::{Command, Negotiated, Reply, Wish};
 
-use super::name::ParticipantName;
+use super::name::{ParticipantName, RoomName};
 use super::news::DataMessage;
 use super::room::{MuteOrder, Room};
 use super::spec::{TrackSource, not_permitted};
@@ -215,6 +215,16 @@ impl Registry {
             keep: false,
         };
         Ok(room.relay(seat.participant, &Arc::new(data)))
+    }
+
+    /// Its room and its id, as people know them.
+    ///
+    /// # Errors
+    /// It is not inside any more.
+    pub fn names(&self, seat: Seat) -> Result<(RoomName, ParticipantName), Failure> {
+        let room = self.room(seat.room)?;
+        let member = room.member(seat.participant)?;
+        Ok((room.name.clone(), member.name.clone()))
     }
 
     /// Its socket closed without a word: media may live on for `resume_window`, and is missed from

@@ -1,19 +1,34 @@
 //! News coalesced into few messages. Order is kept: only neighbours of one kind are joined, and of
 //! facts that replace each other the newest stays.
 
+use sfu::id::ParticipantId;
+
 use super::outgoing::{
-    LeftOut, Outgoing, ParticipantOut, ParticipantsOut, SectionOut, SubscriptionOut, TrackOut,
-    TracksOut, unpublished,
+    LeftOut, Outgoing, ParticipantOut, ParticipantsOut, PermissionsOut, RoomOut, SectionOut,
+    SubscriptionOut, TrackOut, TracksOut, unpublished,
 };
 use crate::limits::MESSAGE_BYTES_OUT;
-use crate::registry::RoomNews;
 use crate::registry::spec::leave_label;
+use crate::registry::{Permissions, RoomNews};
 
-/// Messages of one batch of news.
-pub(super) fn messages(batch: &[RoomNews]) -> Vec<Outgoing> {
+/// Messages of one batch of news for `own`, who was last told of `permissions`.
+pub(super) fn messages(
+    batch: &[RoomNews],
+    own: ParticipantId,
+    permissions: &mut Option<Permissions>,
+) -> Vec<Outgoing> {
     let mut messages: Vec<Outgoing> = Vec::new();
     let mut bytes = 0;
     for news in batch {
+        if let RoomNews::Updated(view) = news
+            && view.id == own
+            && permissions.as_ref() != Some(&view.spec.permissions)
+        {
+            *permissions = Some(view.spec.permissions.clone());
+            messages.push(Outgoing::Permissions {
+                permissions: PermissionsOut::from(&view.spec.permissions),
+            });
+        }
         let next = message(news);
         let Some(next) = next else { continue };
         let size = size(&next);
@@ -33,13 +48,19 @@ pub(super) fn messages(batch: &[RoomNews]) -> Vec<Outgoing> {
     messages
 }
 
-/// Participants in portions that fit a message each, the first leaving room for a welcome.
-pub(super) fn portions(participants: Vec<ParticipantOut>) -> Vec<Vec<ParticipantOut>> {
+/// Participants in portions that fit a message each, the first one with `reserved` bytes of other
+/// things in it.
+pub(super) fn portions(
+    participants: Vec<ParticipantOut>,
+    reserved: usize,
+) -> Vec<Vec<ParticipantOut>> {
+    // What is left is for an answer in SDP and the rest of a welcome.
+    const MOST: usize = MESSAGE_BYTES_OUT / 8 * 7;
     let mut portions = vec![Vec::new()];
-    let mut bytes = 0;
+    let mut bytes = reserved;
     for participant in participants {
         let size = participant.bytes();
-        if bytes + size > MESSAGE_BYTES_OUT / 2 && bytes > 0 {
+        if bytes + size > MOST && bytes > 0 {
             portions.push(Vec::new());
             bytes = 0;
         }
@@ -94,11 +115,15 @@ fn message(news: &RoomNews) -> Option<Outgoing> {
             channel: *stream,
             from: from.to_string(),
         }),
-        // Nothing of these is said yet.
-        RoomNews::RoomUpdated(_)
-        | RoomNews::Waiting(_)
-        | RoomNews::Admitted(_)
-        | RoomNews::Moved(_) => None,
+        RoomNews::RoomUpdated(view) => Some(Outgoing::Room {
+            room: Box::new(RoomOut::from(&**view)),
+        }),
+        RoomNews::Waiting(views) => Some(Outgoing::Waiting {
+            participant: None,
+            participants: Some(views.iter().map(ParticipantOut::brief).collect()),
+        }),
+        // A welcome follows these, which is no matter of one message.
+        RoomNews::Admitted(_) | RoomNews::Moved(_) => None,
         RoomNews::Leave {
             reason,
             action,
@@ -123,6 +148,14 @@ fn size(message: &Outgoing) -> usize {
         | Outgoing::Leave { .. }
         | Outgoing::Error { .. }
         | Outgoing::Reply { .. }
+        | Outgoing::Resumed { .. }
+        | Outgoing::Snapshot(_)
+        | Outgoing::Lobby { .. }
+        | Outgoing::Waiting { .. }
+        | Outgoing::Room { .. }
+        | Outgoing::Permissions { .. }
+        | Outgoing::History { .. }
+        | Outgoing::TokenNeeded { .. }
         | Outgoing::Pong {}
         | Outgoing::Description { .. } => 0,
     }
@@ -171,6 +204,10 @@ fn merge(last: &mut Outgoing, next: Outgoing) -> Option<Outgoing> {
             *last = next;
             None
         }
+        (Outgoing::Room { room: last }, Outgoing::Room { room: next }) => {
+            *last = next;
+            None
+        }
         (_, next) => Some(next),
     }
 }
@@ -180,13 +217,13 @@ mod tests {
     use std::sync::Arc;
 
     use sfu::error::LeaveReason;
-    use sfu::id::TrackId;
+    use sfu::id::{ParticipantId, TrackId};
 
     use super::*;
     use crate::registry::ParticipantName;
 
     fn texts(batch: &[RoomNews]) -> Vec<String> {
-        messages(batch)
+        messages(batch, ParticipantId(0), &mut None)
             .iter()
             .map(|message| message.text(0).unwrap())
             .collect()

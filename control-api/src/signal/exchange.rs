@@ -4,13 +4,14 @@ use sfu::error::LeaveReason;
 use sfu::id::Mid;
 use sfu::shard::command::{Negotiated, Wish};
 
-use super::incoming::{DataIn, Incoming, MuteIn, SubscribeIn, TracksIn};
-use super::join;
+use super::incoming::{DataIn, Incoming, MuteIn, SubscribeIn, TokenIn, TracksIn, UpdateIn};
+use super::line::Held;
 use super::outgoing::Outgoing;
+use super::{command, join};
 use crate::limits::TRACKS_PER_MESSAGE;
 use crate::node::Node;
 use crate::registry::spec::track_from_label;
-use crate::registry::{ParticipantName, Seat, TrackSource};
+use crate::registry::{ParticipantName, Seat, SelfChange, TrackSource};
 use crate::status::{Failure, Reason};
 
 /// Acts on a message; what is to be answered, if anything.
@@ -18,10 +19,10 @@ use crate::status::{Failure, Reason};
 /// # Errors
 /// It was refused; the socket lives on.
 pub(super) async fn act(
-    node: &Node,
-    seat: Seat,
+    held: &mut Held<'_>,
     message: Incoming,
 ) -> Result<Option<Outgoing>, Failure> {
+    let (node, seat) = (held.node(), held.line.seat);
     match message {
         Incoming::Description(text) => {
             return Ok(match join::negotiate(node, seat, &text).await? {
@@ -36,15 +37,18 @@ pub(super) async fn act(
         Incoming::Subscribe(subscribe) => wish(node, seat, &subscribe).await?,
         Incoming::Data(data) => {
             let id = data.id.clone();
-            let sent = send(node, seat, data);
-            return match id {
-                Some(id) => Ok(Some(Outgoing::reply(id, sent.map(recipients)))),
-                None => sent.map(|_| None),
-            };
+            let count = send(node, seat, data)?;
+            return Ok(id.map(|id| Outgoing::reply(id, Ok(recipients(count)))));
         }
         Incoming::Restart => node.registry().restart_ice(seat).await?,
         Incoming::Leave => node.registry().leave(seat, LeaveReason::LeftItself),
-        Incoming::Join(_) => {
+        Incoming::Update(update) => change_self(node, seat, update).await?,
+        Incoming::Command(command) => {
+            let body = command::carry_out(node, seat, &command).await?;
+            return Ok(Some(Outgoing::reply(command.id, Ok(body))));
+        }
+        Incoming::Token(fresh) => renew_token(held, &fresh)?,
+        Incoming::Join(_) | Incoming::Resume(_) | Incoming::Look(_) => {
             return Err(Failure::new(
                 Reason::MessageInvalid,
                 "this socket has joined already",
@@ -54,6 +58,30 @@ pub(super) async fn act(
         Incoming::Nothing => {}
     }
     Ok(None)
+}
+
+async fn change_self(node: &Node, seat: Seat, update: UpdateIn) -> Result<(), Failure> {
+    let change = SelfChange {
+        display_name: update.display_name,
+        metadata: update.metadata,
+        attributes: update.attributes,
+    };
+    node.registry().update_self(seat, change).await.map(drop)
+}
+
+/// A token of the same room, and of the same participant where it names one.
+fn renew_token(held: &mut Held<'_>, fresh: &TokenIn) -> Result<(), Failure> {
+    let node = held.node();
+    let grant = node.authority().participant(&fresh.token)?;
+    let (room, own) = node.registry().names(held.line.seat)?;
+    if grant.room != room {
+        return Err(Failure::field("token", "is of another room"));
+    }
+    if grant.participant.is_some_and(|name| name != own) {
+        return Err(Failure::field("token", "is another participant's"));
+    }
+    held.line.token_ends = Some(grant.expires_at);
+    Ok(())
 }
 
 fn describe(node: &Node, seat: Seat, message: &TracksIn) -> Result<(), Failure> {

@@ -32,6 +32,40 @@ pub(super) struct JoinIn {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct ResumeIn {
+    pub(super) resume_token: String,
+    pub(super) sequence: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LookIn {
+    pub(super) room: String,
+    pub(super) token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct UpdateIn {
+    pub(super) id: Option<RequestId>,
+    pub(super) display_name: Option<String>,
+    pub(super) metadata: Option<String>,
+    /// Null takes away.
+    #[serde(default)]
+    pub(super) attributes: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CommandIn {
+    pub(super) id: RequestId,
+    pub(super) method: String,
+    pub(super) body: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenIn {
+    pub(super) token: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct TracksIn {
     pub(super) tracks: Vec<TrackSourceIn>,
 }
@@ -108,6 +142,11 @@ impl TryFrom<String> for RequestId {
 #[derive(Debug)]
 pub(super) enum Incoming {
     Join(Box<JoinIn>),
+    Resume(ResumeIn),
+    Look(LookIn),
+    Update(UpdateIn),
+    Command(CommandIn),
+    Token(TokenIn),
     Tracks(TracksIn),
     Mute(MuteIn),
     Subscribe(SubscribeIn),
@@ -119,6 +158,28 @@ pub(super) enum Incoming {
     Description(DescriptionIn),
     /// A candidate, or something newer than this build: nothing to do.
     Nothing,
+}
+
+impl Incoming {
+    /// By which the browser knows the reply to this message, where it wants one.
+    pub(super) const fn id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Data(DataIn { id, .. }) | Self::Update(UpdateIn { id, .. }) => id.as_ref(),
+            Self::Command(CommandIn { id, .. }) => Some(id),
+            Self::Join(_)
+            | Self::Resume(_)
+            | Self::Look(_)
+            | Self::Token(_)
+            | Self::Tracks(_)
+            | Self::Mute(_)
+            | Self::Subscribe(_)
+            | Self::Restart
+            | Self::Leave
+            | Self::Ping
+            | Self::Description(_)
+            | Self::Nothing => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -145,6 +206,11 @@ pub(super) fn read(text: &str) -> Result<Incoming, Failure> {
     let envelope: Envelope = of(text).map_err(wrong)?;
     let message = match (envelope.kind.as_deref(), envelope.description) {
         (Some("join"), _) => of(text).map(|join| Incoming::Join(Box::new(join))),
+        (Some("resume"), _) => of(text).map(Incoming::Resume),
+        (Some("look"), _) => of(text).map(Incoming::Look),
+        (Some("update"), _) => of(text).map(Incoming::Update),
+        (Some("command"), _) => of(text).map(Incoming::Command),
+        (Some("token"), _) => of(text).map(Incoming::Token),
         (Some("tracks"), _) => of(text).map(Incoming::Tracks),
         (Some("mute"), _) => of(text).map(Incoming::Mute),
         (Some("subscribe"), _) => of(text).map(Incoming::Subscribe),

@@ -5,18 +5,22 @@ use sfu::shard::command::Negotiated;
 use super::description;
 use super::digest::portions;
 use super::incoming::{DescriptionIn, JoinIn};
-use super::outgoing::{Outgoing, ParticipantOut, ParticipantsOut, WelcomeOut};
+use super::outgoing::{Outgoing, ParticipantOut, ParticipantsOut, SnapshotOut, WelcomeOut};
+use crate::clock::UnixTime;
 use crate::node::Node;
 use crate::registry::{
-    Door, JoinRequest, Joined, MissingRoom, ParticipantName, ParticipantSpec, RoomName, Seat,
+    Arrival, Door, JoinRequest, MissingRoom, ParticipantName, ParticipantSpec, RoomName, Seat,
 };
 use crate::status::{Failure, Reason};
 
-/// What a `join` asks of the registry, its token checked.
+/// What a `join` asks of the registry, its token checked; and when that token ends.
 ///
 /// # Errors
 /// What is wrong with token or fields.
-pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure> {
+pub(super) fn request(
+    node: &Node,
+    join: &JoinIn,
+) -> Result<(JoinRequest, Option<UnixTime>), Failure> {
     let room = join.room.clone().map(RoomName::new).transpose()?;
     let participant = join
         .participant
@@ -45,7 +49,7 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
         }
         let mut spec = ParticipantSpec::default();
         own_words(&mut spec);
-        return Ok(JoinRequest {
+        let request = JoinRequest {
             room: room.ok_or_else(|| Failure::field("room", "is needed without a token"))?,
             participant,
             spec,
@@ -54,7 +58,8 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
             issued_at: None,
             token_id: None,
             resume_token: join.resume_token.clone(),
-        });
+        };
+        return Ok((request, None));
     };
     let grant = node.authority().participant(token)?;
     if room.is_some_and(|room| room != grant.room) {
@@ -68,7 +73,7 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
     }
     let mut spec = grant.spec;
     own_words(&mut spec);
-    Ok(JoinRequest {
+    let request = JoinRequest {
         room: grant.room,
         participant: grant.participant,
         spec,
@@ -77,28 +82,45 @@ pub(super) fn request(node: &Node, join: &JoinIn) -> Result<JoinRequest, Failure
         issued_at: Some(grant.issued_at),
         token_id: grant.token_id,
         resume_token: join.resume_token.clone(),
-    })
+    };
+    Ok((request, Some(grant.expires_at)))
 }
 
-/// The welcome and, where the roster is too long for one message, what follows it.
-pub(super) fn welcome(joined: &Joined, negotiated: Option<&Negotiated>) -> Vec<Outgoing> {
-    let others = joined.others.iter().map(ParticipantOut::from).collect();
-    let mut portions = portions(others).into_iter();
+/// The welcome, the rest of a roster that is too long for one message, and what was said before.
+pub(super) fn welcome(arrival: &Arrival, negotiated: Option<&Negotiated>) -> Vec<Outgoing> {
     let answer = match negotiated {
         Some(Negotiated::Answer(answer)) => Some(&**answer),
         Some(Negotiated::Accepted | Negotiated::Ignored) | None => None,
     };
-    let first = portions.next().unwrap_or_default();
-    let welcome = WelcomeOut::new(joined, first, answer);
+    whole(arrival, |first| {
+        Outgoing::Welcome(Box::new(WelcomeOut::new(arrival, first, answer)))
+    })
+}
+
+/// All there is, where news were lost.
+pub(super) fn snapshot(arrival: &Arrival) -> Vec<Outgoing> {
+    whole(arrival, |first| {
+        Outgoing::Snapshot(Box::new(SnapshotOut::new(arrival, first)))
+    })
+}
+
+fn whole(arrival: &Arrival, first: impl FnOnce(Vec<ParticipantOut>) -> Outgoing) -> Vec<Outgoing> {
+    let others = arrival.others.iter().map(ParticipantOut::from).collect();
+    // An escaped byte takes up to six.
+    let room = (arrival.room.spec.metadata.len() + arrival.room.spec.display_name.len()) * 6;
+    let reserved = ParticipantOut::from(&arrival.view).bytes() + room;
+    let mut portions = portions(others, reserved).into_iter();
+    let first = first(portions.next().unwrap_or_default());
     let rest = portions.map(|joined| {
         Outgoing::Participants(ParticipantsOut {
             joined,
             ..ParticipantsOut::default()
         })
     });
-    [Outgoing::Welcome(Box::new(welcome))]
+    [first]
         .into_iter()
         .chain(rest)
+        .chain(Outgoing::history(&arrival.history))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! Messages of the server, as JSON. The schemas in `proto/websocket/` say the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -11,10 +12,11 @@ use sfu::units::AudioLevel;
 
 use super::description;
 use super::incoming::RequestId;
+use crate::clock::UnixTime;
 use crate::limits;
 use crate::registry::spec::{leave_label, track_label};
 use crate::registry::{
-    DataMessage, Joined, LeaveAction, ParticipantName, ParticipantView, Permissions, RoomView,
+    Arrival, DataMessage, LeaveAction, ParticipantName, ParticipantView, Permissions, RoomView,
     TrackSource, TrackView,
 };
 use crate::status::Failure;
@@ -79,6 +81,15 @@ impl From<&ParticipantView> for ParticipantOut {
 }
 
 impl ParticipantOut {
+    /// Without what its owner may have made long.
+    pub(super) fn brief(view: &ParticipantView) -> Self {
+        Self {
+            metadata: String::new(),
+            attributes: BTreeMap::new(),
+            ..Self::from(view)
+        }
+    }
+
     /// About how many bytes of JSON it is; never fewer.
     pub(super) fn bytes(&self) -> usize {
         let words = self
@@ -173,9 +184,9 @@ impl From<&Permissions> for PermissionsOut {
                 .collect(),
             subscribe: permissions.subscribe,
             send_data: permissions.send_data,
-            hidden: false,
-            admin: false,
-            record: false,
+            hidden: permissions.hidden,
+            admin: permissions.admin,
+            record: permissions.record,
             tracks_max: permissions.tracks_max,
         }
     }
@@ -198,13 +209,13 @@ impl From<&RoomView> for RoomOut {
             display_name: view.spec.display_name.clone(),
             metadata: view.spec.metadata.clone(),
             locked: view.spec.locked,
-            waiting_room: false,
+            waiting_room: view.spec.config.waiting_room,
         }
     }
 }
 
 /// What this build does beyond joining and media; what is not named here is FEATURE_ABSENT.
-const FEATURES: [&str; 1] = ["data"];
+const FEATURES: [&str; 5] = ["admin", "data", "history", "resume", "waiting_room"];
 
 /// The first message of the server.
 #[derive(Debug, Serialize)]
@@ -226,7 +237,7 @@ pub(super) struct WelcomeOut {
 impl WelcomeOut {
     /// With the first of `participants` that fit; the rest follow as `joined`.
     pub(super) fn new(
-        joined: &Joined,
+        joined: &Arrival,
         participants: Vec<ParticipantOut>,
         answer: Option<&Description>,
     ) -> Self {
@@ -276,11 +287,55 @@ pub(super) struct TracksOut {
 
 #[derive(Debug, Serialize)]
 pub(super) struct DataOut {
-    from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    from_name: String,
     topic: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     to: Vec<String>,
     payload: Box<RawValue>,
+    time: String,
+}
+
+/// All there is, in place of news that were lost.
+#[derive(Debug, Serialize)]
+pub(super) struct SnapshotOut {
+    room: RoomOut,
+    own: ParticipantOut,
+    participants: Vec<ParticipantOut>,
+    permissions: PermissionsOut,
+}
+
+impl SnapshotOut {
+    /// With the first of `participants` that fit; the rest follow as `joined`.
+    pub(super) fn new(arrival: &Arrival, participants: Vec<ParticipantOut>) -> Self {
+        Self {
+            room: RoomOut::from(&arrival.room),
+            own: ParticipantOut::from(&arrival.view),
+            participants,
+            permissions: PermissionsOut::from(&arrival.view.spec.permissions),
+        }
+    }
+}
+
+/// A message from before the join.
+#[derive(Debug, Serialize)]
+pub(super) struct HistoryOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    from_name: String,
+    topic: String,
+    payload: Box<RawValue>,
+    time: String,
+}
+
+/// A room seen from outside.
+#[derive(Debug, Serialize)]
+pub(super) struct LobbyRoomOut {
+    pub(super) name: String,
+    pub(super) display_name: String,
+    pub(super) locked: bool,
+    pub(super) waiting_room: bool,
 }
 
 /// Why a request was refused.
@@ -328,6 +383,35 @@ pub(super) enum Outgoing {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<ErrorOut>,
     },
+    /// The answer to `resume`; what was missed follows. Without a number of its own.
+    Resumed {
+        resume_token: String,
+        missed: usize,
+    },
+    Snapshot(Box<SnapshotOut>),
+    Lobby {
+        room: LobbyRoomOut,
+        participants: Vec<String>,
+        count: usize,
+    },
+    Waiting {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        participant: Option<Box<ParticipantOut>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        participants: Option<Vec<ParticipantOut>>,
+    },
+    Room {
+        room: Box<RoomOut>,
+    },
+    Permissions {
+        permissions: PermissionsOut,
+    },
+    History {
+        messages: Vec<HistoryOut>,
+    },
+    TokenNeeded {
+        expire_time: String,
+    },
     /// Without a number of its own.
     Pong {},
     #[serde(untagged)]
@@ -353,6 +437,15 @@ impl Outgoing {
             message: self,
             sequence,
         })
+    }
+
+    /// Says the number of the last message instead of having one.
+    pub(super) const fn is_unnumbered(&self) -> bool {
+        matches!(self, Self::Resumed { .. } | Self::Pong {})
+    }
+
+    pub(super) fn is_offer(&self) -> bool {
+        matches!(self, Self::Description { description } if description.sdp_type == "offer")
     }
 
     pub(super) fn offer(description: &Description) -> Self {
@@ -401,15 +494,35 @@ impl Outgoing {
     /// None where the payload is no JSON, which a door would have refused.
     pub(super) fn data(data: &DataMessage) -> Option<Self> {
         Some(Self::Data(DataOut {
-            from: data
-                .from
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
+            from: data.from.as_ref().map(ToString::to_string),
+            from_name: data.from_name.clone(),
+            time: moment(data.time),
             topic: data.topic.clone(),
             to: data.to.iter().map(ToString::to_string).collect(),
             payload: RawValue::from_string(data.payload.clone()).ok()?,
         }))
+    }
+
+    /// The newest of the messages that fit, oldest first; none where there are none.
+    pub(super) fn history(kept: &[Arc<DataMessage>]) -> Option<Self> {
+        let mut bytes = 0;
+        let mut messages = Vec::new();
+        for data in kept.iter().rev() {
+            // An escaped byte takes up to six; the payload is JSON already.
+            bytes += data.payload.len() + (data.topic.len() + data.from_name.len()) * 6 + 512;
+            if bytes > limits::MESSAGE_BYTES_OUT {
+                break;
+            }
+            messages.push(HistoryOut {
+                from: data.from.as_ref().map(ToString::to_string),
+                from_name: data.from_name.clone(),
+                topic: data.topic.clone(),
+                payload: RawValue::from_string(data.payload.clone()).ok()?,
+                time: moment(data.time),
+            });
+        }
+        messages.reverse();
+        (!messages.is_empty()).then_some(Self::History { messages })
     }
 
     pub(super) fn speakers(speakers: &[(ParticipantName, AudioLevel)]) -> Self {
@@ -421,6 +534,11 @@ impl Outgoing {
             speakers: speakers.collect(),
         }
     }
+}
+
+/// RFC 3339.
+pub(super) fn moment(time: UnixTime) -> String {
+    crate::convert::moment(time).map_or_else(String::new, |time| time.to_string())
 }
 
 pub(super) fn unpublished(track: TrackId) -> String {
@@ -455,7 +573,7 @@ mod tests {
             ),
             (
                 data.unwrap(),
-                r#"{"type":"data","from":"ada","topic":"chat","payload":{"a":[1, 2]},"sequence":3}"#,
+                r#"{"type":"data","from":"ada","from_name":"Ada","topic":"chat","payload":{"a":[1, 2]},"time":"1970-01-01T00:00:00Z","sequence":3}"#,
             ),
             (
                 Outgoing::Channel {

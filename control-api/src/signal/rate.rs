@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::incoming::Incoming;
 use crate::limits::{
-    COMMANDS_PER_SECOND, DATA_BYTES_PER_SECOND, DATA_PER_SECOND, NEGOTIATIONS_PER_SECOND,
+    COMMANDS_PER_SECOND, DATA_BYTES_PER_SECOND, DATA_PER_SECOND, LOOKS_PER_SECOND,
+    NEGOTIATIONS_PER_SECOND, PINGS_PER_SECOND, REQUESTS_PER_SECOND, TOKENS_PER_SECOND,
+    UPDATES_PER_SECOND,
 };
 use crate::status::{Failure, Reason};
 
@@ -58,6 +60,11 @@ pub(super) struct Rates {
     data: Bucket,
     data_bytes: Bucket,
     others: Bucket,
+    looks: Bucket,
+    updates: Bucket,
+    requests: Bucket,
+    tokens: Bucket,
+    pings: Bucket,
 }
 
 impl Rates {
@@ -68,6 +75,11 @@ impl Rates {
             data: Bucket::new(DATA_PER_SECOND, now),
             data_bytes: Bucket::new(DATA_BYTES_PER_SECOND, now),
             others: Bucket::new(COMMANDS_PER_SECOND, now),
+            looks: Bucket::new(LOOKS_PER_SECOND, now),
+            updates: Bucket::new(UPDATES_PER_SECOND, now),
+            requests: Bucket::new(REQUESTS_PER_SECOND, now),
+            tokens: Bucket::new(TOKENS_PER_SECOND, now),
+            pings: Bucket::new(PINGS_PER_SECOND, now),
         }
     }
 
@@ -80,11 +92,15 @@ impl Rates {
             Incoming::Tracks(_)
             | Incoming::Mute(_)
             | Incoming::Subscribe(_)
-            | Incoming::Restart
-            | Incoming::Ping => (&mut self.commands, "commands"),
+            | Incoming::Restart => (&mut self.commands, "commands"),
             // Candidates come in bursts and cost nothing.
             Incoming::Nothing | Incoming::Leave => return Ok(()),
-            Incoming::Join(_) => (&mut self.others, "joins"),
+            Incoming::Join(_) | Incoming::Resume(_) => (&mut self.others, "joins"),
+            Incoming::Look(_) => (&mut self.looks, "looks"),
+            Incoming::Update(_) => (&mut self.updates, "updates"),
+            Incoming::Command(_) => (&mut self.requests, "commands of the API"),
+            Incoming::Token(_) => (&mut self.tokens, "tokens"),
+            Incoming::Ping => (&mut self.pings, "pings"),
         };
         if bucket.take(now) {
             return self.check_bytes(message, now);

@@ -1,28 +1,32 @@
-//! `/v1/connect`, subprotocol `plenum.v1.json`: one socket from `join` to its last frame.
+//! `/v1/connect`, subprotocol `plenum.v1.json`: one socket from its first message to its last
+//! frame.
 //!
 //! One task per socket. It reads a message, acts on it, and only then reads the next, so that
 //! messages of one browser never overtake each other; between them it writes what its queue holds.
-
-use std::time::Duration;
+//! When the socket dies the task goes on without it, until another one has taken its line over.
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::Instrument as _;
 
-use super::incoming::{self, Incoming, JoinIn};
-use super::outgoing::Outgoing;
+use super::entrance::{self, Entrance};
+use super::incoming;
+use super::line::Held;
+use super::outgoing::{Outgoing, moment};
 use super::rate::Rates;
+use super::socket::{End, Heard, Socket, Turn};
 use super::{digest, exchange, join};
+use crate::clock::UnixTime;
 use crate::http::{origin, refused};
 use crate::limits::{
-    JOIN_TIMEOUT, MESSAGE_BYTES_IN, MESSAGE_BYTES_OUT, NEWS_PER_BATCH, PING_INTERVAL, PONG_TIMEOUT,
-    SOCKET_READ_BYTES, SOCKET_WRITE_BYTES, WRITE_TIMEOUT,
+    MESSAGE_BYTES_IN, NEWS_PER_BATCH, PING_INTERVAL, PONG_TIMEOUT, SOCKET_READ_BYTES,
+    SOCKET_WRITE_BYTES, TOKEN_NEEDED_BEFORE,
 };
 use crate::node::Node;
-use crate::registry::{Entered, Joined, NewsReceiver, RoomNews, Seat};
+use crate::registry::{Arrival, RoomNews};
 use crate::status::{Failure, Reason};
 
 /// The version of the messages.
@@ -48,202 +52,84 @@ pub(crate) async fn connect(
         .write_buffer_size(0)
         // Pongs pile up here where somebody sends pings and never reads.
         .max_write_buffer_size(SOCKET_WRITE_BYTES)
-        .max_message_size(MESSAGE_BYTES_IN)
-        .max_frame_size(MESSAGE_BYTES_IN)
+        // Somewhat more than a browser may send: so it can be told that it was too much.
+        .max_message_size(2 * MESSAGE_BYTES_IN)
+        .max_frame_size(2 * MESSAGE_BYTES_IN)
         .on_upgrade(move |socket| async move {
-            run(Line::new(socket), node).await;
-            drop(open);
+            if let Some((held, turn)) = run(Socket::new(socket), &node).await {
+                drop(open);
+                held.rest(turn).await;
+            }
         })
 }
 
-/// Why a socket is over.
-#[derive(Debug)]
-enum End {
-    /// The other side is gone, or too slow to write to.
-    Gone,
-    /// `leave` has been sent.
-    Left,
-    /// It is ended for a reason, which it is told.
-    Refused(Failure),
-}
-
-/// The socket with its numbering.
-struct Line {
-    socket: WebSocket,
-    sequence: u64,
-}
-
-impl Line {
-    const fn new(socket: WebSocket) -> Self {
-        Self {
-            socket,
-            sequence: 0,
+/// The socket's life; what is left to be resumed afterwards.
+async fn run(mut socket: Socket, node: &Node) -> Option<(Held<'_>, Option<Turn>)> {
+    let Entrance { mut held, first } = match entrance::enter(&mut socket, node).await {
+        Ok(entrance) => entrance,
+        Err((end, sequence)) => {
+            farewell(&end);
+            socket.close(end, sequence + 1).await;
+            return None;
         }
-    }
-
-    async fn write(&mut self, message: Message) -> Result<(), End> {
-        let sent = timeout(WRITE_TIMEOUT, self.socket.send(message)).await;
-        sent.map_or(Err(End::Gone), |sent| sent.map_err(|_| End::Gone))
-    }
-
-    async fn say(&mut self, message: &Outgoing) -> Result<(), End> {
-        if !matches!(message, Outgoing::Pong {}) {
-            self.sequence += 1;
-        }
-        let failed = || End::Refused(Failure::of(Reason::ServerFailed));
-        let text = message.text(self.sequence).map_err(|_| failed())?;
-        debug_assert!(text.len() <= MESSAGE_BYTES_OUT, "every list is cut before");
-        self.write(Message::Text(text.into())).await
-    }
-
-    /// The next text of the browser; pongs and the like are told apart.
-    async fn hear(&mut self) -> Result<Heard, End> {
-        match self.socket.recv().await {
-            Some(Ok(Message::Text(text))) => Ok(Heard::Text(text.as_str().to_owned())),
-            Some(Ok(Message::Pong(_))) => Ok(Heard::Pong),
-            // Pings are answered by the library below.
-            Some(Ok(Message::Ping(_))) => Ok(Heard::Nothing),
-            Some(Ok(Message::Binary(_))) => {
-                let why = "binary messages are not understood here";
-                Err(End::Refused(Failure::new(Reason::MessageInvalid, why)))
-            }
-            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "the socket failed");
-                Err(End::Gone)
-            }
-        }
-    }
-
-    async fn close(mut self, end: End) {
-        let (code, reason) = match &end {
-            End::Gone => return,
-            End::Left => (1_000, ""),
-            End::Refused(failure) => {
-                if self.say(&Outgoing::error(failure, true)).await.is_err() {
-                    return;
-                }
-                (failure.reason.close_code(), failure.reason.as_str())
-            }
-        };
-        let frame = CloseFrame {
-            code,
-            reason: reason.into(),
-        };
-        if self.write(Message::Close(Some(frame))).await.is_err() {
-            return;
-        }
-        // The other side's close ends the handshake (RFC 6455 §7.1.1); it need not come.
-        let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-        drop(timeout(Duration::from_secs(1), rest).await);
-    }
-}
-
-enum Heard {
-    Text(String),
-    Pong,
-    Nothing,
-}
-
-/// A seat that this socket holds. However the socket ends, the room learns of it.
-struct Held<'a> {
-    node: &'a Node,
-    seat: Seat,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        // Of one who has left, the room knows nothing any more, and nothing happens.
-        self.node.registry().socket_closed(self.seat);
-    }
-}
-
-async fn run(mut line: Line, node: Node) {
-    let end = match enter(&mut line, &node).await {
-        Ok((held, room, news)) => {
-            let seat = held.seat;
-            let span = tracing::info_span!("socket", %room, participant = %seat.participant);
-            let end = stay(&mut line, &node, seat, news).instrument(span).await;
-            drop(held);
-            end
-        }
-        Err(end) => end,
     };
-    if let End::Refused(failure) = &end {
+    let span = tracing::info_span!("socket", participant = %held.line.seat.participant);
+    let end = stay(&mut socket, &mut held, first).instrument(span).await;
+    farewell(&end);
+    let next = held.line.sequence() + 1;
+    match end {
+        End::Superseded => {
+            held.hand_over();
+            socket.close(end, next).await;
+            None
+        }
+        End::Left => {
+            held.end();
+            socket.close(end, next).await;
+            None
+        }
+        End::Gone | End::Refused(_) => {
+            held.absent();
+            let turn = socket.turn.take();
+            socket.close(end, next).await;
+            Some((held, turn))
+        }
+    }
+}
+
+fn farewell(end: &End) {
+    if let End::Refused(failure) = end {
         tracing::debug!(reason = %failure.reason, "socket refused");
     }
-    line.close(end).await;
-}
-
-/// Waits for `join` and welcomes.
-async fn enter<'a>(
-    line: &mut Line,
-    node: &'a Node,
-) -> Result<(Held<'a>, String, NewsReceiver), End> {
-    let deadline = Instant::now() + JOIN_TIMEOUT;
-    let heard = timeout_at(deadline, first_text(line)).await;
-    let text = heard.map_err(|_| {
-        let why = "no join came within 10 s";
-        End::Refused(Failure::new(Reason::MessageInvalid, why))
-    })??;
-    let message = incoming::read(&text).map_err(End::Refused)?;
-    let Incoming::Join(message) = message else {
-        let why = "the first message must be join";
-        return Err(End::Refused(Failure::new(Reason::MessageInvalid, why)));
-    };
-    let request = join::request(node, &message).map_err(End::Refused)?;
-    let entered = node.registry().join(request).await;
-    let joined = entered.and_then(Entered::inside).map_err(End::Refused)?;
-    let seat = joined.seat;
-    let held = Held { node, seat };
-    welcome(line, node, &message, &joined).await?;
-    let room = joined.room.name.to_string();
-    Ok((held, room, joined.news))
-}
-
-async fn first_text(line: &mut Line) -> Result<String, End> {
-    loop {
-        if let Heard::Text(text) = line.hear().await? {
-            return Ok(text);
-        }
-    }
-}
-
-async fn welcome(line: &mut Line, node: &Node, join: &JoinIn, joined: &Joined) -> Result<(), End> {
-    // A first offer that cannot be used does not undo the join: the browser is told, and may offer
-    // again.
-    let negotiated = match &join.description {
-        Some(text) => Some(join::negotiate(node, joined.seat, text).await),
-        None => None,
-    };
-    let answer = negotiated.as_ref().and_then(|it| it.as_ref().ok());
-    for message in join::welcome(joined, answer) {
-        line.say(&message).await?;
-    }
-    if let Some(Err(failure)) = negotiated {
-        line.say(&Outgoing::error(&failure, false)).await?;
-    }
-    Ok(())
 }
 
 /// Reads and writes until one side has had enough.
-async fn stay(line: &mut Line, node: &Node, seat: Seat, mut news: NewsReceiver) -> End {
+async fn stay(socket: &mut Socket, held: &mut Held<'_>, first: Vec<Utf8Bytes>) -> End {
+    for text in first {
+        if let Err(end) = socket.say(text).await {
+            return end;
+        }
+    }
     let now = Instant::now();
     let mut rates = Rates::new(now);
     let (mut ping_at, mut pong_by) = (now + PING_INTERVAL, None::<Instant>);
     let mut batch: Vec<RoomNews> = Vec::with_capacity(NEWS_PER_BATCH);
     loop {
-        let wake_at = pong_by.unwrap_or(ping_at).min(ping_at);
+        let token_at = token_needed_at(held);
+        let wake_at = pong_by.unwrap_or(ping_at).min(ping_at).min(token_at);
         let step = tokio::select! {
             // In an order drawn each time: a browser that never stops talking still hears that it
             // is out and is asked whether it reads, and one with much to hear is still heard.
-            told = news.receive(&mut batch) => match told {
-                Ok(true) => tell(line, &mut batch).await,
+            told = held.line.news.receive(&mut batch) => match told {
+                Ok(true) => tell(socket, held, &mut batch).await,
                 Ok(false) => Err(End::Left),
-                Err(_) => Err(End::Refused(Failure::of(Reason::WatcherTooSlow))),
+                Err(_) => {
+                    batch.clear();
+                    start_over(socket, held).await
+                }
             },
-            heard = line.hear() => match heard {
-                Ok(Heard::Text(text)) => answer(line, node, seat, &text, &mut rates).await,
+            heard = socket.hear() => match heard {
+                Ok(Heard::Text(text)) => answer(socket, held, &text, &mut rates).await,
                 Ok(Heard::Pong) => {
                     pong_by = None;
                     Ok(())
@@ -253,13 +139,17 @@ async fn stay(line: &mut Line, node: &Node, seat: Seat, mut news: NewsReceiver) 
             },
             () = sleep_until(wake_at) => {
                 let now = Instant::now();
-                if pong_by.is_some_and(|by| by <= now) {
+                if token_at <= now {
+                    say_token_needed(socket, held).await
+                } else if pong_by.is_some_and(|by| by <= now) {
                     tracing::debug!("no pong came");
                     Err(End::Gone)
-                } else {
+                } else if ping_at <= now {
                     ping_at = now + PING_INTERVAL;
-                    pong_by = Some(now + PONG_TIMEOUT);
-                    line.write(Message::Ping(Vec::new().into())).await
+                    pong_by = pong_by.or(Some(now + PONG_TIMEOUT));
+                    socket.ping().await
+                } else {
+                    Ok(())
                 }
             }
         };
@@ -269,21 +159,79 @@ async fn stay(line: &mut Line, node: &Node, seat: Seat, mut news: NewsReceiver) 
     }
 }
 
-/// Writes a batch of news.
-async fn tell(line: &mut Line, batch: &mut Vec<RoomNews>) -> Result<(), End> {
-    let is_last = matches!(batch.last(), Some(RoomNews::Leave { .. }));
-    for message in digest::messages(batch) {
-        line.say(&message).await?;
+/// Gives messages their numbers, all of them before the first is written: what a socket does not
+/// take any more, the next one is told.
+async fn say(socket: &mut Socket, held: &mut Held<'_>, messages: &[Outgoing]) -> Result<(), End> {
+    let texts = messages.iter().map(|message| held.line.number(message));
+    let texts = texts.collect::<Result<Vec<_>, End>>()?;
+    for text in texts {
+        socket.say(text).await?;
     }
-    batch.clear();
+    Ok(())
+}
+
+/// Writes a batch of news.
+async fn tell(
+    socket: &mut Socket,
+    held: &mut Held<'_>,
+    batch: &mut Vec<RoomNews>,
+) -> Result<(), End> {
+    let is_last = matches!(batch.last(), Some(RoomNews::Leave { .. }));
+    let mut messages = Vec::new();
+    let mut rest = batch.drain(..).peekable();
+    while rest.peek().is_some() {
+        let mut before = Vec::new();
+        let mut arrival = None;
+        for news in rest.by_ref() {
+            if let RoomNews::Admitted(there) | RoomNews::Moved(there) = news {
+                arrival = Some(there);
+                break;
+            }
+            before.push(news);
+        }
+        let line = &mut *held.line;
+        let own = line.seat.participant;
+        messages.extend(digest::messages(&before, own, &mut line.permissions));
+        if let Some(arrival) = arrival {
+            messages.extend(arrive(held, &arrival).await);
+        }
+    }
+    drop(rest);
+    say(socket, held, &messages).await?;
+    if is_last { Err(End::Left) } else { Ok(()) }
+}
+
+/// One who waited is inside, or one who was inside is elsewhere: a welcome.
+pub(super) async fn arrive(held: &mut Held<'_>, arrival: &Arrival) -> Vec<Outgoing> {
+    held.line.seat = arrival.seat;
+    held.line.permissions = Some(arrival.view.spec.permissions.clone());
+    held.renew_token(arrival.resume_token.clone());
+    // A first offer that cannot be used does not undo the join: the browser is told, and may offer
+    // again.
+    let negotiated = match held.line.waiting_offer.take() {
+        Some(offer) => Some(join::negotiate(held.node(), arrival.seat, &offer).await),
+        None => None,
+    };
+    let answer = negotiated.as_ref().and_then(|it| it.as_ref().ok());
+    let mut messages = join::welcome(arrival, answer);
+    if let Some(Err(failure)) = &negotiated {
+        messages.push(Outgoing::error(failure, false));
+    }
+    messages
+}
+
+/// The news ran over: a fresh queue and all there is now.
+async fn start_over(socket: &mut Socket, held: &mut Held<'_>) -> Result<(), End> {
+    let messages = entrance::snapshot(held)?;
+    say(socket, held, &messages).await?;
+    let is_last = matches!(messages.last(), Some(Outgoing::Leave { .. }));
     if is_last { Err(End::Left) } else { Ok(()) }
 }
 
 /// Acts on one text and says what came of it, if anything.
 async fn answer(
-    line: &mut Line,
-    node: &Node,
-    seat: Seat,
+    socket: &mut Socket,
+    held: &mut Held<'_>,
     text: &str,
     rates: &mut Rates,
 ) -> Result<(), End> {
@@ -291,17 +239,55 @@ async fn answer(
     let message = match incoming::read(text) {
         Ok(message) => message,
         Err(failure) if rates.check_garbage(now) => {
-            return line.say(&Outgoing::error(&failure, false)).await;
+            return say(socket, held, &[Outgoing::error(&failure, false)]).await;
         }
         Err(failure) => return Err(End::Refused(failure)),
     };
+    let id = message.id().cloned();
     let acted = match rates.check(&message, now) {
-        Ok(()) => exchange::act(node, seat, message).await,
+        Ok(()) => exchange::act(held, message).await,
         Err(failure) => Err(failure),
     };
-    match acted {
-        Ok(Some(answer)) => line.say(&answer).await,
-        Ok(None) => Ok(()),
-        Err(failure) => line.say(&Outgoing::error(&failure, false)).await,
-    }
+    let said = match (acted, id) {
+        (Ok(Some(answer)), _) => answer,
+        (Ok(None), None) => return Ok(()),
+        (Ok(None), Some(id)) => Outgoing::reply(id, Ok(serde_json::json!({}))),
+        (Err(failure), Some(id)) => Outgoing::reply(id, Err(failure)),
+        (Err(failure), None) => Outgoing::error(&failure, false),
+    };
+    say(socket, held, &[said]).await
+}
+
+/// When the browser is to be told that its token ends; far away where it is not.
+fn token_needed_at(held: &Held<'_>) -> Instant {
+    const FAR: std::time::Duration = std::time::Duration::from_secs(86_400);
+    let left = held.line.token_ends.map_or(FAR, |ends| {
+        let left = ends.as_millis().saturating_sub(UnixTime::now().as_millis());
+        std::time::Duration::from_millis(left).saturating_sub(TOKEN_NEEDED_BEFORE)
+    });
+    Instant::now() + left.min(FAR)
+}
+
+async fn say_token_needed(socket: &mut Socket, held: &mut Held<'_>) -> Result<(), End> {
+    let Some(ends) = held.line.token_ends.take() else {
+        return Ok(());
+    };
+    let expire_time = moment(ends);
+    say(socket, held, &[Outgoing::TokenNeeded { expire_time }]).await
+}
+
+/// The first text, within a deadline.
+pub(super) async fn first_text(socket: &mut Socket, by: Instant) -> Result<Utf8Bytes, End> {
+    let text = async {
+        loop {
+            if let Heard::Text(text) = socket.hear().await? {
+                return Ok(text);
+            }
+        }
+    };
+    let heard = timeout_at(by, text).await;
+    heard.unwrap_or_else(|_| {
+        let why = "no join came within 10 s";
+        Err(End::Refused(Failure::new(Reason::MessageInvalid, why)))
+    })
 }

@@ -6,6 +6,7 @@
 //! | `support` | the node, a socket, an HTTP request |
 //! | `schema` | the part of JSON Schema our schemas use |
 //! | `roster` | joining, leaving, being replaced and removed, data |
+//! | `resume` | sockets that die, and others that go on |
 //! | `refusals` | what is refused, and how |
 //! | `life` | expiry, closed sockets, drain |
 //! | `page` | HTTP: page, health, metrics |
@@ -16,6 +17,8 @@ mod life;
 mod page;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod resume;
 #[cfg(test)]
 mod roster;
 #[cfg(test)]

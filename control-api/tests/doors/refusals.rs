@@ -67,7 +67,12 @@ async fn a_message_beyond_256_kib_ends_the_socket() {
     assert_eq!(ada.next_of("error").await["reason"], "FIELD_INVALID");
     let long = " ".repeat(256 << 10) + "{}";
     ada.say_text(long).await;
-    assert_ne!(ada.closed().await.code, 1_000);
+    assert_eq!(ada.next_of("error").await["reason"], "LIMIT_EXCEEDED");
+    assert_eq!(ada.closed().await.code, 4_034);
+    let (mut lin, _) = Socket::join(&running, "standup", "lin").await;
+    // Beyond twice as much nothing is read at all.
+    lin.say_text(" ".repeat(600 << 10) + "{}").await;
+    assert_eq!(lin.closed().await.code, 4_034);
     running.end().await;
 }
 

@@ -139,6 +139,20 @@ impl Socket {
         }
     }
 
+    /// Opens and goes on where another socket ended; the answer, which may be a refusal.
+    pub(crate) async fn resume(running: &Running, token: &Value, sequence: u64) -> (Self, Value) {
+        let mut socket = Self::open(running).await;
+        let resume = json!({"type": "resume", "resume_token": token, "sequence": sequence});
+        socket.say(resume).await;
+        let answer = socket.next().await;
+        (socket, answer)
+    }
+
+    /// The number of the last message.
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Ends without a word, as a killed tab does.
     pub(crate) fn kill(self) {
         drop(self);
@@ -167,8 +181,11 @@ impl Socket {
                 }
             };
             let message: Value = serde_json::from_str(&text).unwrap();
-            if message["type"] != "pong" {
-                self.sequence += 1;
+            // A resume goes on behind the number it says; a pong has none of its own.
+            match message["type"].as_str() {
+                Some("resumed") => self.sequence = message["sequence"].as_u64().unwrap(),
+                Some("pong") => {}
+                Some(_) | None => self.sequence += 1,
             }
             assert_eq!(message["sequence"], self.sequence, "{message}");
             assert_eq!(schema::complaint(&message), None, "{message}");
