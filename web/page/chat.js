@@ -15,6 +15,8 @@ const LENGTH_TOLD = 3_600;
 const GROUP_MS = 180_000;
 /** What the panel keeps; the oldest leave. */
 const MESSAGES_MAX = 500;
+/** Without an answer by then a message counts as not sent. */
+const ANSWER_MS_MAX = 5_000;
 /** Only these become links, and only whole words. */
 const LINK = /\bhttps?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/g;
 
@@ -177,9 +179,23 @@ export class Chat {
     item.querySelector(".unsent")?.remove();
     item.classList.add("pending");
     const options = to === "" ? { keep: true } : { to: [to] };
+    // While we are being brought back the answer may be long in coming: that is said. It may come
+    // all the same; who gets a message twice shows it once, by its id.
+    const late = setTimeout(() => this.#sayUnsent(item, payload, to), ANSWER_MS_MAX);
     const isSent = await this.#connection.sendData(TOPIC, payload, options).then(() => true, () => false);
+    clearTimeout(late);
     item.classList.remove("pending");
-    if (isSent) return;
+    if (isSent) item.querySelector(".unsent")?.remove();
+    else this.#sayUnsent(item, payload, to);
+  }
+
+  /**
+   * @param {HTMLElement} item
+   * @param {{text: string, id: string}} payload
+   * @param {string} to
+   */
+  #sayUnsent(item, payload, to) {
+    if (item.querySelector(".unsent")) return;
     const retry = make("button", { type: "button", class: "quiet", onclick: () => void this.#send(item, payload, to) }, say("retry"));
     item.append(make("p", { class: "unsent", role: "alert" }, say("notSent"), " ", retry));
     this.#list.scrollTop = this.#list.scrollHeight;

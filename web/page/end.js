@@ -63,7 +63,6 @@ export function showEnd(root, end, again) {
   const isWritten = (end.reason === "REMOVED" || end.reason === "ROOM_DELETED") && end.message !== "";
   const button = label === null ? null : make("button", { type: "button", class: "primary", onclick: again }, label);
   const home = make("a", { class: "quiet", href: "/" }, say("home"));
-  const heading = make("h1", { role: "alert", tabIndex: -1 }, title);
   root.replaceChildren(
     make(
       "main",
@@ -71,7 +70,7 @@ export function showEnd(root, end, again) {
       make(
         "div",
         { class: "card end", "data-reason": end.reason },
-        heading,
+        make("div", { role: "alert" }, make("h1", {}, title)),
         isWritten ? make("p", { class: "end-message" }, end.message) : null,
         make("div", { class: "end-buttons" }, button, home),
         PLAIN.has(end.reason) ? null : details(end),

@@ -20,7 +20,7 @@ export class Waiting {
     const words = make(
       "div",
       { class: "lobby-form" },
-      make("h1", { role: "status" }, say("waitingTitle")),
+      make("div", { role: "status" }, make("h1", {}, say("waitingTitle"))),
       make("p", { class: "dim room-name" }, room),
       this.#preview.problems,
       make("button", { type: "button", onclick: leave }, say("leave")),

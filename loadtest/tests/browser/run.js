@@ -4,6 +4,8 @@
 //
 //   node run.js                 all tests
 //   node run.js codecs leaving  the files of these names
+//   node run.js page/           those of the folder
+//   node run.js long-meeting 10 six tabs for ten minutes, a table of frozen tiles
 //   node run.js join-time       20 joins, a table, one line of JSON
 //
 // Environment: PLENUM_BIN (the server; default target/debug/plenum), PLENUM_SHOTS (where
@@ -51,8 +53,11 @@ const env = {
 let command;
 if (names[0] === "join-time") {
   command = [join(here, "join_time.js")];
+} else if (names[0] === "long-meeting") {
+  command = [join(here, "long_meeting.js"), ...names.slice(1)];
 } else {
-  const all = readdirSync(here).filter((name) => name.endsWith(".test.js")).sort();
+  const filesOf = (/** @type {string} */ folder) => readdirSync(join(here, folder)).map((name) => folder + name);
+  const all = [...filesOf(""), ...filesOf("page/")].filter((name) => name.endsWith(".test.js")).sort();
   const chosen = names.length === 0 ? all : all.filter((file) => names.some((name) => file.startsWith(name)));
   // One file after the other: two cores encode and decode for up to four tabs already.
   command = ["--test", "--test-concurrency=1", "--test-reporter=spec", ...chosen.map((name) => join(here, name))];
@@ -61,5 +66,5 @@ if (names[0] === "join-time") {
 const tests = spawn(process.execPath, command, { stdio: "inherit", env });
 const status = await new Promise((resolve) => tests.on("exit", (code) => resolve(code ?? 1)));
 await server?.stop();
-if (names[0] !== "join-time") console.log(`screenshots: ${shots}`);
+if (!["join-time", "long-meeting"].includes(names[0] ?? "")) console.log(`screenshots: ${shots}`);
 process.exit(/** @type {number} */ (status));

@@ -14,10 +14,11 @@ const BINARY = fileURLToPath(new URL("../../../../target/debug/plenum", import.m
 
 /**
  * Starts a server and waits until it is ready.
- * @param {{port?: number, arguments?: string[], environment?: {[name: string]: string}}} [options]
- *   `port`: HTTP; gRPC, admin and media take the three after it
+ * @param {{port?: number, advertise?: string, arguments?: string[], environment?: {[name: string]: string}}} [options]
+ *   `port`: HTTP; gRPC, admin and media take the three after it; `advertise`: where media is said
+ *   to be
  */
-export async function startServer({ port = 18_080, arguments: more = [], environment = {} } = {}) {
+export async function startServer({ port = 18_080, advertise = HOST, arguments: more = [], environment = {} } = {}) {
   const binary = process.env.PLENUM_BIN ?? BINARY;
   if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p control-api, or set PLENUM_BIN`);
   const url = `http://127.0.0.1:${port}`;
@@ -28,7 +29,7 @@ export async function startServer({ port = 18_080, arguments: more = [], environ
   const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")));
   const child = spawn(
     binary,
-    ["--http", `127.0.0.1:${port}`, "--grpc", grpc, "--admin", `127.0.0.1:${port + 2}`, "--udp", `${HOST}:${port + 3}`, "--advertise", HOST, "--shards", "1", ...more],
+    ["--http", `127.0.0.1:${port}`, "--grpc", grpc, "--admin", `127.0.0.1:${port + 2}`, "--udp", `${HOST}:${port + 3}`, "--advertise", advertise, "--shards", "1", ...more],
     { stdio: ["ignore", log, log], env: { ...outside, ...environment } },
   );
   /** @type {string|null} */

@@ -140,12 +140,14 @@ export function address(room, name, parameters = {}) {
 
 /**
  * Starts Chromium; each tab has a context, so its own storage and permissions.
- * @param {{loopback?: boolean}} [options]
+ * @param {{loopback?: boolean, without?: string[], flags?: string[]}} [options] `without`: flags
+ *   that are left out, by their beginning
  */
-export async function startChromium({ loopback = true } = {}) {
+export async function startChromium({ loopback = true, without = [], flags = [] } = {}) {
+  const usual = CHROMIUM_FLAGS.filter((flag) => !without.some((each) => flag.startsWith(`--${each}`)));
   const server = await chromium.launchServer({
     executablePath: "/usr/bin/chromium",
-    args: loopback ? [...CHROMIUM_FLAGS, LOOPBACK_FLAG] : CHROMIUM_FLAGS,
+    args: [...usual, ...flags, ...(loopback ? [LOOPBACK_FLAG] : [])],
     // It would silence what the tests listen for.
     ignoreDefaultArgs: ["--mute-audio"],
     handleSIGTERM: false,
@@ -153,9 +155,12 @@ export async function startChromium({ loopback = true } = {}) {
   const browser = await chromium.connect(server.wsEndpoint());
   return {
     pid: /** @type {number} */ (server.process().pid),
-    /** @param {{width: number, height: number}} [viewport] */
-    async tab(viewport = { width: 1_280, height: 720 }) {
-      const context = await browser.newContext({ viewport });
+    /**
+     * @param {{width: number, height: number}} [viewport]
+     * @param {import("playwright-core").BrowserContextOptions} [more] options of its context
+     */
+    async tab(viewport = { width: 1_280, height: 720 }, more = {}) {
+      const context = await browser.newContext({ viewport, ...more });
       return new Tab(await context.newPage(), { close: () => context.close() });
     },
     async close() {

@@ -1,0 +1,180 @@
+// A meeting of six tabs for some minutes, with a shared screen, chat, a reload and a server that
+// is killed and started again. Each tab's tiles are watched; a picture that stands still for more
+// than a second outside the restart and the reload counts as frozen.
+//
+//   npm run long-meeting -- 10
+//
+// Prints a table and ends with 1 where a tile froze, somebody is missing, or a tile shows a ghost.
+
+import { received, others } from "./support/media.js";
+import { press } from "./support/sentences.js";
+import { startServer } from "./support/server.js";
+import { address, startChromium } from "./support/tabs.js";
+import { until } from "./support/until.js";
+
+const NAMES = ["Ada", "Lin", "Grace", "Joan", "Mary", "Hedy"];
+const PORT = 23_080;
+const LOOK_MS = 200;
+const FROZEN_MS = 1_000;
+/** After a tab or the server was away, pictures have this long to be back. */
+const GRACE_MS = 10_000;
+
+/** @typedef {import("./support/tabs.js").Tab} Tab */
+/** @typedef {{frames: number, changed: number, seen: number, frozen: number, longest: number, isFrozen: boolean}} Tile */
+
+export class Watcher {
+  /** @type {Map<string, Tile>} */
+  tiles = new Map();
+  /** Until then nothing is counted, for all or by tab.
+   * @type {Map<string, number>} */
+  #excused = new Map();
+  #isRunning = true;
+  #tabs;
+  #size;
+
+  /** @param {{tab: Tab, name: string}[]} tabs */
+  constructor(tabs) {
+    this.#tabs = tabs;
+    this.#size = tabs.length;
+    this.done = Promise.all(tabs.map((each) => this.#watch(each)));
+  }
+
+  /**
+   * What freezes now has a reason; a name, or "" for everybody.
+   * @param {string} name
+   * @param {number} [ms]
+   */
+  excuse(name, ms = GRACE_MS) {
+    this.#excused.set(name, performance.now() + ms);
+  }
+
+  /** @param {string} viewer @param {string} shown */
+  #isExcused(viewer, shown) {
+    const now = performance.now();
+    return ["", viewer, shown].some((name) => (this.#excused.get(name) ?? 0) > now);
+  }
+
+  /** @param {{tab: Tab, name: string}} each */
+  async #watch({ tab, name }) {
+    while (this.#isRunning) {
+      const all = await received(tab).catch(() => []);
+      const now = performance.now();
+      for (const { participant, source, framesDecoded, muted } of all) {
+        if ((source === "CAMERA" || source === "SCREEN") && !muted) this.#note(`${name} sees ${participant} ${source}`, name, participant, framesDecoded, now);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  /** @param {string} key @param {string} viewer @param {string} shown @param {number} frames @param {number} now */
+  #note(key, viewer, shown, frames, now) {
+    const tile = this.tiles.get(key) ?? { frames: 0, changed: now, seen: now, frozen: 0, longest: 0, isFrozen: false };
+    // A tile that was not there, or not looked at, has not stood still.
+    if (frames !== tile.frames || frames === 0 || this.#isExcused(viewer, shown) || now - tile.seen > 5 * LOOK_MS) {
+      tile.changed = now;
+      tile.isFrozen = false;
+    } else if (now - tile.changed > FROZEN_MS) {
+      tile.longest = Math.max(tile.longest, now - tile.changed);
+      if (!tile.isFrozen) tile.frozen += 1;
+      tile.isFrozen = true;
+    }
+    tile.frames = frames;
+    tile.seen = now;
+    this.tiles.set(key, tile);
+  }
+
+  async stop() {
+    this.#isRunning = false;
+    await this.done;
+    return this.#size;
+  }
+}
+
+/**
+ * Runs the meeting; every minute a message, in its first third a share, in the middle a reload,
+ * in the last third the restart.
+ * @param {{minutes: number, say?: (line: string) => void, tabs?: number}} options
+ */
+export async function meet({ minutes, say = () => {}, tabs: count = NAMES.length }) {
+  const names = NAMES.slice(0, count);
+  let server = await startServer({ port: PORT });
+  const chromium = await startChromium();
+  /** @type {Watcher|null} */
+  let watcher = null;
+  const whole = minutes * 60_000;
+  const begun = performance.now();
+  /** @param {number} part of the whole */
+  const reach = async (part) => {
+    const rest = begun + whole * part - performance.now();
+    if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+  };
+  try {
+    /** @type {{tab: Tab, name: string}[]} */
+    const tabs = [];
+    for (const name of names) {
+      const tab = await chromium.tab();
+      await tab.open(address("long", name, { participant: name.toLowerCase(), video: "320x180@10" }), server.url);
+      await tab.state("in", 30_000);
+      tabs.push({ tab, name });
+    }
+    const all = async () => {
+      for (const { tab, name } of tabs) await others(tab, names.filter((each) => each !== name), 30_000);
+    };
+    const [ada, lin] = /** @type {[{tab: Tab}, {tab: Tab}]} */ (/** @type {unknown} */ (tabs));
+    await all();
+    watcher = new Watcher(tabs);
+    watcher.excuse("");
+    say("all are in");
+    await reach(0.2);
+    watcher.excuse("Ada", 2_000);
+    await press(ada.tab, "Share");
+    say("Ada shares her screen");
+    await press(lin.tab, "Chat");
+    for (const part of [0.25, 0.3, 0.35, 0.4]) {
+      await reach(part);
+      await lin.tab.page.fill(".chat textarea", `at ${part}`);
+      await lin.tab.page.press(".chat textarea", "Enter");
+    }
+    await until(async () => (await ada.tab.ask(() => document.querySelectorAll(".messages .text").length)) === 4, { within: 10_000, what: "Ada has the four messages" });
+    await press(ada.tab, "Stop sharing");
+    await reach(0.5);
+    const last = tabs.at(-1);
+    if (last) {
+      watcher.excuse(last.name);
+      await last.tab.page.reload();
+      await last.tab.state("in", 30_000);
+      say(`${last.name} has reloaded the page`);
+    }
+    await all();
+    await reach(0.7);
+    watcher.excuse("", 60_000);
+    server.kill("SIGKILL");
+    await until(() => !server.alive, { within: 5_000, what: "the server is gone" });
+    server = await startServer({ port: PORT });
+    const started = performance.now();
+    for (const { tab } of tabs) await tab.state("in", 30_000);
+    await all();
+    const back = Math.round(performance.now() - started);
+    watcher.excuse("");
+    say(`all are back ${back} ms after the server`);
+    await reach(1);
+    await all();
+    await watcher.stop();
+    for (const { tab } of tabs) await tab.close();
+    const tiles = [...watcher.tiles].map(([tile, { frames, frozen, longest }]) => ({ tile, frames, frozen, longest: Math.round(longest) }));
+    return { tiles, frozen: tiles.filter((tile) => tile.frozen > 0), back };
+  } finally {
+    await watcher?.stop();
+    await chromium.close();
+    await server.stop();
+  }
+}
+
+if (process.argv[1]?.endsWith("long_meeting.js")) {
+  const minutes = Number(process.argv[2] ?? 10);
+  const begun = Date.now();
+  const { tiles, frozen, back } = await meet({ minutes, say: (line) => console.log(`${Math.round((Date.now() - begun) / 1_000)} s: ${line}`) });
+  console.table(frozen.length > 0 ? frozen : [{ tile: `${tiles.length} tiles`, frames: tiles.reduce((sum, { frames }) => sum + frames, 0), frozen: 0, longest: 0 }]);
+  console.log(JSON.stringify({ minutes, tiles: tiles.length, frozen: frozen.length, back_ms: back }));
+  process.exitCode = frozen.length > 0 ? 1 : 0;
+}
