@@ -300,6 +300,7 @@ impl Registry {
                 room.spec = Arc::new(spec);
                 room.revision += 1;
                 room.update_time = UnixTime::now();
+                this.record_room(&room, EventKind::RoomUpdated);
             }
             Ok(room.view())
         })

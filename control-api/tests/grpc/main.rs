@@ -5,6 +5,7 @@
 //! | `support` | the node, the caller, what a refusal looks like |
 //! | `life` | rooms, participants and tokens, made and ended |
 //! | `refusals` | tokens, names, pages and masks that are refused, method by method |
+//! | `watch` | events, cut and taken up again |
 //! | `absent` | what nothing acts on yet; deadlines, sizes, health |
 
 #[cfg(test)]
@@ -15,3 +16,5 @@ mod life;
 mod refusals;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod watch;
