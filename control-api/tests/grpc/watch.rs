@@ -179,7 +179,7 @@ async fn rename(registry: &control_api::registry::Registry, display_name: String
         spec.display_name = display_name;
         Ok(())
     };
-    registry.update_room(&name, change).await.unwrap();
+    registry.update_room(&name, None, change).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
