@@ -189,6 +189,24 @@ const en = {
   keyPages: "Earlier or later page of tiles",
   keyClose: "Close what is open",
   keyList: "This list",
+  // Stage.
+  more: "More",
+  flip: "Flip",
+  flipCamera: "Use the other camera",
+  speakerView: "Speaker view (W)",
+  hideSelf: "Hide yourself",
+  fullScreen: "Full screen",
+  preferMotion: "Share motion rather than text",
+  takeOver: "Take over from {0}?",
+  tileMenu: "More about {0}",
+  tileMenuTitle: "Tile",
+  pin: "Pin",
+  unpin: "Unpin",
+  weakConnection: "Weak connection",
+  barsOf: "{0}: {1} of 3 bars",
+  pageBefore: "Earlier page (PageUp)",
+  pageAfter: "Later page (PageDown)",
+  pageOf: "Page {0} of {1}",
 };
 
 /** @type {typeof en} */
@@ -376,6 +394,23 @@ const zh = {
   keyPages: "上一页或下一页",
   keyClose: "关闭打开的内容",
   keyList: "此列表",
+  more: "更多",
+  flip: "翻转",
+  flipCamera: "切换到另一个摄像头",
+  speakerView: "演讲者视图 (W)",
+  hideSelf: "隐藏自己",
+  fullScreen: "全屏",
+  preferMotion: "共享时优先流畅而非清晰",
+  takeOver: "要接替 {0} 共享吗?",
+  tileMenu: "{0} 的更多选项",
+  tileMenuTitle: "画面",
+  pin: "固定",
+  unpin: "取消固定",
+  weakConnection: "网络较差",
+  barsOf: "{0}:信号 {1}/3 格",
+  pageBefore: "上一页 (PageUp)",
+  pageAfter: "下一页 (PageDown)",
+  pageOf: "第 {0} 页,共 {1} 页",
 };
 
 /** The language in use, as a BCP 47 tag: the one chosen in the settings, else the browser's. */

@@ -1,37 +1,46 @@
 // The meeting: stage, panels and the bar of controls, tied to one connection.
 
 import { say } from "../strings.js";
+import { confirmed } from "./dialog.js";
 import { icon, make } from "./dom.js";
-import { Keys } from "./keys.js";
+import { Keys, showKeys } from "./keys.js";
+import { openMenu } from "./menu.js";
 import { Panels } from "./panels.js";
 import { set } from "./preview.js";
 import { showSettings } from "./settings.js";
+import { Share } from "./share.js";
 import { Stage } from "./stage.js";
 import { StatisticsPanel } from "./statistics.js";
+import { WakeLock } from "./wake_lock.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
 /** @import {Devices} from "./devices.js" */
+/** @import {MenuItem} from "./menu.js" */
+
+/** In full screen the bar hides after this long without a movement. */
+const BAR_MS = 4_000;
 
 export class Meeting {
   #connection;
   #devices;
   #stage;
+  #share;
   #panels;
   #statistics;
   #element;
   #keys;
+  #wakeLock = new WakeLock();
   #microphone = tool();
   #camera = tool();
-  #share = tool();
-  #handButton = tool();
-  #chatButton = tool();
-  #peopleButton = tool();
-  #statisticsButton = tool();
-  #settingsButton = tool();
+  #flip = tool("only-phone");
+  #shareButton = tool("not-phone");
+  #handButton = tool("not-phone");
+  #chatButton = tool("not-phone");
+  #peopleButton = tool("not-phone");
+  #more = tool();
   #clock = make("time", { class: "dim" });
   #clockTimer = 0;
-  /** @type {MediaStream|null} */
-  #screen = null;
+  #barTimer = 0;
   /** @type {(() => void)[]} */
   #off = [];
   /** Whether the Space bar holds the microphone open. */
@@ -44,22 +53,21 @@ export class Meeting {
   constructor(root, { connection, devices, displayName, room, token }) {
     this.#connection = connection;
     this.#devices = devices;
-    this.#stage = new Stage(connection, devices, displayName, () => this.#stopSharing());
     this.#panels = new Panels({ connection, devices, displayName, room, token });
+    this.#stage = new Stage({
+      connection,
+      devices,
+      displayName,
+      stopSharing: () => this.#share.stop(),
+      invite: () => this.#panels.invite(),
+      menu: (key, button) => openMenu(button, say("tileMenuTitle"), this.#tileItems(key)),
+      statistics: () => this.#panels.toggle("statistics", true),
+    });
+    this.#share = new Share({ connection, presenter: () => this.#stage.presenter, fail: (words) => this.#panels.toasts.show(words) });
+    this.#share.onchange = () => this.#sharingChanged();
     this.#statistics = new StatisticsPanel(connection, () => this.#panels.toggle("statistics", false));
     this.#panels.register("statistics", this.#statistics);
     this.#panels.onchange = () => this.#drawTools();
-    const leave = make("button", { type: "button", class: "tool leave", "aria-label": say("leaveMeeting"), title: say("leaveMeeting"), onclick: () => connection.leave() }, icon("leave"), make("span", {}, say("leave")));
-    this.#microphone.onclick = () => void this.#toggleMicrophone();
-    this.#camera.onclick = () => void this.#toggleCamera();
-    this.#share.onclick = () => void this.#toggleShare();
-    this.#handButton.onclick = () => void this.#panels.toggleHand();
-    for (const [button, name] of /** @type {const} */ ([[this.#chatButton, "chat"], [this.#peopleButton, "people"], [this.#statisticsButton, "statistics"]])) {
-      button.dataset.panel = name;
-      button.onclick = () => this.#panels.toggle(name);
-    }
-    this.#settingsButton.onclick = () => showSettings(devices);
-    this.#share.hidden = !navigator.mediaDevices?.getDisplayMedia;
     this.#element = make(
       "div",
       { class: "meeting" },
@@ -72,16 +80,23 @@ export class Meeting {
         make(
           "div",
           { class: "toolbar-centre" },
-          this.#microphone, this.#camera, this.#share, this.#handButton, this.#chatButton, this.#peopleButton, this.#statisticsButton, this.#settingsButton,
+          this.#microphone, this.#camera, this.#flip, this.#shareButton, this.#handButton, this.#chatButton, this.#peopleButton, this.#more,
         ),
-        make("div", { class: "toolbar-right" }, leave),
+        make("div", { class: "toolbar-right" }, this.#leaveButton()),
       ),
     );
+    this.#listenToTools();
     this.#keys = this.#listenToKeys();
     this.show(root);
     this.#listen();
     this.#startClock();
     this.#draw();
+  }
+
+  #leaveButton() {
+    const words = say("leaveMeeting");
+    const leave = () => this.#connection.leave();
+    return make("button", { type: "button", class: "tool leave", "aria-label": words, title: words, onclick: leave }, icon("leave"), make("span", {}, say("leave")));
   }
 
   /**
@@ -95,12 +110,100 @@ export class Meeting {
 
   #listen() {
     const connection = this.#connection;
+    const moved = () => this.#showBar();
+    this.#element.addEventListener("pointermove", moved);
+    this.#element.addEventListener("keydown", moved);
+    document.addEventListener("fullscreenchange", moved);
     this.#off.push(
-      connection.on("roster", () => this.#stage.draw()),
+      connection.on("roster", () => this.#draw()),
       connection.on("media", () => this.#stage.draw()),
       connection.on("speakers", () => this.#stage.drawSpeakers()),
       this.#devices.on("changed", () => this.#draw()),
+      () => document.removeEventListener("fullscreenchange", moved),
     );
+  }
+
+  #listenToTools() {
+    this.#microphone.onclick = () => void this.#toggleMicrophone();
+    this.#camera.onclick = () => void this.#toggleCamera();
+    this.#flip.onclick = () => void this.#devices.flip();
+    this.#shareButton.onclick = () => void this.#share.toggle();
+    this.#handButton.onclick = () => void this.#panels.toggleHand();
+    for (const [button, name] of /** @type {const} */ ([[this.#chatButton, "chat"], [this.#peopleButton, "people"]])) {
+      button.dataset.panel = name;
+      button.onclick = () => this.#panels.toggle(name);
+    }
+    this.#more.dataset.panel = "statistics";
+    this.#more.setAttribute("aria-haspopup", "menu");
+    this.#more.setAttribute("aria-expanded", "false");
+    this.#more.onclick = () => openMenu(this.#more, say("more"), this.#moreItems());
+    this.#shareButton.hidden = !Share.isSupported;
+  }
+
+  /** @returns {MenuItem[]} */
+  #moreItems() {
+    const { view, isSelfHidden } = this.#stage;
+    const panels = this.#panels;
+    /** @type {MenuItem[]} */
+    const items = [
+      { label: say("speakerView"), icon: "view", isChecked: view === "speaker", run: () => this.#toggleView() },
+      { label: say("hideSelf"), icon: "hideSelf", isChecked: isSelfHidden, run: () => (this.#stage.isSelfHidden = !isSelfHidden) },
+      { label: say("fullScreen"), icon: "fullScreen", isChecked: document.fullscreenElement !== null, run: () => this.#toggleFullScreen() },
+      { label: say("statistics"), icon: "statistics", isChecked: panels.open === "statistics", run: () => panels.toggle("statistics") },
+      { label: say("settings"), icon: "settings", run: () => showSettings(this.#devices) },
+      { label: say("keys"), icon: "keys", run: () => showKeys() },
+    ];
+    if (Share.isSupported) {
+      const isMotion = this.#share.prefersMotion;
+      items.splice(3, 0, { label: say("preferMotion"), icon: "share", isChecked: isMotion, run: () => (this.#share.prefersMotion = !isMotion) });
+    }
+    if (!matchMedia("(max-width: 600px), (max-height: 480px)").matches) return items;
+    // What has no place in the bar of a phone.
+    return [
+      { label: say("chat"), icon: "chat", isChecked: panels.open === "chat", run: () => panels.toggle("chat") },
+      { label: say("people"), icon: "people", isChecked: panels.open === "people", run: () => panels.toggle("people") },
+      { label: say(panels.hand.isUp ? "lowerOwnHand" : "raiseHand"), icon: "hand", isChecked: panels.hand.isUp, run: () => void panels.toggleHand() },
+      ...(Share.isSupported ? [/** @type {MenuItem} */ ({ label: say(this.#share.isOn ? "stopSharing" : "shareScreen"), icon: "share", run: () => void this.#share.toggle() })] : []),
+      ...items,
+    ];
+  }
+
+  /**
+   * @param {string} key
+   * @returns {MenuItem[]}
+   */
+  #tileItems(key) {
+    const { permissions, roster } = this.#connection;
+    const isPinned = this.#stage.pinned === key;
+    /** @type {MenuItem[]} */
+    const items = [
+      { label: say(isPinned ? "unpin" : "pin"), icon: "pin", run: () => this.#stage.pin(key) },
+      { label: say("fullScreen"), icon: "fullScreen", run: () => void this.#stage.elementOf(key)?.requestFullscreen().catch(() => {}) },
+      { label: say("statistics"), icon: "statistics", run: () => this.#panels.toggle("statistics", true) },
+    ];
+    const person = roster.participants.get(key.replace(/\/screen$/, ""));
+    if (!person || !permissions?.admin) return items;
+    const tracks = [...person.tracks.values()].filter(({ kind, muted }) => kind === "audio" && !muted);
+    if (tracks.length > 0) items.push({ label: say("mute"), icon: "micOff", run: () => void this.#mute(tracks.map(({ track }) => track)) });
+    items.push({ label: say("remove"), icon: "close", isDanger: true, run: () => void this.#remove(person) });
+    return items;
+  }
+
+  /** @param {string[]} tracks */
+  async #mute(tracks) {
+    const room = this.#connection.room?.name ?? "";
+    for (const track of tracks) {
+      const muting = this.#connection.command("SetTrackMuted", { name: `rooms/${room}/tracks/${track}`, muted: true });
+      await muting.catch((error) => this.#panels.fail(error));
+    }
+  }
+
+  /** @param {import("../plenum/roster.js").Participant} person */
+  async #remove({ participant, displayName }) {
+    if (!(await confirmed(say("removeQuestion", displayName), say("removeDetail"), say("remove")))) return;
+    const room = this.#connection.room?.name ?? "";
+    const removing = this.#connection.command("RemoveParticipant", { name: `rooms/${room}/participants/${participant}` });
+    await removing.catch((error) => this.#panels.fail(error));
   }
 
   #draw() {
@@ -112,13 +215,13 @@ export class Meeting {
     const { microphoneOn, cameraOn } = this.#devices;
     set(this.#microphone, microphoneOn, "mic", "micOff", say("mic"), say(microphoneOn ? "muteMicrophone" : "unmuteMicrophone"));
     set(this.#camera, cameraOn, "camera", "cameraOff", say("camera"), say(cameraOn ? "cameraOff" : "cameraOn"));
-    this.#drawToggle(this.#share, this.#screen !== null, "share", say("share"), say(this.#screen ? "stopSharing" : "shareScreen"));
+    this.#drawToggle(this.#shareButton, this.#share.isOn, "share", say("share"), say(this.#share.isOn ? "stopSharing" : "shareScreen"));
     const { open, unread, waiting, hand } = this.#panels;
     this.#drawToggle(this.#handButton, hand.isUp, "hand", say("hand"), say(hand.isUp ? "lowerOwnHand" : "raiseHand"));
     this.#drawToggle(this.#chatButton, open === "chat", "chat", say("chat"), say("openChat"));
     this.#drawToggle(this.#peopleButton, open === "people", "people", say("people"), say("openPeople"));
-    this.#drawToggle(this.#statisticsButton, open === "statistics", "statistics", say("statistics"), say("openStatistics"));
-    if (!this.#settingsButton.hasChildNodes()) this.#drawToggle(this.#settingsButton, false, "settings", say("settings"), say("settings"));
+    if (!this.#more.hasChildNodes()) fill(this.#more, "more", say("more"), say("more"));
+    if (!this.#flip.hasChildNodes()) fill(this.#flip, "flip", say("flip"), say("flipCamera"));
     if (unread > 0) this.#chatButton.append(make("i", { class: "badge", role: "img", "aria-label": say("unread", unread) }, String(Math.min(99, unread))));
     if (waiting > 0) this.#peopleButton.append(make("i", { class: "badge", role: "img", "aria-label": say("waitingPeople") }, String(Math.min(99, waiting))));
   }
@@ -132,10 +235,8 @@ export class Meeting {
    */
   #drawToggle(button, pressed, name, label, title) {
     button.setAttribute("aria-pressed", String(pressed));
-    button.setAttribute("aria-label", title);
-    button.title = title;
     button.classList.toggle("on", pressed);
-    button.replaceChildren(icon(name), make("span", {}, label));
+    fill(button, name, label, title);
   }
 
   async #toggleMicrophone() {
@@ -144,6 +245,23 @@ export class Meeting {
 
   async #toggleCamera() {
     if (!this.#devices.starting) await this.#devices.setCamera(!this.#devices.cameraOn);
+  }
+
+  #toggleView() {
+    this.#stage.view = this.#stage.view === "grid" ? "speaker" : "grid";
+  }
+
+  #toggleFullScreen() {
+    const change = document.fullscreenElement ? document.exitFullscreen() : this.#element.requestFullscreen();
+    // A browser may refuse; the page stays as it is.
+    void change.catch(() => {});
+  }
+
+  #showBar() {
+    clearTimeout(this.#barTimer);
+    this.#element.classList.remove("bar-hidden");
+    if (document.fullscreenElement !== this.#element) return;
+    this.#barTimer = setTimeout(() => this.#element.classList.add("bar-hidden"), BAR_MS);
   }
 
   /** @param {boolean} isDown */
@@ -155,39 +273,8 @@ export class Meeting {
     void this.#devices.setMicrophone(isDown);
   }
 
-  async #toggleShare() {
-    if (this.#screen) {
-      this.#stopSharing();
-      return;
-    }
-    try {
-      this.#screen = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 15, max: 30 } }, audio: true });
-    } catch (error) {
-      // NotAllowedError: closed the chooser, which needs no word of ours.
-      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") this.#panels.toasts.show(say("sharingFailed"));
-      return;
-    }
-    const [picture] = this.#screen.getVideoTracks();
-    const [sound] = this.#screen.getAudioTracks();
-    if (picture) {
-      picture.contentHint = "detail";
-      // The browser's own "Stop sharing".
-      picture.addEventListener("ended", () => this.#stopSharing());
-      this.#connection.publish("SCREEN", picture);
-      this.#stage.ownScreen = picture;
-    }
-    if (sound) this.#connection.publish("SCREEN_AUDIO", sound);
-    this.#draw();
-  }
-
-  #stopSharing() {
-    if (!this.#screen) return;
-    const sound = this.#screen.getAudioTracks().length > 0;
-    for (const track of this.#screen.getTracks()) track.stop();
-    this.#screen = null;
-    this.#stage.ownScreen = null;
-    this.#connection.publish("SCREEN", null);
-    if (sound) this.#connection.publish("SCREEN_AUDIO", null);
+  #sharingChanged() {
+    this.#stage.ownScreen = this.#share.picture;
     this.#draw();
   }
 
@@ -197,15 +284,15 @@ export class Meeting {
       microphone: () => void this.#toggleMicrophone(),
       camera: () => void this.#toggleCamera(),
       talk: (isDown) => this.#talk(isDown),
-      share: () => void this.#toggleShare(),
+      share: () => void this.#share.toggle(),
       hand: () => void panels.toggleHand(),
       chat: () => panels.toggle("chat"),
       people: () => panels.toggle("people"),
       statistics: () => panels.toggle("statistics"),
-      view: () => {},
-      fullScreen: () => void (document.fullscreenElement ? document.exitFullscreen() : this.#element.requestFullscreen()),
-      pin: () => {},
-      page: () => {},
+      view: () => this.#toggleView(),
+      fullScreen: () => this.#toggleFullScreen(),
+      pin: (number) => this.#stage.pinNumber(number),
+      page: (step) => this.#stage.turn(step),
       escape: () => {
         if (panels.open === null) return false;
         panels.toggle(panels.open, false);
@@ -225,8 +312,10 @@ export class Meeting {
   /** Lets go of everything; the page shows something else now. */
   close() {
     clearInterval(this.#clockTimer);
+    clearTimeout(this.#barTimer);
     for (const off of this.#off) off();
-    for (const track of this.#screen?.getTracks() ?? []) track.stop();
+    this.#share.close();
+    this.#wakeLock.close();
     this.#keys.close();
     this.#panels.close();
     this.#statistics.close();
@@ -234,6 +323,18 @@ export class Meeting {
   }
 }
 
-function tool() {
-  return make("button", { type: "button", class: "tool" });
+/**
+ * @param {HTMLButtonElement} button
+ * @param {import("./dom.js").Icon} name
+ * @param {string} label
+ * @param {string} title
+ */
+function fill(button, name, label, title) {
+  button.setAttribute("aria-label", title);
+  button.title = title;
+  button.replaceChildren(icon(name), make("span", {}, label));
+}
+
+function tool(look = "") {
+  return make("button", { type: "button", class: `tool ${look}` });
 }

@@ -3,12 +3,12 @@
 /**
  * @typedef {{
  *   name: string, language: ""|"en"|"zh-CN", keys: "on"|"off", chime: "on"|"off",
- *   microphone: string, camera: string, speaker: string
+ *   microphone: string, camera: string, speaker: string, share: "detail"|"motion"
  * }} Preferences `microphone`, `camera`, `speaker`: device ids, empty for the browser's choice
  */
 
 /** @type {Preferences} */
-const DEFAULTS = { name: "", language: "", keys: "on", chime: "on", microphone: "", camera: "", speaker: "" };
+const DEFAULTS = { name: "", language: "", keys: "on", chime: "on", microphone: "", camera: "", speaker: "", share: "detail" };
 
 /** For this page only, where the browser keeps nothing.
  * @type {Map<string, string>} */

@@ -2,222 +2,327 @@
 // stays the same element for as long as its person is there.
 
 import { say } from "../strings.js";
-import { copyText, icon, make } from "./dom.js";
-import { focus, GAP, grid, pair } from "./grid.js";
+import { arrange, pageSize, STRIP } from "./arrange.js";
+import { make } from "./dom.js";
+import { EmptyCard } from "./empty_card.js";
+import { GAP } from "./grid.js";
+import { handOf } from "./hand.js";
+import { Pager } from "./pager.js";
+import { PageTurner } from "./page_turner.js";
+import { Quality } from "./quality.js";
+import { OwnView } from "./own_view.js";
+import { Sounds } from "./sounds.js";
+import { SpeakerChoice } from "./speaker_choice.js";
 import { Tile } from "./tile.js";
+import { Wants } from "./wants.js";
+import { zoomable } from "./zoom.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
+/** @import {Participant} from "../plenum/roster.js" */
 /** @import {Devices} from "./devices.js" */
 /** @import {TileContent} from "./tile.js" */
-/** @import {Participant} from "../plenum/roster.js" */
 
 /** Louder than this (dB below full scale) counts as speaking. */
 const SPEAKING_LEVEL_MAX = 50;
 /** Keys of one's own tiles: no participant id has a slash. */
 const SELF = "/self";
 const OWN_SCREEN = "/self/screen";
+/** What the page buttons take below the tiles. */
+const TURNER = 48;
+
+/**
+ * @typedef {{
+ *   connection: Connection, devices: Devices, displayName: string, stopSharing: () => void,
+ *   invite: () => Promise<string>, menu: (key: string, button: HTMLElement) => void,
+ *   statistics: () => void
+ * }} StageOptions
+ */
 
 export class Stage {
   element = make("section", { class: "stage", "aria-label": say("stage") });
-  #connection;
-  #devices;
-  #displayName;
+  /** Our own shared screen. @type {MediaStreamTrack|null} */
+  ownScreen = null;
+  /** Called where something changed that others draw. */
+  onchange = () => {};
+  #options;
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
-  /** @type {Map<string, HTMLAudioElement>} */
-  #sounds = new Map();
+  /** The video track behind a tile of somebody else. @type {Map<string, string>} */
+  #tracks = new Map();
+  #pager = new Pager();
+  #turner;
+  #sounds;
+  #quality;
+  #wants;
   #empty;
-  #unblock = make("button", { class: "primary unblock", hidden: true }, icon("sound"), say("clickToHear"));
+  #ownView;
+  #speaker = new SpeakerChoice(() => this.#place());
   #observer = new ResizeObserver(() => this.#place());
-  /** @type {string[]} */
-  #order = [];
+  /** Shared screens, the first is shown large. @type {string[]} */
+  #screens = [];
+  /** @type {"grid"|"speaker"} */
+  #view = "grid";
   /** @type {string|null} */
-  #presented = null;
-  /** @type {MediaStreamTrack|null} */
-  ownScreen = null;
+  #pinned = null;
+  #isSelfHidden = false;
 
-  /**
-   * @param {Connection} connection
-   * @param {Devices} devices
-   * @param {string} displayName
-   * @param {() => void} stopSharing
-   */
-  constructor(connection, devices, displayName, stopSharing) {
-    this.#connection = connection;
-    this.#devices = devices;
-    this.#displayName = displayName;
-    this.#empty = emptyCard();
+  /** @param {StageOptions} options */
+  constructor(options) {
+    const { connection, devices, stopSharing, invite } = options;
+    this.#options = options;
+    this.#sounds = new Sounds(devices);
+    this.#quality = new Quality(connection, () => this.draw());
+    this.#wants = new Wants(connection);
+    this.#empty = new EmptyCard(invite);
+    this.#turner = new PageTurner((step) => this.turn(step));
+    this.#ownView = new OwnView(this.element, () => this.#place());
     this.stopButton = make("button", { class: "danger", type: "button", onclick: stopSharing }, say("stop"));
-    this.#unblock.addEventListener("click", () => {
-      this.#unblock.hidden = true;
-      for (const sound of this.#sounds.values()) void sound.play().catch(() => {});
-    });
-    this.element.append(this.#empty, this.#unblock);
+    this.element.append(this.#sounds.element, this.#empty.element, this.#turner.element);
     this.#observer.observe(this.element);
+  }
+
+  get view() {
+    return this.#view;
+  }
+
+  set view(view) {
+    this.#view = view;
+    this.#place();
+    this.onchange();
+  }
+
+  get isSelfHidden() {
+    return this.#isSelfHidden;
+  }
+
+  set isSelfHidden(isHidden) {
+    this.#isSelfHidden = isHidden;
+    this.draw();
+  }
+
+  get pinned() {
+    return this.#pinned;
+  }
+
+  /** Shows a tile large whoever speaks; the same again, or null: as before. @param {string|null} key */
+  pin(key) {
+    this.#pinned = key === this.#pinned ? null : key;
+    this.#place();
+    this.onchange();
+  }
+
+  /** Pins by number: 1 is the first tile of the page, 0 none. @param {number} number */
+  pinNumber(number) {
+    if (number === 0) this.#pinned = null;
+    else this.#pinned = this.#onPage()[number - 1] ?? this.#pinned;
+    this.#place();
+    this.onchange();
+  }
+
+  /** @param {-1|1} step */
+  turn(step) {
+    this.#pager.page += step;
+    this.#place();
+  }
+
+  /** The element of a tile, for full screen. @param {string} key */
+  elementOf(key) {
+    return this.#tiles.get(key)?.element ?? null;
+  }
+
+  /** Whether somebody else presents, and who. */
+  get presenter() {
+    const key = this.#screens.find((each) => each !== OWN_SCREEN);
+    const id = key?.replace(/\/screen$/, "");
+    return id === undefined ? null : (this.#options.connection.roster.participants.get(id) ?? null);
   }
 
   /** Brings tiles and sounds in line with the roster. */
   draw() {
-    const others = [...this.#connection.roster.participants.values()];
+    const others = [...this.#options.connection.roster.participants.values()];
     /** @type {Map<string, TileContent>} */
     const wanted = new Map();
-    this.#presented = null;
-    /** @type {Set<string>} */
-    const heard = new Set();
+    /** @type {Map<string, MediaStreamTrack|null>} */
+    const heard = new Map();
+    this.#tracks.clear();
+    this.#screens = [];
     for (const participant of others) this.#drawOther(participant, wanted, heard);
-    wanted.set(SELF, this.#ownContent());
+    if (!this.#isSelfHidden || others.length === 0) wanted.set(SELF, this.#ownContent());
     if (this.ownScreen) {
       wanted.set(OWN_SCREEN, screenContent(say("youPresent"), null));
-      this.#presented ??= OWN_SCREEN;
+      this.#screens.push(OWN_SCREEN);
     }
-    this.#order = [...wanted.keys()];
     for (const [key, tile] of this.#tiles) {
       if (wanted.has(key)) continue;
       tile.remove();
       this.#tiles.delete(key);
     }
-    for (const [key, sound] of this.#sounds) {
-      if (heard.has(key)) continue;
-      sound.srcObject = null;
-      sound.remove();
-      this.#sounds.delete(key);
-    }
+    if (this.#pinned !== null && !wanted.has(this.#pinned)) this.#pinned = null;
+    this.#pager.update(others.map(({ participant }) => participant));
+    this.#sounds.show(heard);
     for (const [key, content] of wanted) this.#tile(key).show(content);
-    this.#empty.hidden = others.length > 0 || this.ownScreen !== null;
     this.#place();
   }
 
   /**
    * @param {Participant} participant
    * @param {Map<string, TileContent>} wanted
-   * @param {Set<string>} heard
+   * @param {Map<string, MediaStreamTrack|null>} heard
    */
-  #drawOther({ participant, displayName, tracks }, wanted, heard) {
+  #drawOther(participant, wanted, heard) {
+    const { connection } = this.#options;
+    const { participant: id, displayName, tracks, state } = participant;
     /** @type {MediaStreamTrack|null} */
     let picture = null;
     let silent = true;
     let note = "";
     for (const { track, kind, source, muted, codec } of tracks.values()) {
-      const media = this.#connection.media(track);
+      const media = connection.media(track);
       if (kind === "audio") {
-        if (media) this.#hear(track, media);
-        heard.add(track);
+        heard.set(track, media);
         if (source !== "SCREEN_AUDIO") silent = muted;
         continue;
       }
-      const why = this.#connection.roster.paused.get(track) === "CODEC_UNSUPPORTED" ? say("cannotDecode", codec) : "";
+      const why = connection.roster.paused.get(track) === "CODEC_UNSUPPORTED" ? say("cannotDecode", codec) : "";
+      const key = source === "SCREEN" ? `${id}/screen` : id;
+      if (!muted) this.#tracks.set(key, track);
       if (source === "SCREEN") {
-        const key = `${participant}/screen`;
         wanted.set(key, { ...screenContent(say("presenting", displayName), media), note: why });
-        this.#presented ??= key;
+        this.#screens.push(key);
       } else {
         picture = muted ? null : media;
         note = why;
       }
     }
-    const label = silent ? say("muted", displayName) : displayName;
-    wanted.set(participant, { name: displayName, initialsOf: displayName, video: picture, muted: silent, note, mirrored: false, contain: false, label });
+    const bars = this.#quality.bars.get(id);
+    wanted.set(id, {
+      name: displayName,
+      initialsOf: displayName,
+      video: picture,
+      muted: silent,
+      note,
+      mirrored: false,
+      contain: false,
+      label: silent ? say("muted", displayName) : displayName,
+      hand: handOf(participant) !== "",
+      bars,
+      isWeak: state === "RESUMING" || bars === 1,
+    });
   }
 
   /** @returns {TileContent} */
   #ownContent() {
-    const { camera, cameraOn, microphoneOn } = this.#devices;
-    const name = say("you", this.#displayName);
+    const { connection, devices, displayName } = this.#options;
+    const { camera, cameraOn, microphoneOn } = devices;
+    const name = say("you", displayName);
     return {
       name,
-      initialsOf: this.#displayName,
+      initialsOf: displayName,
       video: cameraOn ? camera : null,
       muted: !microphoneOn,
       note: "",
-      mirrored: this.#devices.isMirrored,
+      mirrored: devices.isMirrored,
       contain: false,
       label: microphoneOn ? name : say("muted", name),
+      hand: handOf(connection.roster.own) !== "",
     };
-  }
-
-  /**
-   * @param {string} key
-   * @param {MediaStreamTrack} media
-   */
-  #hear(key, media) {
-    let sound = this.#sounds.get(key);
-    if (!sound) {
-      sound = make("audio", { autoplay: true, "data-track": key });
-      this.#sounds.set(key, sound);
-      this.#devices.route(sound);
-      this.element.append(sound);
-    }
-    const current = /** @type {MediaStream|null} */ (sound.srcObject)?.getAudioTracks()[0];
-    if (current === media) return;
-    sound.srcObject = new MediaStream([media]);
-    sound.play().catch((error) => {
-      if (error.name === "NotAllowedError") this.#unblock.hidden = false;
-    });
   }
 
   /** @param {string} key */
   #tile(key) {
     let tile = this.#tiles.get(key);
     if (!tile) {
-      tile = new Tile(key);
+      const { menu, statistics } = this.#options;
+      tile = new Tile(key, { menu: (button) => menu(key, button), pin: () => this.pin(key), statistics });
       tile.element.dataset.tile = key;
       if (key === OWN_SCREEN) {
         tile.element.classList.add("own-screen");
         tile.element.append(this.stopButton);
       }
+      if (key.endsWith("/screen") && key !== OWN_SCREEN) zoomable(tile.element, tile.video, () => key === this.#main());
+      if (key === SELF) this.#ownView.follow(tile.element);
       this.#tiles.set(key, tile);
       this.element.append(tile.element);
     }
     return tile;
   }
 
+  /** What is shown large, if anything is: pinned, presented, or speaking. */
+  #main() {
+    if (this.#pinned !== null) return this.#pinned;
+    if (this.#screens[0] !== undefined) return this.#screens[0];
+    if (this.#view !== "speaker" || this.#pager.order.length === 0) return null;
+    const { speaker } = this.#speaker;
+    return speaker !== null && this.#tiles.has(speaker) ? speaker : (this.#pager.order[0] ?? null);
+  }
+
+  #size() {
+    const most = pageSize(window.innerWidth, window.innerHeight);
+    return this.#main() === null ? most - (this.#isSelfHidden ? 0 : 1) : STRIP - (this.#isSelfHidden ? 0 : 1);
+  }
+
+  #onPage() {
+    return this.#pager.visible(this.#size());
+  }
+
   #place() {
     const width = this.element.clientWidth - 2 * GAP;
-    const height = this.element.clientHeight - 2 * GAP;
+    const main = this.#main();
+    const pages = this.#pager.pages(this.#size());
+    const height = this.element.clientHeight - 2 * GAP - (pages > 1 && main === null ? TURNER : 0);
     if (width <= 0 || height <= 0) return;
-    const keys = this.#order.filter((key) => key !== this.#presented);
-    const others = keys.length - 1;
-    this.element.classList.toggle("pair", !this.#presented && others === 1);
-    if (this.#presented) {
-      this.#assign([this.#presented, ...keys], focus(keys.length + 1, width, height));
-    } else if (others === 1) {
-      this.#assign(keys, pair(width, height));
-    } else if (others === 0) {
-      const boxes = focusWithCard(width, height);
-      this.#assign(keys, boxes.slice(0, 1));
-      move(this.#empty, boxes[1]);
-    } else {
-      this.#assign(keys, grid(keys.length, width, height));
-    }
-  }
-
-  /**
-   * @param {string[]} keys
-   * @param {import("./grid.js").Box[]} boxes
-   */
-  #assign(keys, boxes) {
-    keys.forEach((key, index) => {
-      const box = boxes[index];
-      if (box) this.#tiles.get(key)?.place({ ...box, x: box.x + GAP, y: box.y + GAP });
-    });
-  }
-
-  /** Puts the ring on those who speak. */
-  drawSpeakers() {
-    const loud = new Set(
-      this.#connection.speakers.filter(({ level }) => level <= SPEAKING_LEVEL_MAX).map(({ participant }) => participant),
-    );
-    const self = this.#connection.self;
+    // Further shares stand in the strip, before the people.
+    const screens = this.#screens.filter((key) => key !== main);
+    const others = [...screens, ...this.#onPage()].filter((key) => key !== main);
+    const self = this.#tiles.has(SELF) && main !== SELF ? SELF : null;
+    const { boxes, card, isPair } = arrange({ others, self, main, corner: this.#ownView.corner, width, height });
     for (const [key, tile] of this.#tiles) {
-      tile.setSpeaking(key === SELF ? this.#devices.microphoneOn && loud.has(self) : loud.has(key));
+      const box = boxes.get(key);
+      tile.place(box && { ...box, x: box.x + GAP, y: box.y + GAP });
+      tile.element.classList.toggle("main", key === main);
+      tile.element.classList.toggle("pinned", key === this.#pinned);
     }
+    this.#ownView.isLoose = isPair;
+    this.element.classList.toggle("pair", isPair);
+    this.#empty.place(card && { ...card, x: card.x + GAP, y: card.y + GAP });
+    this.#turner.show(this.#pager.page, pages);
+    this.#tellWants();
+  }
+
+  #tellWants() {
+    /** @type {Map<string, number>} */
+    const shown = new Map();
+    for (const [key, track] of this.#tracks) {
+      const height = this.#tiles.get(key)?.height ?? 0;
+      if (height > 0) shown.set(track, height);
+    }
+    this.#wants.show(this.#tracks.values(), shown);
+  }
+
+  /** Puts the ring on those who speak, and brings who is off the page onto it. */
+  drawSpeakers() {
+    const { connection, devices } = this.#options;
+    const loud = connection.speakers.filter(({ level }) => level <= SPEAKING_LEVEL_MAX).map(({ participant }) => participant);
+    const self = connection.self;
+    for (const [key, tile] of this.#tiles) {
+      tile.setSpeaking(key === SELF ? devices.microphoneOn && loud.includes(self) : loud.includes(key));
+    }
+    const heard = loud.filter((id) => id !== self);
+    this.#speaker.hear(heard[0] ?? null);
+    const now = performance.now();
+    // The quietest first, so that the loudest has the last word about the places.
+    const moved = heard.reverse().filter((id) => this.#pager.heard(id, now, this.#size()));
+    if (moved.length > 0) this.#place();
   }
 
   /** Lets go of everything. */
   close() {
     this.#observer.disconnect();
+    this.#quality.close();
+    this.#wants.close();
+    this.#speaker.close();
+    this.#sounds.close();
     for (const tile of this.#tiles.values()) tile.remove();
-    for (const sound of this.#sounds.values()) sound.srcObject = null;
   }
 }
 
@@ -228,44 +333,4 @@ export class Stage {
  */
 function screenContent(name, video) {
   return { name, initialsOf: "", video, muted: false, note: "", mirrored: false, contain: true, label: name };
-}
-
-/**
- * Alone: oneself large, beside it (below on a phone) the card that says how to invite.
- * @param {number} width
- * @param {number} height
- */
-function focusWithCard(width, height) {
-  const upright = width < 720;
-  const card = upright ? 220 : Math.min(360, width * 0.36);
-  const own = upright ? { x: 0, y: 0, width, height: height - card - GAP } : { x: 0, y: 0, width: width - card - GAP, height };
-  const rest = upright
-    ? { x: 0, y: height - card, width, height: card }
-    : { x: width - card, y: 0, width: card, height };
-  return [own, rest];
-}
-
-/**
- * @param {HTMLElement} element
- * @param {import("./grid.js").Box|undefined} box
- */
-function move(element, box) {
-  if (!box) return;
-  element.style.transform = `translate(${box.x + GAP}px, ${box.y + GAP}px)`;
-  element.style.width = `${box.width}px`;
-  element.style.height = `${box.height}px`;
-}
-
-function emptyCard() {
-  const link = `${location.origin}${location.pathname}`;
-  const label = make("span", {}, say("copy"));
-  const words = { copy: say("copy"), copied: say("copied") };
-  return make(
-    "div",
-    { class: "empty", hidden: true },
-    make("h2", {}, say("onlyOne")),
-    make("p", { class: "dim" }, say("shareLink")),
-    make("output", { class: "link" }, link),
-    make("button", { type: "button", class: "primary", onclick: () => void copyText(label, link, words) }, icon("copy"), label),
-  );
 }

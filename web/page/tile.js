@@ -1,11 +1,15 @@
-// One tile: a picture or initials, a name, a mute icon, a ring while speaking.
+// One tile: a picture or initials, a name, mute, hand and bars, a ring while speaking, a menu.
 
+import { say } from "../strings.js";
 import { icon, make } from "./dom.js";
 
 /** @import {Box} from "./grid.js" */
+/** @import {Bars} from "./quality.js" */
 
 /** Cover-fit may cut a quarter of a picture (4:3 in 16:9, to the pixel); beyond, it is shown whole. */
 const CROP_MAX = 0.255;
+/** On an upright phone tiles are upright too, and a face in the middle is what matters. */
+const CROP_MAX_UPRIGHT = 0.65;
 /** How long somebody speaks before the ring shows, and is silent before it goes. */
 const RING_ON_MS = 200;
 const RING_OFF_MS = 500;
@@ -13,42 +17,69 @@ const RING_OFF_MS = 500;
 /**
  * @typedef {{
  *   name: string, initialsOf: string, video: MediaStreamTrack|null, muted: boolean, note: string,
- *   mirrored: boolean, contain: boolean, label: string
+ *   mirrored: boolean, contain: boolean, label: string, hand?: boolean, bars?: Bars|undefined,
+ *   isWeak?: boolean
  * }} TileContent
  */
+
+/** @typedef {{menu: (button: HTMLElement) => void, pin: () => void, statistics: () => void}} TileActions */
 
 export class Tile {
   element;
   video = make("video", { autoplay: true, muted: true, playsInline: true });
+  /** The height it is shown at, in CSS pixels; 0 while it is not. */
+  height = 0;
   #initials = make("div", { class: "initials", "aria-hidden": "true" });
   #muted = make("span", { class: "tile-muted" }, icon("micOff"));
   #name = make("span", { class: "tile-name" });
   #note = make("p", { class: "tile-note" });
+  #weak = make("p", { class: "tile-weak", hidden: true }, say("weakConnection"));
+  #hand = make("span", { class: "tile-hand", hidden: true, role: "img", "aria-label": say("handIsUp") }, "✋");
+  #bars = make("button", { type: "button", class: "tile-bars", hidden: true }, make("i"), make("i"), make("i"));
+  #menu;
   #box = { x: 0, y: 0, width: 0, height: 0 };
   #contain = false;
   #speaking = false;
   #ringTimer = 0;
 
-  /** @param {string} key decides the hue behind the initials */
-  constructor(key) {
+  /**
+   * @param {string} key decides the hue behind the initials
+   * @param {TileActions} actions
+   */
+  constructor(key, { menu, pin, statistics }) {
+    this.#menu = make(
+      "button",
+      { type: "button", class: "icon-button tile-menu", "aria-haspopup": "menu", "aria-expanded": "false" },
+      icon("more"),
+    );
+    this.#menu.onclick = () => menu(this.#menu);
+    this.#bars.onclick = statistics;
     this.element = make(
       "div",
-      { class: "tile", role: "group", "data-hue": String(hueOf(key)) },
+      { class: "tile", role: "group", "data-hue": String(hueOf(key)), ondblclick: pin },
       this.#initials,
       this.video,
+      this.#weak,
       this.#note,
-      make("div", { class: "tile-bar" }, this.#muted, this.#name),
+      make("div", { class: "tile-bar" }, this.#muted, this.#name, this.#bars),
+      this.#hand,
+      this.#menu,
     );
     this.video.addEventListener("resize", () => this.#fit());
   }
 
   /** @param {TileContent} content */
-  show({ name, initialsOf, video, muted, note, mirrored, contain, label }) {
+  show({ name, initialsOf, video, muted, note, mirrored, contain, label, hand = false, bars, isWeak = false }) {
     this.element.setAttribute("aria-label", label);
+    this.#menu.setAttribute("aria-label", say("tileMenu", name));
     this.#name.textContent = name;
     this.#initials.textContent = initials(initialsOf);
     this.#note.textContent = note;
     this.#muted.hidden = !muted;
+    this.#hand.hidden = !hand;
+    this.#weak.hidden = !isWeak;
+    this.element.classList.toggle("weak", isWeak);
+    this.#showBars(bars, name);
     this.element.classList.toggle("has-video", video !== null);
     this.video.classList.toggle("mirrored", mirrored);
     this.#contain = contain;
@@ -61,14 +92,30 @@ export class Tile {
     this.#fit();
   }
 
-  /** @param {Box} box */
+  /**
+   * @param {Bars|undefined} bars
+   * @param {string} name
+   */
+  #showBars(bars, name) {
+    this.#bars.hidden = bars === undefined;
+    if (bars === undefined) return;
+    this.#bars.dataset.bars = String(bars);
+    const label = say("barsOf", name, bars);
+    this.#bars.setAttribute("aria-label", label);
+    this.#bars.title = label;
+  }
+
+  /** @param {Box|undefined} box none: it is on another page */
   place(box) {
+    this.element.hidden = box === undefined;
+    this.height = box?.height ?? 0;
+    if (!box) return;
     this.#box = box;
     const { style } = this.element;
     style.transform = `translate(${box.x}px, ${box.y}px)`;
     style.width = `${box.width}px`;
     style.height = `${box.height}px`;
-    this.element.classList.toggle("small", box.height < 120);
+    this.element.classList.toggle("small", box.height < 120 || box.width < 180);
     this.#fit();
   }
 
@@ -77,7 +124,8 @@ export class Tile {
     if (!videoWidth || !this.#box.width) return;
     const ratio = videoWidth / videoHeight / (this.#box.width / this.#box.height);
     const cut = 1 - Math.min(ratio, 1 / ratio);
-    this.video.classList.toggle("contain", this.#contain || cut > CROP_MAX);
+    const most = this.#box.height > this.#box.width ? CROP_MAX_UPRIGHT : CROP_MAX;
+    this.video.classList.toggle("contain", this.#contain || cut > most);
   }
 
   /** @param {boolean} speaking */
