@@ -25,6 +25,7 @@ limits! {
     MESSAGE_HISTORY_MAX: usize = 1_000, "messages one room may keep for those who join later";
     MESSAGE_HISTORY_BYTES: usize = 1 << 20, "payload of the messages one room keeps; full: the oldest leave";
     WAITING_PER_ROOM: usize = 100, "participants that wait to be admitted to one room; a further one is refused";
+    EVENTS_PARKED: usize = 1_024, "news of a shard about one who is being moved, until the record follows; beyond, they are lost";
     BANS: usize = 20_000, "participants that may not come back for a while; full: the one that ends first leaves";
     TOKEN_IDS: usize = 1_000, "single tokens voided by one request";
     TOKEN_ID_BYTES: usize = 256, "a token's jti";

@@ -103,6 +103,7 @@ reasons! {
     FieldInvalid "FIELD_INVALID" InvalidArgument 400 4041 false "A field of the request makes no sense.";
     MessageInvalid "MESSAGE_INVALID" InvalidArgument 400 4042 false "The message could not be understood.";
     OriginRefused "ORIGIN_REFUSED" PermissionDenied 403 4043 false "This page may not connect here.";
+    RoomElsewhere "ROOM_ELSEWHERE" FailedPrecondition 409 4045 false "The other meeting is on another part of the server. Leave, and join it anew.";
     ServerFailed "SERVER_FAILED" Internal 500 4044 true "Something went wrong on the server.";
 }
 
@@ -198,7 +199,7 @@ impl From<CommandError> for Failure {
                 };
                 Self::new(reason, message)
             }
-            CommandError::OnOtherShard(_) => Self::new(Reason::FeatureAbsent, message),
+            CommandError::OnOtherShard(_) => Self::of(Reason::RoomElsewhere),
             CommandError::Closed => Self::of(Reason::RoomClosed),
         }
     }

@@ -37,40 +37,14 @@ impl Registry {
         tasks
     }
 
-    /// One event into the records. Rooms and participants that are gone by now have none.
-    fn apply(&self, event: Event) {
+    /// One event into the records. Rooms and participants that are gone by now have none; of one who
+    /// is on its way into a room, they wait for it there.
+    pub(super) fn apply(&self, event: Event) {
+        let Some(event) = self.park(event) else {
+            return;
+        };
         match event {
-            Event::ParticipantConnected {
-                room, participant, ..
-            } => {
-                if let Ok(mut room) = self.room_mut(room) {
-                    room.connected(participant);
-                }
-            }
-            Event::ParticipantSilent {
-                room,
-                participant,
-                silent,
-            } => {
-                if let Ok(mut room) = self.room_mut(room) {
-                    room.silent(participant, silent);
-                }
-            }
-            Event::ParticipantLeft {
-                room,
-                participant,
-                reason,
-            } => self.left(Seat { room, participant }, reason),
             Event::RoomDeleted { room, reason } => self.close_room(room, reason, None),
-            Event::Offer {
-                room,
-                participant,
-                description,
-            } => {
-                if let Ok(room) = self.room(room) {
-                    room.tell(participant, RoomNews::Offer(description));
-                }
-            }
             Event::TrackChanged { room, facts } => {
                 if let Ok(mut room) = self.room_mut(room)
                     && let Some(order) = room.track_changed(&facts)
@@ -83,45 +57,58 @@ impl Registry {
                     room.track_unpublished(track);
                 }
             }
-            Event::SubscriptionsChanged {
-                room,
-                participant,
-                sections,
-                subscriptions,
-            } => {
-                if let Ok(room) = self.room(room) {
-                    room.subscriptions_changed(participant, sections, subscriptions);
-                }
-            }
             Event::SpeakersChanged { room, speakers } => {
                 if let Ok(room) = self.room(room) {
                     room.speakers_changed(&speakers);
                 }
             }
-            Event::DataChannelOpened {
+            Event::ParticipantLeft {
                 room,
                 participant,
-                stream,
-                from,
-            } => {
-                if let Ok(room) = self.room(room)
-                    && let Ok(from) = room.member(from)
-                {
-                    let from = from.name.clone();
-                    room.tell(participant, RoomNews::DataChannel { stream, from });
-                }
-            }
+                reason,
+            } => drop(self.record_exit(Seat { room, participant }, reason, None)),
+            event => self.apply_to_member(event),
         }
     }
 
-    /// The shard let somebody go.
-    fn left(&self, seat: Seat, reason: LeaveReason) {
-        let Ok(mut room) = self.room_mut(seat.room) else {
+    /// An event of one participant's own. What was said before it was moved holds where it is now.
+    fn apply_to_member(&self, event: Event) {
+        let Some(seat) = about(&event) else { return };
+        let Ok(mut room) = self.room_mut(self.locate(seat).room) else {
             return;
         };
-        if room.exit(seat.participant, reason, None) {
-            tracing::info!(room = %room.name, ?reason, "participant left");
-            self.0.placement.left(room.shard);
+        let id = seat.participant;
+        match event {
+            Event::ParticipantConnected { srtp, .. } => room.connected(id, srtp),
+            Event::ParticipantSilent { silent, .. } => room.silent(id, silent),
+            Event::Offer { description, .. } => room.tell(id, RoomNews::Offer(description)),
+            Event::SubscriptionsChanged {
+                sections,
+                subscriptions,
+                ..
+            } => room.subscriptions_changed(id, sections, subscriptions),
+            Event::DataChannelOpened { stream, from, .. } => {
+                if let Ok(from) = room.member(from) {
+                    let from = from.name.clone();
+                    room.tell(id, RoomNews::DataChannel { stream, from });
+                }
+            }
+            Event::ParticipantLeft { .. }
+            | Event::RoomDeleted { .. }
+            | Event::TrackChanged { .. }
+            | Event::TrackUnpublished { .. }
+            | Event::SpeakersChanged { .. } => {}
+        }
+    }
+
+    /// Keeps an event about one who is on its way into the event's room; gives back any other.
+    fn park(&self, event: Event) -> Option<Event> {
+        let Some(seat) = about(&event) else {
+            return Some(event);
+        };
+        match self.room_mut(seat.room) {
+            Ok(mut room) => room.park(seat.participant, event),
+            Err(_) => Some(event),
         }
     }
 
@@ -152,4 +139,34 @@ impl Registry {
             }
         }
     }
+}
+
+/// Whom an event is about, of those that are about one participant.
+fn about(event: &Event) -> Option<Seat> {
+    let (room, participant) = match event {
+        Event::ParticipantConnected {
+            room, participant, ..
+        }
+        | Event::ParticipantSilent {
+            room, participant, ..
+        }
+        | Event::ParticipantLeft {
+            room, participant, ..
+        }
+        | Event::Offer {
+            room, participant, ..
+        }
+        | Event::SubscriptionsChanged {
+            room, participant, ..
+        }
+        | Event::DataChannelOpened {
+            room, participant, ..
+        }
+        | Event::TrackUnpublished {
+            room, participant, ..
+        } => (*room, *participant),
+        Event::TrackChanged { room, facts } => (*room, facts.participant),
+        Event::RoomDeleted { .. } | Event::SpeakersChanged { .. } => return None,
+    };
+    Some(Seat { room, participant })
 }

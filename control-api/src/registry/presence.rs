@@ -4,57 +4,43 @@
 //! for 6 s, or `resume_window` over: gone. Media alone may be silent for 30 s (the shard's
 //! `CONSENT_TIMEOUT`); after 20 s the others are told.
 
+use sfu::error::LeaveReason;
 use sfu::id::ParticipantId;
 use tokio::time::Instant;
 
+use super::Joined;
 use super::news::channel_after;
-use super::room::Room;
-use super::spec::ParticipantState;
-use super::{Arrival, Joined, Seat};
+use super::room::{Member, Room};
 use crate::limits::SILENCE_WITHOUT_SOCKET;
 use crate::status::{Failure, Reason};
 
 impl Room {
-    /// ICE and DTLS are up.
-    pub(super) fn connected(&mut self, id: ParticipantId) {
-        if let Ok(member) = self.member_mut(id)
-            && member.state == ParticipantState::Joining
-        {
-            member.state = ParticipantState::Active;
-            self.settle_presence(id);
-            self.updated(id);
-        }
+    /// ICE and DTLS are up, with this cipher.
+    pub(super) fn connected(&mut self, id: ParticipantId, srtp: &'static str) {
+        self.settle_presence(id, |member| member.srtp = Some(srtp));
     }
 
     /// Its media fell silent, or is heard again.
     pub(super) fn silent(&mut self, id: ParticipantId, silent: bool) {
-        if let Ok(member) = self.member_mut(id) {
-            member.silent = silent;
-        }
-        if self.settle_presence(id) {
-            self.updated(id);
-        }
+        self.settle_presence(id, |member| member.silent = silent);
     }
 
-    /// The socket closed without `leave`: media may live on for a while. News go on waiting for
-    /// another socket. Since when it is gone; none: it is not inside.
+    /// The socket closed without `leave`: media may live on for a while, waiting to be admitted
+    /// does not. News go on waiting for another socket. When it is out; none: it is not inside.
     pub(super) fn socket_closed(&mut self, id: ParticipantId) -> Option<Instant> {
+        if self.is_waiting(id) {
+            self.exit(id, LeaveReason::LeftItself, None);
+            return None;
+        }
         let window = self.spec.config.resume_window;
-        let member = self.member_mut(id).ok()?;
+        let member = self.member(id).ok()?;
         // Without media there is nothing that could prove life.
-        let alive_for = match member.state {
-            ParticipantState::Waiting | ParticipantState::Joining => {
-                SILENCE_WITHOUT_SOCKET.min(window)
-            }
-            ParticipantState::Active | ParticipantState::Resuming | ParticipantState::Left => {
-                window
-            }
+        let alive_for = match member.srtp {
+            None => SILENCE_WITHOUT_SOCKET.min(window),
+            Some(_) => window,
         };
         let gone_at = Instant::now() + alive_for;
-        member.gone_at = Some(gone_at);
-        if self.settle_presence(id) {
-            self.updated(id);
-        }
+        self.settle_presence(id, |member| member.gone_at = Some(gone_at));
         Some(gone_at)
     }
 
@@ -64,63 +50,44 @@ impl Room {
         id: ParticipantId,
         token: String,
     ) -> Result<(), Failure> {
-        let member = self.member_mut(id)?;
-        if member.gone_at.is_some_and(|at| at <= Instant::now()) {
+        let gone_at = self.member(id)?.gone_at;
+        if gone_at.is_some_and(|at| at <= Instant::now()) {
             // The next sweep puts it out.
             return Err(Failure::of(Reason::ParticipantNotFound));
         }
-        member.gone_at = None;
-        member.resume_token = token;
-        if self.settle_presence(id) {
-            self.updated(id);
-        }
+        self.settle_presence(id, |member| {
+            member.gone_at = None;
+            member.resume_token = token;
+        });
         Ok(())
     }
 
     /// All there is now for a member, and a fresh queue for what follows.
-    pub(super) fn snapshot(&mut self, seat: Seat) -> Result<Joined, Failure> {
-        let id = seat.participant;
+    pub(super) fn snapshot(&mut self, id: ParticipantId) -> Result<Joined, Failure> {
         let standing = self.member(id)?.news.as_ref().map(|news| news.standing());
         let (sender, news) = channel_after(standing.unwrap_or_default());
         let member = self.member_mut(id)?;
         member.news = Some(sender);
-        let resume_token = member.resume_token.clone();
-        let mut others = self.views();
-        others.retain(|view| view.id != id);
-        let view = self.view_of(self.member(id)?);
-        let arrival = Arrival {
-            seat,
-            view,
-            others,
-            room: self.view(),
-            history: Vec::new(),
-            resume_token,
-        };
+        let arrival = self.arrival(id)?;
         Ok(Joined { arrival, news })
     }
 
     /// Members whose socket closed too long ago.
     pub(super) fn overdue(&self, now: Instant) -> Vec<ParticipantId> {
-        let due = |member: &&super::room::Member| member.gone_at.is_some_and(|at| at <= now);
+        let due = |member: &&Member| member.gone_at.is_some_and(|at| at <= now);
         let members = self.members().filter(due);
         members.map(|member| member.id).collect()
     }
 
-    /// The state that socket and media come to. True: it is another one.
-    fn settle_presence(&mut self, id: ParticipantId) -> bool {
+    /// Socket or media came or went: the others are told where it comes to another state.
+    fn settle_presence(&mut self, id: ParticipantId, change: impl FnOnce(&mut Member)) {
         let Ok(member) = self.member_mut(id) else {
-            return false;
+            return;
         };
-        let missing = member.gone_at.is_some() || member.silent;
-        let state = match (member.state, missing) {
-            (ParticipantState::Active | ParticipantState::Resuming, true) => {
-                ParticipantState::Resuming
-            }
-            (ParticipantState::Active | ParticipantState::Resuming, false) => {
-                ParticipantState::Active
-            }
-            (state, _) => state,
-        };
-        std::mem::replace(&mut member.state, state) != state
+        let before = member.state();
+        change(member);
+        if member.state() != before {
+            self.updated(id);
+        }
     }
 }

@@ -8,7 +8,7 @@ use sfu::error::LeaveReason;
 use sfu::id::{Mid, ParticipantId, RoomId};
 use sfu::sdp::Description;
 use sfu::sdp::description::IceCredentials;
-use sfu::shard::command::{Command, Negotiated, Reply, Wish};
+use sfu::shard::command::{Command, Negotiated, Reply};
 
 use super::name::{ParticipantName, RoomName};
 use super::news::DataMessage;
@@ -43,6 +43,7 @@ impl Registry {
         seat: Seat,
         description: Description,
     ) -> Result<Negotiated, Failure> {
+        let seat = self.locate(seat);
         let offer = {
             let room = self.room(seat.room)?;
             let news = room.member(seat.participant)?.news.as_ref();
@@ -85,6 +86,7 @@ impl Registry {
     /// # Errors
     /// `PARTICIPANT_NOT_FOUND`, `NODE_OVERLOADED`.
     pub async fn restart_ice(&self, seat: Seat) -> Result<(), Failure> {
+        let seat = self.locate(seat);
         let command = Command::RestartIce {
             room: seat.room,
             participant: seat.participant,
@@ -101,6 +103,7 @@ impl Registry {
         seat: Seat,
         theirs: IceCredentials,
     ) -> Result<IceCredentials, Failure> {
+        let seat = self.locate(seat);
         let command = Command::RestartRemoteIce {
             room: seat.room,
             participant: seat.participant,
@@ -127,6 +130,7 @@ impl Registry {
         seat: Seat,
         sources: &[(Mid, TrackSource)],
     ) -> Result<(), Failure> {
+        let seat = self.locate(seat);
         let mut room = self.room_mut(seat.room)?;
         let orders = room.note_sources(seat.participant, sources)?;
         for order in orders {
@@ -140,39 +144,12 @@ impl Registry {
     /// # Errors
     /// `LIMIT_EXCEEDED`, `PARTICIPANT_NOT_FOUND`.
     pub fn mute(&self, seat: Seat, mid: Mid, muted: bool) -> Result<(), Failure> {
+        let seat = self.locate(seat);
         let mut room = self.room_mut(seat.room)?;
         if let Some(order) = room.note_muted(seat.participant, mid, muted)? {
             self.order_mute(&room, order);
         }
         Ok(())
-    }
-
-    /// Its wishes.
-    ///
-    /// # Errors
-    /// `PERMISSION_MISSING`, `TRACK_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`, `LIMIT_EXCEEDED`.
-    pub async fn subscribe(
-        &self,
-        seat: Seat,
-        subscribe_all: Option<bool>,
-        wishes: Vec<Wish>,
-    ) -> Result<(), Failure> {
-        {
-            let room = self.room(seat.room)?;
-            if !room.member(seat.participant)?.spec.permissions.subscribe {
-                return Err(not_permitted("subscribe"));
-            }
-            for wish in &wishes {
-                room.track(wish.track)?;
-            }
-        }
-        let command = Command::UpdateSubscriptions {
-            room: seat.room,
-            participant: seat.participant,
-            subscribe_all,
-            wishes,
-        };
-        self.ask(seat, command).await.map(drop)
     }
 
     /// A message to others; says how many it goes to.
@@ -195,7 +172,8 @@ impl Registry {
         if to.len() > limits::DATA_RECIPIENTS {
             return Err(Failure::field("to", "at most 256 names"));
         }
-        let room = self.room(seat.room)?;
+        let seat = self.locate(seat);
+        let mut room = self.room_mut(seat.room)?;
         let member = room.member(seat.participant)?;
         if !member.spec.permissions.send_data {
             return Err(not_permitted("send_data"));
@@ -214,7 +192,7 @@ impl Registry {
             time: UnixTime::now(),
             keep: false,
         };
-        Ok(room.relay(seat.participant, &Arc::new(data)))
+        Ok(room.relay(Some(seat.participant), &Arc::new(data)))
     }
 
     /// Its room and its id, as people know them.
@@ -222,6 +200,7 @@ impl Registry {
     /// # Errors
     /// It is not inside any more.
     pub fn names(&self, seat: Seat) -> Result<(RoomName, ParticipantName), Failure> {
+        let seat = self.locate(seat);
         let room = self.room(seat.room)?;
         let member = room.member(seat.participant)?;
         Ok((room.name.clone(), member.name.clone()))
@@ -230,6 +209,7 @@ impl Registry {
     /// Its socket closed without a word: media may live on for `resume_window`, and is missed from
     /// 6 s on. News go on waiting for it.
     pub fn socket_closed(&self, seat: Seat) {
+        let seat = self.locate(seat);
         let Ok(mut room) = self.room_mut(seat.room) else {
             return;
         };
@@ -242,6 +222,7 @@ impl Registry {
         let this = self.clone();
         drop(tokio::spawn(async move {
             tokio::time::sleep(limits::SILENCE_WITHOUT_SOCKET).await;
+            let seat = this.locate(seat);
             let still_gone = |room: &Room| {
                 let member = room.member(seat.participant);
                 member.is_ok_and(|member| member.gone_at == Some(gone_at))
@@ -264,6 +245,7 @@ impl Registry {
     /// # Errors
     /// It is not inside any more: `ROOM_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`.
     pub fn socket_resumed(&self, seat: Seat) -> Result<String, Failure> {
+        let seat = self.locate(seat);
         let token = drawn_id("s")?;
         let shard = {
             let mut room = self.room_mut(seat.room)?;
@@ -279,8 +261,8 @@ impl Registry {
     /// # Errors
     /// It is not inside any more: `ROOM_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`.
     pub fn snapshot(&self, seat: Seat) -> Result<Joined, Failure> {
-        let mut room = self.room_mut(seat.room)?;
-        room.snapshot(seat)
+        let mut room = self.room_mut(self.locate(seat).room)?;
+        room.snapshot(seat.participant)
     }
 
     fn set_silence_max(&self, shard: usize, seat: Seat, silence_max: Duration) {
@@ -292,7 +274,7 @@ impl Registry {
         self.insist(shard, command);
     }
 
-    async fn ask(&self, seat: Seat, command: Command) -> Result<Reply, Failure> {
+    pub(super) async fn ask(&self, seat: Seat, command: Command) -> Result<Reply, Failure> {
         let shard = {
             let room = self.room(seat.room)?;
             room.member(seat.participant)?;

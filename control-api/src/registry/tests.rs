@@ -6,6 +6,7 @@ use sfu::engine::{Engine, EngineConfig};
 use sfu::transport::Identity;
 
 use super::*;
+use crate::clock::UnixTime;
 
 /// Over one shard on loopback.
 fn registry() -> Registry {

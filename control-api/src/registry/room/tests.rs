@@ -1,0 +1,230 @@
+//! What members are told, and what the record comes to.
+
+use sfu::id::Mid;
+use sfu::shard::event::TrackFacts;
+use sfu::units::{AudioLevel, MediaKind};
+use sfu::wire::payload::Codec;
+
+use super::*;
+use crate::limits::MIDS_PER_PARTICIPANT;
+use crate::registry::news::{NewsReceiver, channel};
+use crate::registry::spec::{Door, Permissions, TrackSource};
+
+const ADA: ParticipantId = ParticipantId(1);
+const LIN: ParticipantId = ParticipantId(2);
+const CAMERA: TrackId = TrackId(7);
+
+fn enter(room: &mut Room, id: ParticipantId, name: &str, spec: ParticipantSpec) -> NewsReceiver {
+    let name = ParticipantName::new(name).unwrap();
+    let uid = Ulid::from_u128(u128::from(id.0));
+    let (sender, receiver) = channel();
+    let mut member = Member::new(id, name, uid, Arc::new(spec), Door::WebSocket);
+    member.news = Some(sender);
+    room.enter(member, EventKind::ParticipantJoined);
+    receiver
+}
+
+fn pair(ada: ParticipantSpec) -> (Room, NewsReceiver, NewsReceiver) {
+    let name = RoomName::new("standup").unwrap();
+    let key = (name, Ulid::from_u128(1));
+    let mut room = Room::new(RoomId(1), key, 0, RoomSpec::default(), Arc::default());
+    let ada = enter(&mut room, ADA, "ada", ada);
+    let lin = enter(&mut room, LIN, "lin", ParticipantSpec::default());
+    (room, ada, lin)
+}
+
+fn facts(muted: bool) -> TrackFacts {
+    TrackFacts {
+        track: CAMERA,
+        participant: ADA,
+        mid: mid(),
+        kind: MediaKind::Video,
+        codec: Codec::Vp8,
+        muted,
+    }
+}
+
+fn mid() -> Mid {
+    Mid::new("0").unwrap()
+}
+
+async fn told(receiver: &mut NewsReceiver) -> Vec<String> {
+    let mut batch = Vec::new();
+    receiver.receive(&mut batch).await.unwrap();
+    let word = |news: &RoomNews| match news {
+        RoomNews::Published(it) => format!("published {} {}", it.source.as_str(), it.muted()),
+        RoomNews::TrackUpdated(it) => format!("updated {} {}", it.source.as_str(), it.muted()),
+        RoomNews::Unpublished(_) => "unpublished".to_owned(),
+        RoomNews::Left(name, _) => format!("left {name}"),
+        RoomNews::Leave { .. } => "leave".to_owned(),
+        RoomNews::Joined(view) => format!("joined {}", view.name),
+        RoomNews::Updated(view) => format!("is {}", view.state.as_str()),
+        RoomNews::Speakers(list) => format!("speakers {}", list.len()),
+        RoomNews::Subscriptions(_)
+        | RoomNews::Offer(_)
+        | RoomNews::Data(_)
+        | RoomNews::RoomUpdated(_)
+        | RoomNews::Waiting(_)
+        | RoomNews::Admitted(_)
+        | RoomNews::Moved(_)
+        | RoomNews::DataChannel { .. } => "other".to_owned(),
+    };
+    batch.iter().map(word).collect()
+}
+
+#[tokio::test]
+async fn what_was_said_of_an_m_line_holds_for_the_track_that_comes_later() {
+    let (mut room, _ada, mut lin) = pair(ParticipantSpec::default());
+    assert_eq!(
+        room.note_sources(ADA, &[(mid(), TrackSource::Screen)])
+            .unwrap(),
+        []
+    );
+    assert_eq!(room.note_muted(ADA, mid(), true).unwrap(), None);
+    let order = room.track_changed(&facts(false));
+    assert_eq!(
+        order,
+        Some(MuteOrder {
+            track: CAMERA,
+            muted: true
+        })
+    );
+    // The shard's echo of that order says nothing new.
+    assert_eq!(room.track_changed(&facts(true)), None);
+    let unmuted = room.note_muted(ADA, mid(), false).unwrap();
+    assert_eq!(
+        unmuted,
+        Some(MuteOrder {
+            track: CAMERA,
+            muted: false
+        })
+    );
+    room.track_unpublished(CAMERA);
+    room.track_unpublished(CAMERA);
+    let expected = [
+        "published SCREEN true",
+        "updated SCREEN false",
+        "unpublished",
+    ];
+    assert_eq!(told(&mut lin).await, expected);
+}
+
+#[tokio::test]
+async fn a_servers_mute_stands_whatever_the_publisher_says() {
+    let (mut room, _ada, _lin) = pair(ParticipantSpec::default());
+    room.track_changed(&facts(false));
+    let muted = room.mute_by_server(CAMERA, true).unwrap();
+    assert_eq!(
+        muted,
+        Some(MuteOrder {
+            track: CAMERA,
+            muted: true
+        })
+    );
+    assert_eq!(room.note_muted(ADA, mid(), true).unwrap(), None);
+    assert_eq!(room.note_muted(ADA, mid(), false).unwrap(), None);
+    assert!(room.track(CAMERA).unwrap().muted());
+    assert!(room.mute_by_server(TrackId(8), true).is_err());
+}
+
+#[tokio::test]
+async fn a_source_that_may_not_be_published_is_refused_or_silent() {
+    let permissions = Permissions {
+        publish_sources: Some(vec![TrackSource::Screen]),
+        ..Permissions::default()
+    };
+    let spec = ParticipantSpec {
+        permissions,
+        ..ParticipantSpec::default()
+    };
+    let (mut room, _ada, _lin) = pair(spec);
+    let refused = room
+        .note_sources(ADA, &[(mid(), TrackSource::Camera)])
+        .unwrap_err();
+    assert_eq!(refused.reason, Reason::PermissionMissing);
+    // Unnamed, a picture counts as a camera's.
+    let order = room.track_changed(&facts(false));
+    assert_eq!(
+        order,
+        Some(MuteOrder {
+            track: CAMERA,
+            muted: true
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_permission_taken_away_silences_what_is_published_and_given_back_is_heard() {
+    let (mut room, _ada, _lin) = pair(ParticipantSpec::default());
+    room.track_changed(&facts(false));
+    let only = |source: TrackSource| ParticipantSpec {
+        permissions: Permissions {
+            publish_sources: Some(vec![source]),
+            ..Permissions::default()
+        },
+        ..ParticipantSpec::default()
+    };
+    for (source, muted) in [(TrackSource::Screen, true), (TrackSource::Camera, false)] {
+        let orders = room.describe(ADA, only(source)).unwrap();
+        let track = CAMERA;
+        assert_eq!(orders, [MuteOrder { track, muted }], "{source:?}");
+    }
+    // A backend's mute is another matter: no permission lifts it.
+    room.mute_by_server(CAMERA, true).unwrap();
+    for source in [TrackSource::Screen, TrackSource::Camera] {
+        assert_eq!(room.describe(ADA, only(source)).unwrap(), []);
+    }
+    assert!(room.track(CAMERA).unwrap().muted());
+}
+
+#[tokio::test]
+async fn leaving_takes_tracks_along_and_is_told_once() {
+    let (mut room, mut ada, mut lin) = pair(ParticipantSpec::default());
+    room.connected(ADA, "AEAD_AES_128_GCM");
+    room.track_changed(&facts(false));
+    room.speakers_changed(&[
+        Speaker {
+            participant: ADA,
+            level: AudioLevel(9),
+        },
+        Speaker {
+            participant: ParticipantId(99),
+            level: AudioLevel(9),
+        },
+    ]);
+    let out = |room: &mut Room| room.exit(ADA, LeaveReason::ConsentExpired, None);
+    assert_eq!(out(&mut room), Some(Exit::Inside));
+    assert_eq!(out(&mut room), None);
+    assert!(room.track(CAMERA).is_err());
+    let expected = [
+        "is ACTIVE",
+        "published CAMERA false",
+        "speakers 1",
+        "left ada",
+    ];
+    assert_eq!(told(&mut lin).await, expected);
+    let expected = [
+        "joined lin",
+        "published CAMERA false",
+        "speakers 1",
+        "leave",
+    ];
+    assert_eq!(told(&mut ada).await, expected);
+    assert_eq!((room.count(), room.empty_at), (1, None));
+    room.exit(LIN, LeaveReason::LeftItself, None);
+    assert!(room.empty_at.is_some());
+}
+
+#[test]
+fn notes_about_m_lines_are_bounded() {
+    let (mut room, _ada, _lin) = pair(ParticipantSpec::default());
+    for n in 0..MIDS_PER_PARTICIPANT {
+        room.note_muted(ADA, Mid::new(&n.to_string()).unwrap(), true)
+            .unwrap();
+    }
+    let failure = room
+        .note_muted(ADA, Mid::new("x").unwrap(), true)
+        .unwrap_err();
+    assert_eq!(failure.reason, Reason::LimitExceeded);
+    room.note_muted(ADA, mid(), false).unwrap();
+}
