@@ -54,7 +54,7 @@ pub fn shown(address: IpAddr, how: LogAddresses) -> String {
 fn wrong(why: &impl ToString) -> ConfigError {
     ConfigError::Value {
         origin: "log.level".to_owned(),
-        why: why.to_string(),
+        why: format!("{}; write info or info,sfu=debug", why.to_string()),
     }
 }
 

@@ -32,7 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("{flag} {address}: {source}")]
+    #[error("{flag} {address}: {source}; {}", cure(source.kind()))]
     Listen {
         /// Which flag.
         flag: &'static str,
@@ -328,6 +328,21 @@ async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, 
             address,
             source,
         })
+}
+
+/// What to do about an address that cannot be listened on.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system's list is open; for the rest it is said what a listener needs"
+)]
+const fn cure(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind;
+    match kind {
+        ErrorKind::AddrInUse => "stop what listens there or give another port",
+        ErrorKind::AddrNotAvailable => "give an address this machine has",
+        ErrorKind::PermissionDenied => "give a port from 1024 on",
+        _ => "give an address and a port of this machine",
+    }
 }
 
 /// A listener's TLS, where it has files for it; they are looked at for as long as the node runs.
