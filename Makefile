@@ -2,7 +2,7 @@
 # What a fresh Debian 12 with Rust, make and git lacks is installed on the way, and said.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak tools-run tools-check tools-test
+.PHONY: help run test check web-types bench soak tools-run tools-check tools-test
 
 # Arguments for the server: make run ARGS="--http 127.0.0.1:9000"
 ARGS ?=
@@ -37,6 +37,10 @@ check: tools-check
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	cargo deny --locked check licenses bans sources
 	cd web && npm run check
+
+# The browser library's declarations, for programs in TypeScript: target/web-types/plenum/*.d.ts.
+web-types: web/node_modules/.package-lock.json
+	cd web && npm run types
 
 bench: tools-test
 	cargo bench --locked -p sfu

@@ -560,7 +560,7 @@ mod tests {
         let data = Outgoing::data(&DataMessage {
             from: Some(ParticipantName::new("ada").unwrap()),
             from_name: "Ada".into(),
-            time: crate::clock::UnixTime::default(),
+            time: UnixTime::default(),
             keep: false,
             topic: "chat".into(),
             to: Vec::new(),

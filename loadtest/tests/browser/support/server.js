@@ -14,22 +14,25 @@ const BINARY = fileURLToPath(new URL("../../../../target/debug/plenum", import.m
 
 /**
  * Starts a server and waits until it is ready.
- * @param {{port?: number, advertise?: string, arguments?: string[], environment?: {[name: string]: string}}} [options]
+ * @param {{port?: number, advertise?: string, arguments?: string[], environment?: {[name: string]: string}, host?: string, within?: string[]}} [options]
  *   `port`: HTTP; gRPC, admin and media take the three after it; `advertise`: where media is said
- *   to be
+ *   to be. `host`: where HTTP and media are, if not on this machine's own addresses. `within`: a
+ *   command that runs it, such as nsenter
  */
-export async function startServer({ port = 18_080, advertise = HOST, arguments: more = [], environment = {} } = {}) {
+export async function startServer({ port = 18_080, host = "", advertise = host || HOST, arguments: more = [], environment = {}, within = [] } = {}) {
   const binary = process.env.PLENUM_BIN ?? BINARY;
   if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p control-api, or set PLENUM_BIN`);
-  const url = `http://127.0.0.1:${port}`;
+  const http = `${host || "127.0.0.1"}:${port}`;
+  const url = `http://${http}`;
   const grpc = `127.0.0.1:${port + 1}`;
   const logFile = join(tmpdir(), `plenum-browser-tests-${port}.log`);
   const log = openSync(logFile, "w");
   // PLENUM_… is configuration to the server: neither our variables nor a developer's may reach it.
   const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")));
+  const [command = binary, ...before] = [...within, binary];
   const child = spawn(
-    binary,
-    ["--http", `127.0.0.1:${port}`, "--grpc", grpc, "--admin", `127.0.0.1:${port + 2}`, "--udp", `${HOST}:${port + 3}`, "--advertise", advertise, "--shards", "1", ...more],
+    command,
+    [...before, "--http", http, "--grpc", grpc, "--admin", `127.0.0.1:${port + 2}`, "--udp", `${host || HOST}:${port + 3}`, "--advertise", advertise, "--shards", "1", ...more],
     { stdio: ["ignore", log, log], env: { ...outside, ...environment } },
   );
   /** @type {string|null} */
