@@ -54,7 +54,7 @@ export { Refused } from "./requests.js";
  * }} Update
  */
 
-/** Waits before one more try; the last one repeats for ever. Half of each is drawn at random. */
+/** From one try to the next; the last one repeats for ever. Half of each is drawn at random. */
 const RETRY_MS = [0, 300, 1_000, 2_000, 5_000];
 /** An ICE restart that brought nothing back by then gives way to a new join. */
 const RESTART_MS_MAX = 10_000;
@@ -109,6 +109,8 @@ export class Connection extends Emitter {
   /** What is received, told again after a join. @type {{all: boolean|null, tracks: Map<string, Wish>}} */
   #wishes = { all: null, tracks: new Map() };
   #tries = 0;
+  /** When the last try began. */
+  #triedAt = 0;
   /** Raised by everything that makes an answer still on its way one to forget. */
   #turn = 0;
   #renewed = false;
@@ -281,6 +283,10 @@ export class Connection extends Emitter {
   #ask(message) {
     if (this.state !== "in" && this.state !== "resuming") {
       return Promise.reject(new Refused({ reason: "CONNECTION_LOST", message: "not in a room" }));
+    }
+    const most = this.welcome?.limits.message_bytes_max ?? Infinity;
+    if (new TextEncoder().encode(JSON.stringify(message)).length + 80 > most) {
+      return Promise.reject(new Refused({ reason: "LIMIT_EXCEEDED", message: `a message has at most ${most} bytes` }));
     }
     return this.#requests.ask(message, (full) => this.stay?.send(full) ?? false);
   }
@@ -558,11 +564,15 @@ export class Connection extends Emitter {
     }, CONNECT_MS_MAX);
   }
 
-  /** Milliseconds before the next try. */
+  /** Milliseconds before the next try. What the last one took counts: a dead network takes long. */
   #wait() {
-    const wait = RETRY_MS[Math.min(this.#tries, RETRY_MS.length - 1)] ?? 0;
+    const pause = RETRY_MS[Math.min(this.#tries, RETRY_MS.length - 1)] ?? 0;
     this.#tries += 1;
-    return wait / 2 + (Math.random() * wait) / 2;
+    const now = performance.now();
+    const drawn = pause / 2 + (Math.random() * pause) / 2;
+    const wait = Math.max(0, drawn - (now - this.#triedAt));
+    this.#triedAt = now + wait;
+    return wait;
   }
 
   /**

@@ -6,6 +6,7 @@
 //! | `support` | the node, a socket, an HTTP request |
 //! | `schema` | the part of JSON Schema our schemas use |
 //! | `roster` | joining, leaving, being replaced and removed, data |
+//! | `messages` | looks, changes, commands, waiting, messages kept |
 //! | `resume` | sockets that die, and others that go on |
 //! | `refusals` | what is refused, and how |
 //! | `life` | expiry, closed sockets, drain |
@@ -13,6 +14,8 @@
 
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
