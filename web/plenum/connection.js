@@ -614,6 +614,7 @@ export class Connection extends Emitter {
    * @param {string} cause
    */
   #setState(state, cause) {
+    if (this.state === state && this.cause === cause) return;
     this.state = state;
     this.cause = cause;
     this.emit("state", state);

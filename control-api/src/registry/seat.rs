@@ -152,7 +152,7 @@ impl Registry {
         Ok(())
     }
 
-    /// A message to others; says how many it goes to.
+    /// A message to others, and with `keep` to those who join later; says how many it goes to.
     ///
     /// # Errors
     /// `PERMISSION_MISSING`, `FIELD_INVALID`, `PARTICIPANT_NOT_FOUND`.
@@ -162,6 +162,7 @@ impl Registry {
         topic: String,
         to: Vec<ParticipantName>,
         payload: String,
+        keep: bool,
     ) -> Result<usize, Failure> {
         if payload.len() > limits::DATA_BYTES {
             return Err(Failure::field("payload", "at most 64 KiB"));
@@ -190,7 +191,7 @@ impl Registry {
             to,
             payload,
             time: UnixTime::now(),
-            keep: false,
+            keep,
         };
         Ok(room.relay(Some(seat.participant), &Arc::new(data)))
     }

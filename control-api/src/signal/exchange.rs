@@ -129,13 +129,11 @@ fn send(node: &Node, seat: Seat, message: DataIn) -> Result<usize, Failure> {
     if message.to.len() > crate::limits::DATA_RECIPIENTS {
         return Err(Failure::field("to", "at most 256 names"));
     }
-    if message.keep {
-        return Err(Failure::absent("keep"));
-    }
     let to = message.to.into_iter().map(ParticipantName::new);
     let to = to.collect::<Result<_, _>>()?;
     let payload = message.payload.get().to_owned();
-    node.registry().send_data(seat, message.topic, to, payload)
+    node.registry()
+        .send_data(seat, message.topic, to, payload, message.keep)
 }
 
 fn check_count(count: usize) -> Result<(), Failure> {
