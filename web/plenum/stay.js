@@ -44,6 +44,8 @@ export class Stay extends Emitter {
   #resumeToken = "";
   /** Messages that are still to come of those we missed. */
   #missed = 0;
+  /** We had to be admitted: what was said of our m-lines before was passed over. */
+  #waited = false;
   #closed = false;
 
   /**
@@ -137,6 +139,7 @@ export class Stay extends Emitter {
       return;
     }
     this.#count(message);
+    if (message.type === "waiting" && message.participant) this.#waited = true;
     if (message.type === "welcome") this.#welcome(/** @type {any} */ (message));
     if (message.type === "data" && typeof message.channel === "number") {
       this.channels.name(message.channel, message.from);
@@ -180,6 +183,8 @@ export class Stay extends Emitter {
     if (welcome.ice_servers?.length) {
       this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: welcome.ice_servers });
     }
+    if (this.#waited) this.#announce();
+    this.#waited = false;
     for (const [source, { muted }] of this.#sources) {
       if (muted) this.setMuted(source, true);
     }

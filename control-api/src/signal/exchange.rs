@@ -23,6 +23,13 @@ pub(super) async fn act(
     message: Incoming,
 ) -> Result<Option<Outgoing>, Failure> {
     let (node, seat) = (held.node(), held.line.seat);
+    if held.line.is_waiting() && !may_while_waiting(&message) {
+        return match message.id() {
+            Some(_) => Err(Failure::new(Reason::PermissionMissing, "not admitted yet")),
+            // What is said of own m-lines is said again after the welcome.
+            None => Ok(None),
+        };
+    }
     match message {
         Incoming::Description(text) => {
             return Ok(match join::negotiate(node, seat, &text).await? {
@@ -119,6 +126,13 @@ async fn wish(node: &Node, seat: Seat, message: &SubscribeIn) -> Result<(), Fail
         });
     }
     node.registry().subscribe(seat, message.all, wishes).await
+}
+
+const fn may_while_waiting(message: &Incoming) -> bool {
+    matches!(
+        message,
+        Incoming::Leave | Incoming::Ping | Incoming::Token(_) | Incoming::Join(_)
+    )
 }
 
 fn recipients(count: usize) -> serde_json::Value {

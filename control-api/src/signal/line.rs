@@ -89,6 +89,11 @@ impl Line {
         }
     }
 
+    /// Not admitted yet: nothing can be resumed, and there is no token for it.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.token.is_empty()
+    }
+
     /// The number of the last message.
     pub(super) const fn sequence(&self) -> u64 {
         self.sequence
