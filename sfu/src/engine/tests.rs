@@ -1,5 +1,6 @@
 //! The engine on loopback: whole threads and sockets, no network beyond.
 
+use std::future::Future as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,11 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::error::DropReason;
-use crate::shard::command::{Command, Reply};
+use crate::id::{ParticipantId, RoomId};
+use crate::sdp::fixtures;
+use crate::shard::command::{
+    Command, Negotiated, ParticipantParameters, Permissions, Reply, RoomParameters,
+};
 
 #[tokio::test]
 async fn each_shard_has_a_port_and_answers_commands() {
@@ -174,12 +179,91 @@ async fn the_deadline_timer_is_finer_than_a_millisecond() {
     assert!(best < Duration::from_micros(900), "{best:?}");
 }
 
+#[tokio::test]
+async fn the_answer_to_an_offer_can_be_read_before_the_offer_that_comes_after_it() {
+    let mut engine = start(&["127.0.0.1:0"], 1);
+    let room = RoomId(1);
+    let parameters = RoomParameters::default();
+    engine.call(Command::CreateRoom { room, parameters }).await;
+    let everything = fixtures::offer("chromium-sendrecv");
+    let mut sound = everything.clone();
+    sound.sections.truncate(1);
+    sound.bundle.truncate(1);
+    // The publisher's pictures find no section in the offers of those who only ask for sound.
+    engine.join(room, 1).await;
+    engine.call(negotiate(room, 1, &everything)).await;
+    for id in 2..40 {
+        engine.join(room, id).await;
+        let handle = engine.handle.clone();
+        let mut reply = Box::pin(handle.call(0, negotiate(room, id, &sound)));
+        let mut answered = None;
+        loop {
+            tokio::select! {
+                biased;
+                reply = &mut reply, if answered.is_none() => answered = Some(reply),
+                event = engine.news[0].recv() => {
+                    let Some(Event::Offer { participant, description, .. }) = event else {
+                        continue;
+                    };
+                    if participant != ParticipantId(id) {
+                        continue;
+                    }
+                    // The rule for doors: before news, look for the reply.
+                    let reply = match answered.take() {
+                        Some(reply) => reply,
+                        None => std::future::poll_fn(|context| match reply.as_mut().poll(context) {
+                            std::task::Poll::Ready(reply) => std::task::Poll::Ready(reply),
+                            std::task::Poll::Pending => panic!("{id}: the offer overtook the answer"),
+                        })
+                        .await,
+                    };
+                    let Ok(Reply::Negotiated(Negotiated::Answer(answer))) = reply else {
+                        panic!("{id}: no answer but {reply:?}");
+                    };
+                    assert!(answer.session_version < description.session_version);
+                    break;
+                }
+            }
+        }
+    }
+    engine.handle.shutdown().await;
+}
+
+fn negotiate(room: RoomId, id: u64, offer: &crate::sdp::Description) -> Command {
+    Command::Negotiate {
+        room,
+        participant: ParticipantId(id),
+        description: Box::new(offer.clone()),
+    }
+}
+
 struct Started {
     handle: EngineHandle,
     news: Vec<mpsc::Receiver<Event>>,
 }
 
 impl Started {
+    async fn call(&self, command: Command) {
+        let reply = self.handle.call(0, command).await;
+        assert!(reply.is_ok(), "{reply:?}");
+    }
+
+    async fn join(&self, room: RoomId, id: u64) {
+        let parameters = ParticipantParameters {
+            name: format!("p{id}"),
+            permissions: Permissions::default(),
+            subscribe_all: true,
+            offers: true,
+        };
+        let participant = ParticipantId(id);
+        self.call(Command::Join {
+            room,
+            participant,
+            parameters,
+        })
+        .await;
+    }
+
     async fn wait_for(&self, reached: impl Fn(&ShardInspection) -> bool) -> ShardInspection {
         let wait = async {
             loop {

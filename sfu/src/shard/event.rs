@@ -103,7 +103,10 @@ pub enum Event {
         /// Why.
         reason: LeaveReason,
     },
-    /// An offer of ours; at most one is out, and at most one per 100 ms.
+    /// An offer of ours; at most one is out, and at most one per 100 ms. It travels apart from
+    /// replies: a door that waits for one reads it first, or the other side would see an offer
+    /// before the answer it comes after. That is safe, since a reply has left the shard's thread
+    /// before any news that follows it; `Description::session_version` counts both.
     Offer {
         /// Where.
         room: RoomId,

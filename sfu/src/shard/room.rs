@@ -133,6 +133,10 @@ pub(super) struct Dirty {
 
 /// One participant of a room.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; no two exclude each other"
+)]
 pub(super) struct Member {
     pub(super) id: ParticipantId,
     pub(super) name: String,

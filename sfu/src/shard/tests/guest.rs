@@ -148,7 +148,9 @@ impl Guest {
         };
         match shard.handle_command(now, command)? {
             Reply::Negotiated(negotiated) => Ok(negotiated),
-            other => panic!("not negotiated but {other:?}"),
+            other @ (Reply::Done | Reply::Restarted { .. } | Reply::Inspected(_)) => {
+                panic!("not negotiated but {other:?}")
+            }
         }
     }
 
@@ -199,7 +201,7 @@ impl Guest {
     }
 
     /// A check that nominates its path.
-    pub(super) fn nominate(&mut self, now: Instant, shard: &mut Shard) {
+    pub(super) fn nominate(&self, now: Instant, shard: &mut Shard) {
         let check = self.host.as_ref().unwrap().peer.nomination();
         self.send(now, shard, check);
     }
@@ -338,7 +340,7 @@ pub(super) fn pass(
 ) -> Instant {
     let mut now = from;
     for _ in 0..milliseconds.div_ceil(10) {
-        now = now + Duration::from_millis(10);
+        now += Duration::from_millis(10);
         exchange(now, shard, guests);
     }
     now

@@ -44,11 +44,11 @@ fn content(speaker: u64, number: u16) -> u8 {
 
 /// Everybody sends `number` as sound and as a key frame.
 fn speak(now: Instant, shard: &mut Shard, guests: &mut [&mut Guest], number: u16) -> Instant {
-    for place in 0..guests.len() {
-        let content = content(guests[place].id.0, number);
-        guests[place].rtp(now, shard, (96, 11, number), &[], &sound(content));
+    for guest in &mut *guests {
+        let content = content(guest.id.0, number);
+        guest.rtp(now, shard, (96, 11, number), &[], &sound(content));
         let frame = picture(true, content);
-        guests[place].rtp(now, shard, (120, 12, number), &[], &frame);
+        guest.rtp(now, shard, (120, 12, number), &[], &frame);
     }
     pass(now, 50, shard, guests)
 }
@@ -67,6 +67,44 @@ fn heard(guest: &Guest, number: u16) -> Vec<(u64, &'static str)> {
         }
     }
     found
+}
+
+fn unpublished(events: &[Event]) -> Vec<(u64, TrackId)> {
+    let gone = events.iter().filter_map(|event| {
+        let Event::TrackUnpublished { room, track, .. } = event else {
+            return None;
+        };
+        Some((room.0, *track))
+    });
+    gone.collect()
+}
+
+fn published(events: &[Event], guest: &Guest) -> Vec<(u64, TrackId)> {
+    let here = events.iter().filter_map(|event| {
+        let Event::TrackChanged { room, facts } = event else {
+            return None;
+        };
+        (facts.participant == guest.id).then_some((room.0, facts.track))
+    });
+    here.collect()
+}
+
+/// The same SSRCs as before, and each number once and without a gap: [`Guest`] refuses a second use
+/// of an SRTP index as well.
+fn assert_runs_on(before: &[Heard], all: &[Heard]) {
+    let ssrcs = |heard: &[Heard]| {
+        let mut ssrcs: Vec<u32> = heard.iter().map(|one| one.ssrc).collect();
+        ssrcs.sort_unstable();
+        ssrcs.dedup();
+        ssrcs
+    };
+    assert_eq!(ssrcs(all), ssrcs(before));
+    for ssrc in ssrcs(before) {
+        let of = all.iter().filter(|one| one.ssrc == ssrc);
+        let numbers: Vec<u16> = of.map(|one| one.sequence).collect();
+        let runs = |pair: &[u16]| pair[0].wrapping_add(1) == pair[1];
+        assert!(numbers.windows(2).all(runs), "{numbers:?}");
+    }
 }
 
 #[test]
@@ -89,27 +127,10 @@ fn a_moved_participant_keeps_transport_numbers_and_tracks() {
     // The same again: done. She is there.
     shard.handle_command(now, move_to(&ada, THERE)).unwrap();
     let news = events(&mut shard);
-    let gone: Vec<_> = news
-        .iter()
-        .filter_map(|event| match event {
-            Event::TrackUnpublished { room, track, .. } => Some((room.0, *track)),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(
-        gone,
-        tracks.iter().map(|track| (7, *track)).collect::<Vec<_>>()
-    );
-    let here = news.iter().filter_map(|event| match event {
-        Event::TrackChanged { room, facts } if facts.participant == ada.id => {
-            Some((room.0, facts.track))
-        }
-        _ => None,
-    });
-    assert_eq!(
-        here.collect::<Vec<_>>(),
-        tracks.iter().map(|track| (8, *track)).collect::<Vec<_>>()
-    );
+    let gone: Vec<_> = tracks.iter().map(|track| (7, *track)).collect();
+    let here: Vec<_> = tracks.iter().map(|track| (8, *track)).collect();
+    assert_eq!(unpublished(&news), gone);
+    assert_eq!(published(&news, &ada), here);
     assert!(
         !news
             .iter()
@@ -125,26 +146,7 @@ fn a_moved_participant_keeps_transport_numbers_and_tracks() {
     assert_eq!(heard(&ada, 10), both_of(3));
     assert_eq!(heard(&eve, 10), both_of(1));
     assert_eq!(heard(&lin, 10), []);
-    // Same SSRCs as before, and each number once: `Guest` refuses a second use of an index.
-    let ssrcs = |heard: &[Heard]| {
-        let mut ssrcs: Vec<u32> = heard.iter().map(|one| one.ssrc).collect();
-        ssrcs.sort_unstable();
-        ssrcs.dedup();
-        ssrcs
-    };
-    assert_eq!(ssrcs(&ada.heard), ssrcs(&before));
-    for ssrc in ssrcs(&before) {
-        let of = ada.heard.iter().filter(|one| one.ssrc == ssrc);
-        let numbers: Vec<u16> = of.map(|one| one.sequence).collect();
-        let next = numbers.iter().map(|number| number.wrapping_add(1));
-        assert!(
-            numbers[1..]
-                .iter()
-                .copied()
-                .eq(next.take(numbers.len() - 1)),
-            "{numbers:?}"
-        );
-    }
+    assert_runs_on(&before, &ada.heard);
     // Her descriptions are taken in the new room, and all is freed when she leaves it.
     ada.negotiate(now, &mut shard, &both());
     let leave = Command::Leave {

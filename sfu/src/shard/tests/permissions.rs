@@ -135,7 +135,6 @@ fn what_was_offered_without_permission_is_asked_for_when_it_is_given() {
     assert_eq!(heard(&lin, 1), (true, false));
     // Nothing is withheld any more, so nothing is asked for.
     shard.handle_command(now, grant).unwrap();
-    let now = pass(now, 500, &mut shard, &mut [&mut ada, &mut lin]);
+    pass(now, 500, &mut shard, &mut [&mut ada, &mut lin]);
     assert_eq!(offers(&mut shard), []);
-    let _ = now;
 }

@@ -5,17 +5,18 @@ use super::*;
 use crate::shard::command::Negotiated;
 
 fn silences(events: &[Event]) -> Vec<(u64, bool)> {
-    events
-        .iter()
-        .filter_map(|event| match event {
-            Event::ParticipantSilent {
-                participant,
-                silent,
-                ..
-            } => Some((participant.0, *silent)),
-            _ => None,
-        })
-        .collect()
+    let told = events.iter().filter_map(|event| {
+        let Event::ParticipantSilent {
+            participant,
+            silent,
+            ..
+        } = event
+        else {
+            return None;
+        };
+        Some((participant.0, *silent))
+    });
+    told.collect()
 }
 
 #[test]
@@ -62,14 +63,17 @@ fn who_takes_no_offers_gets_none_and_tracks_go_into_its_own_sections_only() {
             .filter(|event| matches!(event, Event::Offer { participant, .. } if *participant == viewer.id))
             .count();
         assert_eq!(offered, usize::from(offers), "{news:#?}");
-        let last = news.iter().rev().find_map(|event| match event {
-            Event::SubscriptionsChanged {
+        let last = news.iter().rev().find_map(|event| {
+            let Event::SubscriptionsChanged {
                 participant,
                 sections,
                 subscriptions,
                 ..
-            } if *participant == viewer.id => Some((sections, subscriptions)),
-            _ => None,
+            } = event
+            else {
+                return None;
+            };
+            (*participant == viewer.id).then_some((sections, subscriptions))
         });
         let (sections, subscriptions) = last.expect("news of its sections");
         assert_eq!(sections.len(), 1);

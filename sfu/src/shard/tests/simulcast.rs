@@ -8,7 +8,7 @@ use super::*;
 fn frames(now: Instant, shard: &mut Shard, ada: &mut Guest, number: u16, names: Option<[&str; 3]>) {
     for (rung, ssrc) in (31..=33).enumerate() {
         let content = u8::try_from(ssrc).unwrap();
-        let mut payload = picture(number % 25 == 0, content);
+        let mut payload = picture(number.is_multiple_of(25), content);
         payload.resize(payload.len() + [900, 300, 50][rung], content);
         let named: Vec<(u8, &str)> = match &names {
             Some(names) => vec![(9, "v"), (7, names[rung])],

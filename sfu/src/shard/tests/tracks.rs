@@ -28,7 +28,7 @@ fn an_unpublished_track_is_gone_until_its_m_line_goes_away_and_comes_back() {
     let mut number = 0;
     let mut hears = |shard: &mut Shard, ada: &mut Guest, lin: &mut Guest, named: &[(u8, &str)]| {
         number += 1;
-        now = now + Duration::from_millis(40);
+        now += Duration::from_millis(40);
         let content = sound(number);
         ada.rtp(now, shard, (96, 11, u16::from(number)), named, &content);
         pass(now, 30, shard, &mut [ada, lin]);

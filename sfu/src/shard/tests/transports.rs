@@ -29,9 +29,11 @@ fn the_dtls_role_follows_the_offer_and_media_flows_in_either() {
         assert_eq!(heard, [&sound(5)], "{offered}");
         let profiles: Vec<_> = events(&mut shard)
             .into_iter()
-            .filter_map(|event| match event {
-                Event::ParticipantConnected { srtp, .. } => Some(srtp),
-                _ => None,
+            .filter_map(|event| {
+                let Event::ParticipantConnected { srtp, .. } = event else {
+                    return None;
+                };
+                Some(srtp)
             })
             .collect();
         assert_eq!(profiles, ["AEAD_AES_256_GCM"; 2], "{offered}");
@@ -96,7 +98,7 @@ fn both_ways_to_restart_ice_keep_dtls_srtp_and_sections() {
         assert!(is_heard(now, &mut shard, &mut ada, &mut lin, 1));
         events(&mut shard);
 
-        now = now + Duration::from_millis(100);
+        now += Duration::from_millis(100);
         let before = ada.host.as_ref().unwrap().peer.local.clone();
         ada.ice.ufrag = "again".to_owned();
         ada.ice.password = "another-password-of-ada-s".to_owned();
