@@ -25,7 +25,7 @@ use super::whip::forget;
 use crate::http::problem::Refusal;
 use crate::node::Node;
 use crate::registry::spec::{not_permitted, track_from_label};
-use crate::registry::{Door, NewsReceiver, ParticipantName, RoomName, RoomNews, Seat};
+use crate::registry::{Door, NewsReceiver, ParticipantName, RoomName, RoomNews, Seat, TooSlow};
 use crate::status::{Failure, Reason};
 
 /// Wishes that were refused (a track is gone, a permission is missing) are stated again after this.
@@ -88,8 +88,14 @@ async fn stay(node: &Node, seat: Seat, mut follow: Follow, mut news: NewsReceive
         let sleep = sleep_until(wake_at.unwrap_or(now + AGAIN_AFTER));
         tokio::select! {
             told = news.receive(&mut batch) => {
-                if told != Ok(true) {
-                    return;
+                match told {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(TooSlow) => {
+                        // What is shown goes on; who speaks is not followed any more.
+                        tracing::warn!("a viewer's news came faster than they were read");
+                        return news.ended().await;
+                    }
                 }
                 let now = Instant::now();
                 for one in batch.drain(..) {

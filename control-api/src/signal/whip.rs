@@ -24,7 +24,7 @@ use crate::http::cors;
 use crate::http::problem::Refusal;
 use crate::node::Node;
 use crate::registry::spec::not_permitted;
-use crate::registry::{Door, NewsReceiver, Permissions, RoomName, RoomNews, TrackSource};
+use crate::registry::{Door, NewsReceiver, Permissions, RoomName, TrackSource};
 use crate::status::{Failure, Reason};
 
 /// What may be asked of `/whip/{room}` and `/whep/{room}`.
@@ -88,15 +88,9 @@ async fn publish(
     .await
 }
 
-/// Waits until the participant is gone; nothing else is told to it.
+/// Waits until the participant is gone; nothing is told to it.
 async fn stay(node: Node, id: ResourceId, mut news: NewsReceiver) {
-    let mut batch = Vec::new();
-    while let Ok(true) = news.receive(&mut batch).await {
-        if matches!(batch.last(), Some(RoomNews::Leave { .. })) {
-            break;
-        }
-        batch.clear();
-    }
+    news.ended().await;
     forget(&node, &id);
 }
 

@@ -94,15 +94,13 @@ class Exchange {
 /**
  * @param {string} url
  * @param {{token?: string, simulcast?: boolean, color?: string}} [options] `color`: a picture of that
- *   color instead of the camera's
+ *   color instead of the camera's, and a tone instead of the beeps, which are too short for speech
  */
 async function publish(url, { token, simulcast = false, color } = {}) {
-  // Below this size Chromium sends fewer layers than it was asked for.
-  const size = simulcast ? { width: 960, height: 540, frameRate: 10 } : SMALL;
-  const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: size });
+const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: SMALL });
   const exchange = new Exchange();
-  const [sound] = camera.getAudioTracks();
-  const [picture] = color ? painted(color).getVideoTracks() : camera.getVideoTracks();
+  const [sound] = (color ? toned() : camera).getAudioTracks();
+  const [picture] = (color ? painted(color) : simulcast ? lively() : camera).getVideoTracks();
   exchange.sound = sound;
   exchange.picture = picture;
   const sendEncodings = simulcast
@@ -126,6 +124,28 @@ function painted(color) {
     context.fillRect((tick += 4) % 300, 110, 20, 20);
   }, 66);
   return canvas.captureStream(15);
+}
+
+/** A large picture with much in it: below this size Chromium sends fewer layers than asked for. */
+function lively() {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 960, height: 540 });
+  const context = canvas.getContext("2d");
+  setInterval(() => {
+    for (let count = 0; count < 60; count += 1) {
+      context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+      context.fillRect(Math.random() * 960, Math.random() * 540, 60, 40);
+    }
+  }, 100);
+  return canvas.captureStream(10);
+}
+
+function toned() {
+  const context = new AudioContext();
+  const tone = new OscillatorNode(context, { frequency: 440 });
+  const out = new MediaStreamAudioDestinationNode(context);
+  tone.connect(out);
+  tone.start();
+  return out.stream;
 }
 
 /** @param {string} url @param {{token?: string}} [options] */
