@@ -97,7 +97,7 @@ class Exchange {
  *   color instead of the camera's, and a tone instead of the beeps, which are too short for speech
  */
 async function publish(url, { token, simulcast = false, color } = {}) {
-const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: SMALL });
+  const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: SMALL });
   const exchange = new Exchange();
   const [sound] = (color ? toned() : camera).getAudioTracks();
   const [picture] = (color ? painted(color) : simulcast ? lively() : camera).getVideoTracks();
