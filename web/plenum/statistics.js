@@ -3,7 +3,7 @@
 
 /**
  * @typedef {{
- *   mid: string, kind: "audio"|"video", way: "in"|"out", codec: string,
+ *   mid: string, kind: "audio"|"video", way: "in"|"out", codec: string, layer: string, limit: string,
  *   width: number, height: number, framesPerSecond: number, kbps: number,
  *   lossPercent: number, jitterMs: number, rttMs: number|null,
  *   freezes: number, freezeSeconds: number, framesDecoded: number, audioEnergy: number
@@ -69,6 +69,9 @@ export class StatisticsReader {
       kind: row.kind,
       way: inbound ? "in" : "out",
       codec: (all.get(row.codecId)?.mimeType ?? "").replace(/^\w+\//, ""),
+      layer: row.rid ?? "",
+      // What holds the sender of a picture back: "bandwidth", "cpu", "other"; empty: nothing.
+      limit: row.qualityLimitationReason && row.qualityLimitationReason !== "none" ? row.qualityLimitationReason : "",
       width: row.frameWidth ?? 0,
       height: row.frameHeight ?? 0,
       framesPerSecond: row.framesPerSecond ?? 0,
