@@ -2,19 +2,15 @@
 // the other machines open it over HTTPS and meet.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { createHash, X509Certificate } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { chromiumAt, startLan } from "./support/lan.js";
+import { BINARY, chromiumAt, invitation, outside, startAt, startLan, trusting } from "./support/lan.js";
 import { hears, others, sees } from "./support/media.js";
-import { BINARY } from "./support/server.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
-import { until } from "./support/until.js";
 
-const binary = process.env.PLENUM_BIN ?? BINARY;
 const folder = mkdtempSync(join(tmpdir(), "plenum-lan-data-"));
 
 /** @type {Awaited<ReturnType<typeof startLan>>} */
@@ -26,28 +22,12 @@ after(() => {
 });
 after(assertFrames);
 
-/** @param {import("./support/lan.js").Host} host */
-function startAt(host) {
-  const [program, ...enter] = host.enter;
-  const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")));
-  const child = spawn(/** @type {string} */ (program), [...enter, binary, "--lan", "--data-dir", folder, "--shards", "1"], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: outside,
-  });
-  const said = { out: "", log: "" };
-  child.stdout.on("data", (bytes) => (said.out += bytes));
-  child.stderr.on("data", (bytes) => (said.log += bytes));
-  return { child, said };
-}
-
 test("two browsers on two machines meet over HTTPS by the printed invitation", async (context) => {
   const [machine, adas, lins] = lan.hosts;
   assert.ok(machine && adas && lins);
-  const { child, said } = startAt(machine);
+  const { child, said } = startAt(machine, folder);
   context.after(() => child.kill("SIGKILL"));
-  const link = () => /https:\/\/\S+/.exec(said.out)?.[0];
-  await until(async () => link(), { within: 30_000, what: "the invitation is printed", last: async () => said.log });
-  const url = /** @type {string} */ (link());
+  const url = await invitation(said);
   assert.match(url, /^https:\/\/192\.168\.88\.1:8443\/r\/demo#token=[\w.-]+$/);
   assert.match(said.out, /█▀▀▀▀▀█|█ ▄▄▄▄▄ █/, "a QR code is printed");
   assert.match(said.log, /private addresses of this host/, "the log says which address source won");
@@ -59,17 +39,13 @@ test("two browsers on two machines meet over HTTPS by the printed invitation", a
     execFileSync(/** @type {string} */ (program), [...enter, process.execPath, "-e", script]);
   }
 
-  // The one certificate this server made, and no other, is taken.
-  const certificate = new X509Certificate(readFileSync(join(folder, "lan.crt")));
-  const key = certificate.publicKey.export({ type: "spki", format: "der" });
-  const pin = createHash("sha256").update(key).digest("base64");
   const tabs = [];
   for (const [host, name] of /** @type {const} */ ([[adas, "Ada"], [lins, "Lin"]])) {
     const program = chromiumAt(host);
     const chromium = await startChromium({
       loopback: false,
       executablePath: program.path,
-      flags: [`--ignore-certificate-errors-spki-list=${pin}`],
+      flags: [trusting(folder)],
     });
     context.after(async () => {
       await chromium.close();
@@ -108,7 +84,7 @@ test("without a network it is refused in one sentence", () => {
   let said = "";
   let status = 0;
   try {
-    execFileSync("unshare", ["-n", binary, "--lan", "--data-dir", folder], { stdio: "pipe" });
+    execFileSync("unshare", ["-n", BINARY, "--lan", "--data-dir", folder], { stdio: "pipe", env: outside() });
   } catch (error) {
     const failed = /** @type {any} */ (error);
     said = String(failed.stderr);

@@ -1,10 +1,15 @@
 // A network of its own: a bridge, and hosts at it that share nothing but that.
 
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash, X509Certificate } from "node:crypto";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BINARY as BUILT } from "./server.js";
 import { until } from "./until.js";
+
+/** The server. */
+export const BINARY = process.env.PLENUM_BIN ?? BUILT;
 
 const BRIDGE = "lan0";
 
@@ -87,4 +92,45 @@ export function chromiumAt(host) {
   writeFileSync(path, `#!/bin/sh\nexec ${host.enter.join(" ")} /usr/bin/chromium "$@"\n`);
   chmodSync(path, 0o755);
   return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** Our variables without those that would be configuration to a server. */
+export const outside = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")));
+
+/**
+ * Starts `plenum --lan` on a host.
+ * @param {Host} host
+ * @param {string} folder its data directory
+ * @param {{[name: string]: string}} [environment]
+ */
+export function startAt(host, folder, environment = {}) {
+  const [program, ...enter] = host.enter;
+  const child = spawn(/** @type {string} */ (program), [...enter, BINARY, "--lan", "--data-dir", folder, "--shards", "1"], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...outside(), ...environment },
+  });
+  const said = { out: "", log: "" };
+  child.stdout.on("data", (bytes) => (said.out += bytes));
+  child.stderr.on("data", (bytes) => (said.log += bytes));
+  return { child, said };
+}
+
+/**
+ * The link a server prints, once it does.
+ * @param {{out: string, log: string}} said
+ */
+export async function invitation(said) {
+  const link = () => /https:\/\/\S+/.exec(said.out)?.[0];
+  await until(async () => link(), { within: 30_000, what: "the invitation is printed", last: async () => said.log });
+  return /** @type {string} */ (link());
+}
+
+/**
+ * The flag by which Chromium takes the one certificate of this data directory, and no other.
+ * @param {string} folder
+ */
+export function trusting(folder) {
+  const certificate = new X509Certificate(readFileSync(join(folder, "lan.crt")));
+  const key = certificate.publicKey.export({ type: "spki", format: "der" });
+  return `--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`;
 }

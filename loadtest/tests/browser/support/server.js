@@ -10,7 +10,8 @@ import { until } from "./until.js";
 /** The address media is offered at: Firefox never pairs with 127.0.0.1 alone. */
 export const HOST = "10.88.0.1";
 
-const BINARY = fileURLToPath(new URL("../../../../target/debug/plenum", import.meta.url));
+/** The server. */
+export const BINARY = fileURLToPath(new URL("../../../../target/debug/plenum", import.meta.url));
 
 /**
  * Starts a server and waits until it is ready.

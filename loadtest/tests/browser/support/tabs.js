@@ -140,13 +140,13 @@ export function address(room, name, parameters = {}) {
 
 /**
  * Starts Chromium; each tab has a context, so its own storage and permissions.
- * @param {{loopback?: boolean, without?: string[], flags?: string[]}} [options] `without`: flags
+ * @param {{loopback?: boolean, without?: string[], flags?: string[], executablePath?: string}} [options] `without`: flags
  *   that are left out, by their beginning
  */
-export async function startChromium({ loopback = true, without = [], flags = [] } = {}) {
+export async function startChromium({ loopback = true, without = [], flags = [], executablePath = "/usr/bin/chromium" } = {}) {
   const usual = CHROMIUM_FLAGS.filter((flag) => !without.some((each) => flag.startsWith(`--${each}`)));
   const server = await chromium.launchServer({
-    executablePath: "/usr/bin/chromium",
+    executablePath,
     args: [...usual, ...flags, ...(loopback ? [LOOPBACK_FLAG] : [])],
     // It would silence what the tests listen for.
     ignoreDefaultArgs: ["--mute-audio"],
