@@ -178,15 +178,29 @@ export class Chat {
   async #send(item, payload, to) {
     item.querySelector(".unsent")?.remove();
     item.classList.add("pending");
-    const options = to === "" ? { keep: true } : { to: [to] };
     // While we are being brought back the answer may be long in coming: that is said. It may come
     // all the same; who gets a message twice shows it once, by its id.
     const late = setTimeout(() => this.#sayUnsent(item, payload, to), ANSWER_MS_MAX);
-    const isSent = await this.#connection.sendData(TOPIC, payload, options).then(() => true, () => false);
+    const isSent = await this.#deliver(payload, to).then(() => true, () => false);
     clearTimeout(late);
     item.classList.remove("pending");
     if (isSent) item.querySelector(".unsent")?.remove();
     else this.#sayUnsent(item, payload, to);
+  }
+
+  /**
+   * @param {{text: string, id: string}} payload
+   * @param {string} to
+   */
+  async #deliver(payload, to) {
+    if (to !== "") return this.#connection.sendData(TOPIC, payload, { to: [to] });
+    try {
+      return await this.#connection.sendData(TOPIC, payload, { keep: true });
+    } catch (error) {
+      // A server that keeps nothing still brings it to who is there.
+      if (/** @type {any} */ (error)?.reason !== "FEATURE_ABSENT") throw error;
+      return this.#connection.sendData(TOPIC, payload);
+    }
   }
 
   /**

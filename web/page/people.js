@@ -158,7 +158,7 @@ export class People {
     return make(
       "li",
       { class: "person", "data-participant": id },
-      hand === "" ? null : make("span", { class: "person-hand", role: "img", "aria-label": say("handIsUp") }, "✋"),
+      hand === "" ? null : make("span", { class: "person-hand", role: "img", "aria-label": say("handIsUp") }, icon("hand")),
       make("span", { class: "person-name" }, name, away ? make("small", { class: "dim" }, ` ${say("reconnecting")}`) : null),
       state(microphone ? "mic" : "micOff", microphone, say(microphone ? "microphoneIsOn" : "microphoneIsOff")),
       state(camera ? "camera" : "cameraOff", camera, say(camera ? "cameraIsOn" : "cameraIsOff")),

@@ -34,7 +34,7 @@ export class Tile {
   #name = make("span", { class: "tile-name" });
   #note = make("p", { class: "tile-note" });
   #weak = make("p", { class: "tile-weak", hidden: true }, say("weakConnection"));
-  #hand = make("span", { class: "tile-hand", hidden: true, role: "img", "aria-label": say("handIsUp") }, "✋");
+  #hand = make("span", { class: "tile-hand", hidden: true, role: "img", "aria-label": say("handIsUp") }, icon("hand"));
   #bars = make("button", { type: "button", class: "tile-bars", hidden: true }, make("i"), make("i"), make("i"));
   #menu;
   #box = { x: 0, y: 0, width: 0, height: 0 };
