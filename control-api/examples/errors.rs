@@ -10,7 +10,7 @@ use sfu::error::LeaveReason;
 
 /// The page, from the tables.
 #[must_use]
-pub fn page() -> String {
+pub(crate) fn page() -> String {
     let mut page = String::from("# Errors\n\n");
     page.push_str("Made by `cargo errors` from the one table in `control-api/src/status.rs`.\n\n");
     let info = format!("`google.rpc.ErrorInfo` with domain `{ERROR_DOMAIN}` and the reason");
@@ -63,7 +63,7 @@ fn shouted(code: tonic::Code) -> String {
 
 /// Where it stands.
 #[must_use]
-pub fn place() -> PathBuf {
+pub(crate) fn place() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md")
 }
 

@@ -344,7 +344,6 @@ mod tests {
             r#""x""#,
             r#"name = "x"#,
             r#"name = "\x""#,
-            r#"name = "x" "#.trim_end_matches('"'),
             r#"name = "x" name = "y""#,
             r#"name = "x" OR name = "y""#,
             r#"name = "x" AND"#,

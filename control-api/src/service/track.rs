@@ -72,8 +72,11 @@ impl TrackService for Tracks {
         let (covered, request) = opened(request)?;
         let (room, track) = convert::track_name("name", &request.name)?;
         covered.check(&room)?;
-        self.0.registry().unpublish_track(&room, track).await?;
-        Ok(Response::new(()))
+        match self.0.registry().unpublish_track(&room, track).await {
+            Err(failure) if failure.reason.code() != tonic::Code::NotFound => Err(failure.into()),
+            // Missing, with its room or alone: done.
+            Ok(()) | Err(_) => Ok(Response::new(())),
+        }
     }
 
     async fn request_keyframe(

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control_api::auth::{Authority, Keys};
+use control_api::auth::{Authority, Keys, TokenRequest};
 use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
 use control_api::node::Running;
 use control_api::registry::{
@@ -38,6 +38,82 @@ pub(crate) fn config() -> Config {
         shards: Some(1),
         ..Config::default()
     }
+}
+
+/// What somebody offers who sends sound and pictures and takes both.
+pub(crate) const OFFER: &str = "v=0\r
+o=- 1 1 IN IP4 127.0.0.1\r
+s=-\r
+t=0 0\r
+a=group:BUNDLE 0 1 2 3\r
+a=msid-semantic: WMS *\r
+m=audio 9 UDP/TLS/RTP/SAVPF 111\r
+c=IN IP4 0.0.0.0\r
+a=rtcp-mux\r
+a=ice-ufrag:abcd\r
+a=ice-pwd:0123456789abcdef01234567\r
+a=fingerprint:sha-256 \
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:\
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r
+a=setup:actpass\r
+a=mid:0\r
+a=sendonly\r
+a=rtpmap:111 opus/48000/2\r
+a=ssrc:1001 cname:a\r
+m=video 9 UDP/TLS/RTP/SAVPF 96\r
+c=IN IP4 0.0.0.0\r
+a=rtcp-mux\r
+a=ice-ufrag:abcd\r
+a=ice-pwd:0123456789abcdef01234567\r
+a=fingerprint:sha-256 \
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:\
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r
+a=setup:actpass\r
+a=mid:1\r
+a=sendonly\r
+a=rtpmap:96 VP8/90000\r
+a=rtcp-fb:96 nack\r
+a=rtcp-fb:96 nack pli\r
+a=ssrc:1002 cname:a\r
+m=audio 9 UDP/TLS/RTP/SAVPF 111\r
+c=IN IP4 0.0.0.0\r
+a=rtcp-mux\r
+a=ice-ufrag:abcd\r
+a=ice-pwd:0123456789abcdef01234567\r
+a=fingerprint:sha-256 \
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:\
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r
+a=setup:actpass\r
+a=mid:2\r
+a=recvonly\r
+a=rtpmap:111 opus/48000/2\r
+m=video 9 UDP/TLS/RTP/SAVPF 96\r
+c=IN IP4 0.0.0.0\r
+a=rtcp-mux\r
+a=ice-ufrag:abcd\r
+a=ice-pwd:0123456789abcdef01234567\r
+a=fingerprint:sha-256 \
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:\
+00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r
+a=setup:actpass\r
+a=mid:3\r
+a=recvonly\r
+a=rtpmap:96 VP8/90000\r
+a=rtcp-fb:96 nack\r
+a=rtcp-fb:96 nack pli\r
+";
+
+/// A participant's token by the key of a guarded bench.
+pub(crate) fn participant_token(room: &str) -> String {
+    let keys = Keys::parse(&format!("main: {SECRET}")).unwrap();
+    let issued = Authority::new(keys).issue(&TokenRequest {
+        room: RoomName::new(room).unwrap(),
+        participant: None,
+        spec: ParticipantSpec::default(),
+        ttl: Duration::from_secs(3_600),
+        room_config: None,
+    });
+    issued.unwrap().token
 }
 
 /// A node and a caller.
