@@ -4,12 +4,11 @@ import { make } from "./dom.js";
 
 const WIDTH = 160;
 const HEIGHT = 32;
-export const WINDOW_MS = 60_000;
+const WINDOW_MS = 60_000;
 /** Readings a second apart fill the window; what comes faster pushes the oldest out. */
 const SAMPLES_MAX = 64;
 /** Longer without a reading, and the line is broken: nothing is known of the time between. */
 const GAP_MS = 3_000;
-/** So that a line at the very top or bottom is as thick as elsewhere. */
 const INSET = 1;
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -56,11 +55,7 @@ export class Plot {
     this.element = make("div", { class: "plot" }, this.#svg, this.#range);
   }
 
-  /**
-   * Takes a value and draws the last minute.
-   * @param {number} at milliseconds on the clock of `performance.now()`
-   * @param {number} value
-   */
+  /** @param {number} at by `performance.now()` @param {number} value */
   add(at, value) {
     this.samples.push({ at, value });
     this.samples = this.samples.filter((sample) => at - sample.at <= WINDOW_MS).slice(-SAMPLES_MAX);
@@ -74,7 +69,7 @@ export class Plot {
   }
 }
 
-/** Three figures are enough to compare. @param {number} value */
+/** @param {number} value */
 function brief(value) {
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }

@@ -2,7 +2,7 @@
 // Arithmetic only; whoever shows one adds the quiet zone of four modules.
 
 /** By version: codewords in all, those of error correction in a block, blocks, alignment centres.
- * @type {readonly (readonly [number, number, number, readonly number[]])[]} */
+ * @type {[number, number, number, number[]][]} */
 const VERSIONS = [
   [26, 10, 1, []],
   [44, 16, 1, [6, 18]],
@@ -18,8 +18,8 @@ const VERSIONS = [
 const BYTE_MODE = 0b0100;
 /** Fill the codewords that the text leaves (7.4.10). */
 const PADDING = [0xec, 0x11];
-/** Which modules each mask turns over (7.8.2), by row and column.
- * @type {readonly ((row: number, column: number) => boolean)[]} */
+/** Which modules each mask turns over (7.8.2).
+ * @type {((row: number, column: number) => boolean)[]} */
 const MASKS = [
   (row, column) => (row + column) % 2 === 0,
   (row) => row % 2 === 0,
@@ -69,13 +69,9 @@ function shapeOf(version) {
   return { size: 17 + 4 * version, total, correction, blocks, centres, data: total - correction * blocks };
 }
 
-/** The length field takes 16 bits from version 10 on. @param {number} version */
-const lengthBits = (version) => (version < 10 ? 8 : 16);
-
-/** Bytes of text a version holds. @param {number} version */
-function capacity(version) {
-  return shapeOf(version).data - (4 + lengthBits(version) + 4) / 8;
-}
+/** Bytes of text: mode and terminator take one, the length a second and from version 10 a third.
+ * @param {number} version */
+const capacity = (version) => shapeOf(version).data - (version < 10 ? 2 : 3);
 
 /**
  * Mode, length, text, terminator and padding.
@@ -179,7 +175,7 @@ function drawn(version, mask, bits) {
   drawPatterns(fixed, version);
   drawFormat(fixed, mask);
   if (version >= 7) drawVersion(fixed, version);
-  const isMasked = MASKS[mask] ?? (() => false);
+  const isMasked = MASKS[mask];
   const symbol = fixed.map((row) => row.map((module) => module === true));
   let at = 0;
   let upward = true;
@@ -190,7 +186,7 @@ function drawn(version, mask, bits) {
       for (const column of [right, right - 1]) {
         const line = symbol[row];
         if (!line || fixed[row]?.[column] !== null) continue;
-        line[column] = (bits[at] ?? false) !== isMasked(row, column);
+        line[column] = (bits[at] ?? false) !== isMasked?.(row, column);
         at += 1;
       }
     }

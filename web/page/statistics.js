@@ -157,10 +157,7 @@ class Block {
   #reason = null;
   #change = "";
 
-  /**
-   * @param {string} title
-   * @param {string} unit of the plot
-   */
+  /** @param {string} title @param {string} unit of the plot */
   constructor(title, unit) {
     this.plot = new Plot((least, most) => say("plotRange", least, most, unit));
     this.element = make("div", { class: "block" }, make("h4", {}, title), this.plot.element, this.#list);
@@ -193,12 +190,7 @@ class Block {
   }
 }
 
-/**
- * "Ada · Camera", "Ada · Screen · Sound".
- * @param {string} who
- * @param {boolean} isScreen
- * @param {"audio"|"video"} kind
- */
+/** @param {string} who @param {boolean} isScreen @param {"audio"|"video"} kind */
 function nameOf(who, isScreen, kind) {
   const what = isScreen ? say("screen") : say(kind === "audio" ? "microphone" : "camera");
   return [who, what, ...(isScreen && kind === "audio" ? [say("audio")] : [])].join(" · ");
