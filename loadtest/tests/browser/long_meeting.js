@@ -6,7 +6,7 @@
 //
 // Prints a table and ends with 1 where a tile froze, somebody is missing, or a tile shows a ghost.
 
-import { received, others } from "./support/media.js";
+import { others, received, sees } from "./support/media.js";
 import { press } from "./support/sentences.js";
 import { startServer } from "./support/server.js";
 import { address, startChromium } from "./support/tabs.js";
@@ -60,7 +60,8 @@ export class Watcher {
       const all = await received(tab).catch(() => []);
       const now = performance.now();
       for (const { participant, source, framesDecoded, muted } of all) {
-        if ((source === "CAMERA" || source === "SCREEN") && !muted) this.#note(`${name} sees ${participant} ${source}`, name, participant, framesDecoded, now);
+        // A screen on which nothing moves sends nothing: it is no sign of anything.
+        if (source === "CAMERA" && !muted) this.#note(`${name} sees ${participant}`, name, participant, framesDecoded, now);
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
@@ -128,6 +129,7 @@ export async function meet({ minutes, say = () => {}, tabs: count = NAMES.length
     await reach(0.2);
     watcher.excuse("Ada", 2_000);
     await press(ada.tab, "Share");
+    await sees(lin.tab, "Ada", { source: "SCREEN", within: 15_000 });
     say("Ada shares her screen");
     await press(lin.tab, "Chat");
     for (const part of [0.25, 0.3, 0.35, 0.4]) {
