@@ -67,7 +67,11 @@ impl Registry {
                 participant,
                 reason,
             } => drop(self.record_exit(Seat { room, participant }, reason, None)),
-            event => self.apply_to_member(event),
+            event @ (Event::ParticipantConnected { .. }
+            | Event::ParticipantSilent { .. }
+            | Event::Offer { .. }
+            | Event::SubscriptionsChanged { .. }
+            | Event::DataChannelOpened { .. }) => self.apply_to_member(event),
         }
     }
 
