@@ -70,7 +70,7 @@ tools-check: tools-run web/node_modules/.package-lock.json
 	@command -v cargo-deny >/dev/null || { echo 'Installing by cargo: cargo-deny (unoptimised: it builds in a minute and runs in three seconds)'; cargo install --locked --debug --quiet cargo-deny@0.20.2; }
 
 tools-test: tools-check loadtest/tests/browser/node_modules/.package-lock.json target/python/stubs
-	$(call need,chromium:chromium firefox-esr:firefox-esr ip:iproute2 unshare:util-linux)
+	$(call need,chromium:chromium firefox-esr:firefox-esr ip:iproute2 unshare:util-linux nsenter:util-linux go:golang-go)
 
 # The README's example runs from a virtual environment; nothing goes into the system's Python.
 PROTOS = $(wildcard proto/plenum/v1/*.proto) proto/google/rpc/status.proto
