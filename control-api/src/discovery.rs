@@ -182,6 +182,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn the_first_source_that_has_something_wins() {
         let advertised = AdvertiseConfig {
             addresses: vec!["203.0.113.7".parse().unwrap()],

@@ -173,27 +173,24 @@ impl TlsFiles {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| self.cert.wrong(error))?;
-        let builder = match (&self.client_ca, &bytes.client_ca) {
-            (Some(named), Some(bytes)) => {
-                let mut roots = RootCertStore::empty();
-                for root in certificates(named, bytes)? {
-                    roots.add(root).map_err(|error| named.wrong(error))?;
-                }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                let verifier = verifier.build().map_err(|error| named.wrong(error))?;
-                builder.with_client_cert_verifier(verifier)
+        let builder = if let (Some(named), Some(bytes)) = (&self.client_ca, &bytes.client_ca) {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(named, bytes)? {
+                roots.add(root).map_err(|error| named.wrong(error))?;
             }
-            _ => builder.with_no_client_auth(),
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = verifier.build().map_err(|error| named.wrong(error))?;
+            builder.with_client_cert_verifier(verifier)
+        } else {
+            builder.with_no_client_auth()
         };
-        let mut config = builder
-            .with_single_cert(chain, key)
-            .map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => {
-                    self.key.wrong("it is not the key of the certificate")
-                }
-                error => self.cert.wrong(error),
-            })?;
+        let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+            if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                self.key.wrong("it is not the key of the certificate")
+            } else {
+                self.cert.wrong(error)
+            }
+        })?;
         config.alpn_protocols = vec![match protocol {
             Protocol::Http1 => b"http/1.1".to_vec(),
             Protocol::Http2 => b"h2".to_vec(),

@@ -130,23 +130,19 @@ fn known(origin: &str, name: &str) -> Result<&'static Key, ConfigError> {
 fn leaves(table: Table, origin: &str) -> Result<Vec<(String, Value)>, ConfigError> {
     let mut leaves = Vec::new();
     for (name, value) in table {
-        match value {
-            Value::Table(inner) => {
-                if inner.is_empty() && !SHORT.iter().any(|(short, _)| *short == name) {
-                    let folder = format!("{name}.");
-                    let exists = table::KEYS.iter().any(|key| key.name.starts_with(&folder));
-                    if !exists {
-                        known(&format!("{origin}: {name}"), &name)?;
-                    }
-                }
-                leaves.extend(
-                    inner
-                        .into_iter()
-                        .map(|(leaf, value)| (format!("{name}.{leaf}"), value)),
-                );
-            }
-            value => leaves.push((name, value)),
+        let Value::Table(inner) = value else {
+            leaves.push((name, value));
+            continue;
+        };
+        let folder = format!("{name}.");
+        if inner.is_empty() && !table::KEYS.iter().any(|key| key.name.starts_with(&folder)) {
+            known(&format!("{origin}: {name}"), &name)?;
         }
+        leaves.extend(
+            inner
+                .into_iter()
+                .map(|(leaf, value)| (format!("{folder}{leaf}"), value)),
+        );
     }
     Ok(leaves)
 }

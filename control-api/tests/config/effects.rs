@@ -91,6 +91,7 @@ fn signer(config: &Config) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one step for each key")]
 async fn every_key_has_its_effect() {
     let folder = scratch("all");
     let (cert, key, keys_file) = files(&folder);
