@@ -92,7 +92,7 @@ limits! {
     LOOKS_PER_SECOND: u32 = 5, "looks into a room before a join, with a burst of as many; each reads a roster";
     UPDATES_PER_SECOND: u32 = 10, "a participant's changes of itself, with a burst of as many; everybody inside is told";
     REQUESTS_PER_SECOND: u32 = 20, "command messages of one socket, with a burst of as many";
-    TOKENS_PER_SECOND: u32 = 2, "fresh tokens of one socket, with a burst of as many; each is checked by its signature";
+    TOKENS_PER_SECOND: u32 = 5, "fresh tokens of one socket, with a burst of as many; each is checked by its signature";
     PINGS_PER_SECOND: u32 = 10, "pings of one socket, with a burst of as many";
     DATA_PER_SECOND: u32 = 100, "data messages of one socket, with a burst of as many";
     DATA_BYTES_PER_SECOND: u32 = 512 << 10, "payload of one socket's data messages, with a burst of as many; everybody inside is sent a copy, and 1 MiB waiting cuts a socket";

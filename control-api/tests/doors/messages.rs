@@ -261,8 +261,7 @@ async fn who_waits_is_shown_to_admins_and_welcomed_once_admitted() {
         if admitted {
             let reply = command(&mut ada, "AdmitParticipant", body).await;
             assert_eq!(reply["body"]["state"], "JOINING", "{reply}");
-            let welcome = guest.next().await;
-            assert_eq!(welcome["type"], "welcome");
+            let welcome = guest.next_of("welcome").await;
             assert_eq!(welcome["participants"][0]["participant"], "ada");
             guest
                 .say(json!({"type": "data", "topic": "hello", "payload": 1}))
