@@ -1,6 +1,12 @@
 //! `docs/backend.md`: its command blocks are run as they stand, one after the other, and print what
 //! the page says.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test: what fails here fails it, and says where"
+)]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

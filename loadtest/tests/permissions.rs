@@ -2,6 +2,12 @@
 //! refused with its reason and nothing passes; what is granted live works within a second; what is
 //! revoked live has its last packet forwarded half a second later at most.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test: what fails here fails it, and says where"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -269,7 +275,7 @@ async fn publishing_is_revoked_and_granted_live_at_every_door() {
         let without = all_but(kind).publish_sources;
         let revoked_at = clock.now();
         permit(&running, &room, "ada", move |it| {
-            it.publish_sources = without
+            it.publish_sources = without;
         })
         .await;
         let last_at = quiet(&lin, clock, &format!("{what}: it does not end")).await;

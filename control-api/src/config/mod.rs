@@ -10,7 +10,7 @@
 //! | `layers` | file, environment and flags into one table |
 //! | `values` | durations and addresses as people write them |
 //! | `check` | what is refused at start |
-//! | [`print`] | what is in effect, and where it comes from |
+//! | [`mod@print`] | what is in effect, and where it comes from |
 
 mod check;
 pub mod flags;

@@ -1,7 +1,7 @@
 //! Configurations that are refused: exit 2 and one sentence that names the key and the cure.
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -321,7 +321,8 @@ fn scratch() -> PathBuf {
 #[test]
 fn a_broken_configuration_is_refused_in_one_sentence_with_its_cure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken_udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    #[expect(clippy::disallowed_types, reason = "only keeps a port from the server")]
+    let taken_udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let folder = scratch();
     let fill = |text: &str| {
         text.replace("{F}", folder.to_str().unwrap())

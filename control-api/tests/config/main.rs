@@ -15,14 +15,13 @@ mod tests {
         let written = toml::Table::try_from(Config::default()).unwrap();
         for (name, value) in &written {
             let prefix = format!("{name}.");
-            match value {
-                toml::Value::Table(inner) => {
-                    for leaf in inner.keys() {
-                        let name = format!("{prefix}{leaf}");
-                        assert!(KEYS.iter().any(|key| key.name == name), "{name}");
-                    }
-                }
-                _ => assert!(KEYS.iter().any(|key| key.name == name), "{name}"),
+            let Some(inner) = value.as_table() else {
+                assert!(KEYS.iter().any(|key| key.name == name), "{name}");
+                continue;
+            };
+            for leaf in inner.keys() {
+                let name = format!("{prefix}{leaf}");
+                assert!(KEYS.iter().any(|key| key.name == name), "{name}");
             }
         }
         // A key the structs do not have would be refused when it is laid.

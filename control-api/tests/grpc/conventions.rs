@@ -24,14 +24,12 @@ async fn reflected(bench: &Bench) -> Result<Vec<String>, tonic::Status> {
     let mut client = ServerReflectionClient::new(bench.channel.clone());
     let answer = client.server_reflection_info(asked).await?;
     let answer = answer.into_inner().message().await?.unwrap();
-    match answer.message_response.unwrap() {
-        MessageResponse::ListServicesResponse(list) => Ok(list
-            .service
-            .into_iter()
-            .map(|service| service.name)
-            .collect()),
-        other => panic!("{other:?}"),
-    }
+    let response = answer.message_response.unwrap();
+    let MessageResponse::ListServicesResponse(list) = response else {
+        panic!("{response:?}");
+    };
+    let services = list.service.into_iter();
+    Ok(services.map(|service| service.name).collect())
 }
 
 #[tokio::test]

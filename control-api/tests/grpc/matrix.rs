@@ -63,16 +63,14 @@ fn etag(method: &MethodDescriptor) -> Option<String> {
     if !changes.iter().any(|verb| method.name().starts_with(verb)) {
         return None;
     }
-    method
-        .input()
-        .fields()
-        .find_map(|field| match field.kind() {
-            Kind::String if field.name() == "etag" => Some("etag".to_owned()),
-            Kind::Message(below) if below.get_field_by_name("etag").is_some() => {
-                Some(format!("{}.etag", field.name()))
-            }
-            _ => None,
-        })
+    method.input().fields().find_map(|field| {
+        let kind = field.kind();
+        if field.name() == "etag" && kind == Kind::String {
+            return Some("etag".to_owned());
+        }
+        let below = kind.as_message()?.get_field_by_name("etag");
+        below.map(|_| format!("{}.etag", field.name()))
+    })
 }
 
 /// A room with two people inside who publish, and what of it has which name.
@@ -256,9 +254,11 @@ async fn nothing_begins_after_its_deadline() {
         let message = request(&method, Some("rooms/none"));
         let seen = seen(call(&bench, &method, &message, Some("0n")).await);
         // The library may give up by itself before the answer is there.
-        let code = match seen.0 {
-            Code::Cancelled => Code::DeadlineExceeded,
-            code => code,
+        let gave_up = seen.0 == Code::Cancelled;
+        let code = if gave_up {
+            Code::DeadlineExceeded
+        } else {
+            seen.0
         };
         let seen = (code, seen.1, seen.2);
         table.look(&short(&method), &seen, (Code::DeadlineExceeded, ""));
