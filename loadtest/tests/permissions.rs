@@ -45,7 +45,10 @@ enum Way {
 }
 
 fn keys() -> std::path::PathBuf {
-    let name = format!("plenum-permission-keys-{}", std::process::id());
+    // A file of its own for each node: tests run at the same time.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("plenum-permission-keys-{}-{number}", std::process::id());
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, "main: 0123456789abcdef0123456789abcdef\n").unwrap();
     path

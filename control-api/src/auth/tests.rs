@@ -176,19 +176,19 @@ fn a_token_with_a_bad_claim_is_refused_with_its_reason() {
             "backend",
         ),
         (
-            claim("/plenum/kind", json!("RECORDER")),
-            Reason::FeatureAbsent,
+            claim("/plenum/kind", json!("GHOST")),
+            Reason::TokenInvalid,
             "kind",
         ),
         (
-            claim("/plenum/permissions", json!({"admin": true})),
+            claim("/plenum/permissions", json!({"video_height_max": 720})),
             Reason::FeatureAbsent,
-            "admin",
+            "video_height_max",
         ),
         (
-            claim("/plenum/room_config", json!({"waiting_room": true})),
+            claim("/plenum/room_config", json!({"audio_slots": 3})),
             Reason::FeatureAbsent,
-            "waiting_room",
+            "audio_slots",
         ),
         (
             claim("/plenum/room_config", json!({"empty_timeout": "soon"})),

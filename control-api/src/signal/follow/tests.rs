@@ -1,3 +1,5 @@
+//! A viewer's choice, step by step: by participant, by track, by who speaks.
+
 use std::sync::Arc;
 
 use sfu::id::Mid;
