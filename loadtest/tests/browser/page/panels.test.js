@@ -40,7 +40,7 @@ async function write(tab, text) {
 /** @param {import("../support/tabs.js").Tab} tab */
 const texts = (tab) => tab.ask(() => [...document.querySelectorAll(".messages .text")].map((each) => each.textContent));
 
-test("chat: lines, groups, links, a badge, a toast; one person alone", async (context) => {
+test("chat: lines, groups, links, a badge, a toast, one person, and a history for who comes late", async (context) => {
   const [ada, lin, grace] = await inside(context, "chat-whole", ["Ada", "Lin", "Grace"]);
   await others(lin, ["Ada", "Grace"]);
   await key(lin, "c");
@@ -74,6 +74,10 @@ test("chat: lines, groups, links, a badge, a toast; one person alone", async (co
   await lin.page.fill(".chat textarea", "");
   await assertState(ada, "chat");
 
+  const joan = await chromium.tab();
+  context.after(() => joan.close());
+  await joan.join("chat-whole", "Joan", { camera: "0" });
+  await until(async () => (await texts(joan)).length === 2, { within: 5_000, what: "Joan reads what was said to all", last: () => texts(joan) });
   await key(grace, "c");
   assert.ok(!(await texts(grace)).includes("for you alone"), "what is private went to nobody else");
 });
