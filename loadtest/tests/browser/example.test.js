@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { hears, others, sees } from "./support/media.js";
-import { startSite } from "./support/site.js";
+import { startFolder } from "./support/folder.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
 import { until } from "./support/until.js";
 
@@ -12,10 +12,10 @@ const FOLDER = new URL("../../../docs/examples/browser/", import.meta.url);
 
 /** @type {Awaited<ReturnType<typeof startChromium>>} */
 let chromium;
-/** @type {Awaited<ReturnType<typeof startSite>>} */
+/** @type {Awaited<ReturnType<typeof startFolder>>} */
 let site;
 before(async () => {
-  site = await startSite(FOLDER);
+  site = await startFolder(FOLDER);
   chromium = await startChromium();
 });
 after(async () => {

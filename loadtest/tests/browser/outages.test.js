@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startServer } from "./support/server.js";
-import { startSite } from "./support/site.js";
+import { startFolder } from "./support/folder.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
 import { until } from "./support/until.js";
 
@@ -30,7 +30,7 @@ const far = (/** @type {string} */ line) => run(...inFar(), "ip", ...line.split(
 
 /** @type {Awaited<ReturnType<typeof startChromium>>} */
 let chromium;
-/** @type {Awaited<ReturnType<typeof startSite>>} */
+/** @type {Awaited<ReturnType<typeof startFolder>>} */
 let site;
 /** @type {Awaited<ReturnType<typeof startServer>>} */
 let server;
@@ -47,7 +47,7 @@ before(async () => {
   far("link set lo up");
   far(`addr add ${FAR}/24 dev far`);
   far("link set far up");
-  site = await startSite(new URL("pages/", import.meta.url));
+  site = await startFolder(new URL("pages/", import.meta.url));
   const keys = join(mkdtempSync(join(tmpdir(), "plenum-keys-")), "keys");
   writeFileSync(keys, `main: ${SECRET}\n`, { mode: 0o600 });
   server = await startServer({ port: PORT, host: FAR, within: inFar(), arguments: ["--keys-file", keys], environment: { PLENUM_CORS__ORIGINS: site.url } });

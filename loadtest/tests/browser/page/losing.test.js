@@ -103,7 +103,7 @@ test("ninety seconds: a card with Rejoin, and the page still comes back by itsel
   await until(() => ada.page.locator(".banner:visible").count().then((count) => count === 0), { within: 5_000, what: "the banner goes" });
 });
 
-test("a message that did not go out is said to be unsent, and Retry sends it", { skip, timeout: 120_000 }, async (context) => {
+test("a message that did not go out is said to be unsent, and arrives once", { skip, timeout: 120_000 }, async (context) => {
   const { ada, lin } = await pairIn(context, "unsent");
   server.kill("SIGKILL");
   await until(() => !server.alive, { within: 5_000, what: "the server is gone" });
@@ -113,7 +113,9 @@ test("a message that did not go out is said to be unsent, and Retry sends it", {
   await assertState(ada, "unsent");
   server = await startServer({ port: PORT, advertise: `${HOST}:${LINK.udp}` });
   await Promise.all([ada.state("in", 20_000), others(ada, ["Lin"], 20_000)]);
-  await ada.page.click(".messages .unsent button");
-  await says(lin, ".toast", "Ada: are you there?");
+  // What nobody answered is also sent again by itself: then there is nothing left to press.
+  await ada.page.click(".messages .unsent button", { timeout: 2_000 }).catch(() => {});
+  // Whether it comes as news or, to who was back later, as history: it stands there, and once.
+  await until(() => lin.page.locator(".messages .text >> text=are you there?").count().then((count) => count === 1), { within: 10_000, what: "Lin has the message, once" });
   await until(() => ada.page.locator(".messages .unsent").count().then((count) => count === 0), { within: 3_000, what: "it is sent" });
 });

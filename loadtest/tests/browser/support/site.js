@@ -1,30 +1,30 @@
-// A web server of somebody else's: pages of ours and the library beside them, as an application
-// would serve it.
+// A site of its own beside the server: another origin of this machine, as an application's page
+// would be. It serves `pages/` and, unchanged, what npm installed.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 
-const LIBRARY = new URL("../../../../web/plenum/", import.meta.url);
-const TYPES = { html: "text/html", js: "text/javascript" };
+const HERE = fileURLToPath(new URL("..", import.meta.url));
 
-/**
- * Serves a folder at `/`, the library at `/plenum/`.
- * @param {URL} folder
- */
-export async function startSite(folder) {
-  const site = createServer((request, response) => {
-    const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    const inside = path.startsWith("/plenum/") ? new URL(`.${path.slice("/plenum".length)}`, LIBRARY) : new URL(path === "/" ? "./index.html" : `.${path}`, folder);
-    const type = TYPES[/** @type {"html"|"js"} */ (inside.pathname.split(".").at(-1))];
-    try {
-      const bytes = readFileSync(fileURLToPath(inside));
-      response.writeHead(200, { "content-type": type ?? "text/plain" }).end(bytes);
-    } catch {
-      response.writeHead(404).end();
+/** Starts the site; `/` is `page`. */
+export async function startSite(/** @type {string} */ page) {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    const inside = pathname.startsWith("/node_modules/") && !pathname.includes("..");
+    const path = inside ? HERE + pathname : `${HERE}pages/${pathname === "/" ? page : pathname.slice(1)}`;
+    if (pathname.includes("..") || !existsSync(path) || !statSync(path).isFile()) {
+      response.statusCode = 404;
+      response.end();
+      return;
     }
+    response.setHeader("content-type", path.endsWith(".js") ? "text/javascript" : "text/html");
+    response.end(readFileSync(path));
   });
-  await new Promise((resolve) => site.listen(0, "127.0.0.1", () => resolve(undefined)));
-  const { port } = /** @type {import("node:net").AddressInfo} */ (site.address());
-  return { url: `http://127.0.0.1:${port}`, close: () => site.close() };
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () => server.close(),
+  };
 }
