@@ -7,7 +7,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
+    use control_api::config::Config;
     use control_api::node::Running;
     use hyper_util::rt::TokioIo;
     use proto::v1::ListRoomsRequest;
@@ -99,24 +99,6 @@ mod tests {
         }
     }
 
-    fn config() -> Config {
-        let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-        Config {
-            http: free,
-            grpc: GrpcConfig {
-                address: free,
-                ..GrpcConfig::default()
-            },
-            admin: AdminConfig {
-                address: free,
-                ..AdminConfig::default()
-            },
-            udp: Udp::Address(free),
-            shards: Some(1),
-            ..Config::default()
-        }
-    }
-
     async fn get(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) -> String {
         let request = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
@@ -140,7 +122,7 @@ mod tests {
         let running = Running::start(Config {
             tls_cert: Some(cert.clone()),
             tls_key: Some(key.clone()),
-            ..config()
+            ..Config::on_free_ports()
         })
         .await
         .unwrap();
@@ -191,7 +173,7 @@ mod tests {
         let own = ca.issue("backend");
         let keys = ca.path("keys");
         std::fs::write(&keys, format!("main: {SECRET}\n")).unwrap();
-        let mut config = config();
+        let mut config = Config::on_free_ports();
         config.keys_file = Some(keys);
         config.grpc.tls_cert = Some(cert.clone());
         config.grpc.tls_key = Some(key.clone());
@@ -250,7 +232,7 @@ mod tests {
             let config = Config {
                 tls_cert: Some(cert.clone()),
                 tls_key: Some(key.clone()),
-                ..config()
+                ..Config::on_free_ports()
             };
             let error = config.check_files().unwrap_err().to_string();
             assert!(error.contains(needle), "{error} lacks {needle}");

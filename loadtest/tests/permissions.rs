@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use control_api::auth::TokenRequest;
-use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
+use control_api::config::Config;
 use control_api::node::Running;
 use control_api::registry::{
     ParticipantName, ParticipantSpec, Permissions, RoomConfig, RoomName, TrackSource,
@@ -55,21 +55,9 @@ fn keys() -> std::path::PathBuf {
 }
 
 async fn start() -> Running {
-    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
     let config = Config {
-        http: free,
-        grpc: GrpcConfig {
-            address: free,
-            ..GrpcConfig::default()
-        },
-        admin: AdminConfig {
-            address: free,
-            ..AdminConfig::default()
-        },
-        udp: Udp::Address(free),
-        shards: Some(1),
         keys_file: Some(keys()),
-        ..Config::default()
+        ..Config::on_free_ports()
     };
     Running::start(config).await.unwrap()
 }

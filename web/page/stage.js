@@ -239,7 +239,7 @@ export class Stage {
         tile.element.classList.add("own-screen");
         tile.element.append(this.stopButton);
       }
-      if (key.endsWith("/screen") && key !== OWN_SCREEN) zoomable(tile.element, tile.video, () => key === this.#main());
+      if (key.endsWith("/screen") && key !== OWN_SCREEN) tile.unzoom = zoomable(tile.element, tile.video, () => key === this.#main());
       if (key === SELF) this.#ownView.follow(tile.element);
       this.#tiles.set(key, tile);
       this.element.append(tile.element);
@@ -279,7 +279,7 @@ export class Stage {
     for (const [key, tile] of this.#tiles) {
       const box = boxes.get(key);
       tile.place(box && { ...box, x: box.x + GAP, y: box.y + GAP });
-      tile.element.classList.toggle("main", key === main);
+      if (key !== main) tile.unzoom();
       tile.element.classList.toggle("pinned", key === this.#pinned);
     }
     this.#ownView.isLoose = isPair;

@@ -29,6 +29,8 @@ export class Tile {
   video = make("video", { autoplay: true, muted: true, playsInline: true });
   /** The height it is shown at, in CSS pixels; 0 while it is not. */
   height = 0;
+  /** Ends a closer look. */
+  unzoom = () => {};
   #initials = make("div", { class: "initials", "aria-hidden": "true" });
   #muted = make("span", { class: "tile-muted" }, icon("micOff"));
   #name = make("span", { class: "tile-name" });

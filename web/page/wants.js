@@ -27,11 +27,7 @@ export class Wants {
   constructor(connection) {
     this.#connection = connection;
     document.addEventListener("visibilitychange", this.#onVisibility);
-    // A new stay knows nothing of what was wished in the one before.
-    this.#off = connection.on("state", (state) => {
-      if (state === "joining" || state === "rejoining") this.#told.clear();
-      if (state === "in") this.#schedule(0);
-    });
+    this.#off = connection.on("state", () => this.#schedule(0));
   }
 
   /**
@@ -80,7 +76,7 @@ export class Wants {
       this.#told.set(track, wish);
       tracks.push({ track, paused, height });
     }
-    if (tracks.length > 0) this.#connection.subscribe({ tracks: tracks.slice(0, 256) });
+    if (tracks.length > 0) this.#connection.subscribe({ tracks });
     if (next < Infinity) this.#schedule(next + 10);
   }
 

@@ -1,4 +1,4 @@
-// Looking closer at a shared screen: wheel or pinch zooms, dragging moves, a double press ends it.
+// Looking closer at a shared screen: wheel or pinch zooms, dragging moves.
 
 const MOST = 6;
 
@@ -7,6 +7,7 @@ const MOST = 6;
  * @param {HTMLElement} tile
  * @param {HTMLElement} picture
  * @param {() => boolean} isOn
+ * @returns {() => void} ends it
  */
 export function zoomable(tile, picture, isOn) {
   let [scale, x, y] = [1, 0, 0];
@@ -56,4 +57,8 @@ export function zoomable(tile, picture, isOn) {
   for (const name of /** @type {const} */ (["pointerup", "pointercancel", "pointerleave"])) {
     tile.addEventListener(name, (event) => fingers.delete(event.pointerId));
   }
+  return () => {
+    scale = 1;
+    draw();
+  };
 }

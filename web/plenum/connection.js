@@ -54,6 +54,8 @@ export { Refused } from "./requests.js";
  * }} Update
  */
 
+/** Tracks in one message. */
+const WISHES_MAX = 256;
 /** From one try to the next; the last one repeats for ever. Half of each is drawn at random. */
 const RETRY_MS = [0, 300, 1_000, 2_000, 5_000];
 /** An ICE restart that brought nothing back by then gives way to a new join. */
@@ -216,7 +218,7 @@ export class Connection extends Emitter {
   subscribe({ all, tracks = [] }) {
     if (all !== undefined) this.#wishes.all = all;
     for (const wish of tracks) this.#wishes.tracks.set(wish.track, { ...this.#wishes.tracks.get(wish.track), ...wish });
-    this.stay?.send({ type: "subscribe", ...(all === undefined ? {} : { all }), tracks });
+    this.#sendWishes(all, tracks);
   }
 
   /**
@@ -480,8 +482,16 @@ export class Connection extends Emitter {
     for (const track of tracks.keys()) {
       if (!there.has(track)) tracks.delete(track);
     }
-    if (all === null && tracks.size === 0) return;
-    this.stay?.send({ type: "subscribe", ...(all === null ? {} : { all }), tracks: [...tracks.values()] });
+    if (all !== null || tracks.size > 0) this.#sendWishes(all ?? undefined, [...tracks.values()]);
+  }
+
+  /**
+   * @param {boolean|undefined} all
+   * @param {Wish[]} tracks
+   */
+  #sendWishes(all, tracks) {
+    this.stay?.send({ type: "subscribe", ...(all === undefined ? {} : { all }), tracks: tracks.slice(0, WISHES_MAX) });
+    if (tracks.length > WISHES_MAX) this.#sendWishes(undefined, tracks.slice(WISHES_MAX));
   }
 
   /** The present token ends soon: a fresh one lets us come back later too. */

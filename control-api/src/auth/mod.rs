@@ -73,6 +73,8 @@ pub struct ParticipantGrant {
 /// What a backend's token grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendGrant {
+    /// The id of the key that signed it; empty: none was asked for.
+    key: String,
     scopes: Vec<String>,
     rooms: Vec<String>,
 }
@@ -82,15 +84,17 @@ impl BackendGrant {
     #[must_use]
     pub fn everything() -> Self {
         Self {
+            key: String::new(),
             scopes: vec!["*".to_owned()],
             rooms: Vec::new(),
         }
     }
 
-    /// Who it is, for telling one's repeats of calls from another's: whoever may do the same.
+    /// Who it is, for telling one's repeats of calls from another's: whose key it is, and what it
+    /// may do.
     #[must_use]
     pub fn principal(&self) -> String {
-        format!("{:?} {:?}", self.scopes, self.rooms)
+        format!("{:?} {:?} {:?}", self.key, self.scopes, self.rooms)
     }
 
     /// Whether it covers `scope`, in `room` where the request names one.
@@ -225,6 +229,7 @@ impl Authority {
             .map_err(|error| invalid(format!("plenum: {error}")))?;
         check_scopes(&claim.scopes)?;
         Ok(BackendGrant {
+            key: claims.iss,
             scopes: claim.scopes,
             rooms: claim.rooms,
         })

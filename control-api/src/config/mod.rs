@@ -322,6 +322,27 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 impl Config {
+    /// A development node of one shard whose listeners take free ports of loopback: for programs
+    /// that hold a node of their own, tests first of all.
+    #[must_use]
+    pub fn on_free_ports() -> Self {
+        let free = loopback(0);
+        Self {
+            http: free,
+            grpc: GrpcConfig {
+                address: free,
+                ..GrpcConfig::default()
+            },
+            admin: AdminConfig {
+                address: free,
+                ..AdminConfig::default()
+            },
+            udp: Udp::Address(free),
+            shards: Some(1),
+            ..Self::default()
+        }
+    }
+
     /// No key, everything on loopback: tokens are optional, rooms come into being at first join.
     #[must_use]
     pub const fn is_development(&self) -> bool {

@@ -266,6 +266,11 @@ impl NewsSender {
         self.standing.borrow().clone()
     }
 
+    /// What stands, as it changes.
+    pub(super) fn watch(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
     /// `offer` has been answered, unless another one stands by now.
     pub(super) fn answered(&self, offer: &Arc<Description>) {
         let stands = |it: &Arc<Description>| Arc::ptr_eq(it, offer);

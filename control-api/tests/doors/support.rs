@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
+use control_api::config::Config;
 use control_api::node::Running;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -20,23 +20,8 @@ use crate::schema;
 /// Nothing here takes that long, whatever else the machine does.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A development node on free ports of loopback.
 pub(crate) fn config() -> Config {
-    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-    Config {
-        http: free,
-        grpc: GrpcConfig {
-            address: free,
-            ..GrpcConfig::default()
-        },
-        admin: AdminConfig {
-            address: free,
-            ..AdminConfig::default()
-        },
-        udp: Udp::Address(free),
-        shards: Some(1),
-        ..Config::default()
-    }
+    Config::on_free_ports()
 }
 
 /// The secret of [`keys`].

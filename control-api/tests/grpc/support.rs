@@ -1,21 +1,17 @@
 //! A node, a caller, and what a refusal looks like.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use control_api::auth::{Authority, Keys, TokenRequest};
-use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
+use control_api::config::Config;
 use control_api::node::Running;
 use control_api::registry::{
     Door, JoinRequest, Joined, MissingRoom, ParticipantName, ParticipantSpec, RoomName,
 };
 use prost_types::FieldMask;
 use proto::v1;
-use proto::v1::participant_service_client::ParticipantServiceClient;
-use proto::v1::room_service_client::RoomServiceClient;
-use proto::v1::token_service_client::TokenServiceClient;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
@@ -23,21 +19,7 @@ use tonic_types::StatusExt as _;
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 pub(crate) fn config() -> Config {
-    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-    Config {
-        http: free,
-        grpc: GrpcConfig {
-            address: free,
-            ..GrpcConfig::default()
-        },
-        admin: AdminConfig {
-            address: free,
-            ..AdminConfig::default()
-        },
-        udp: Udp::Address(free),
-        shards: Some(1),
-        ..Config::default()
-    }
+    Config::on_free_ports()
 }
 
 /// What somebody offers who sends sound and pictures and takes both.
@@ -190,72 +172,58 @@ impl Bench {
     }
 
     pub(crate) async fn create(&self, request: v1::CreateRoomRequest) -> Result<v1::Room, Status> {
-        let request = self.request(request);
-        let mut client = RoomServiceClient::new(self.channel.clone());
-        let answer = client.create_room(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call("RoomService/CreateRoom", request).await
     }
 
     pub(crate) async fn get(&self, name: &str) -> Result<v1::Room, Status> {
-        let request = self.request(v1::GetRoomRequest { name: name.into() });
-        let mut client = RoomServiceClient::new(self.channel.clone());
-        let answer = client.get_room(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call(
+            "RoomService/GetRoom",
+            v1::GetRoomRequest { name: name.into() },
+        )
+        .await
     }
 
     pub(crate) async fn list(
         &self,
         request: v1::ListRoomsRequest,
     ) -> Result<v1::ListRoomsResponse, Status> {
-        let request = self.request(request);
-        let mut client = RoomServiceClient::new(self.channel.clone());
-        let answer = client.list_rooms(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call("RoomService/ListRooms", request).await
     }
 
     pub(crate) async fn update(&self, room: v1::Room, mask: &[&str]) -> Result<v1::Room, Status> {
-        let request = self.request(v1::UpdateRoomRequest {
+        let request = v1::UpdateRoomRequest {
             room: Some(room),
             update_mask: field_mask(mask),
             request_id: String::new(),
-        });
-        let mut client = RoomServiceClient::new(self.channel.clone());
-        let answer = client.update_room(request);
-        answer.await.map(tonic::Response::into_inner)
+        };
+        self.call("RoomService/UpdateRoom", request).await
     }
 
     pub(crate) async fn delete(&self, request: v1::DeleteRoomRequest) -> Result<(), Status> {
-        let request = self.request(request);
-        let mut client = RoomServiceClient::new(self.channel.clone());
-        let answer = client.delete_room(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call("RoomService/DeleteRoom", request).await
     }
 
     pub(crate) async fn issue(
         &self,
         request: v1::IssueTokenRequest,
     ) -> Result<v1::IssueTokenResponse, Status> {
-        let request = self.request(request);
-        let mut client = TokenServiceClient::new(self.channel.clone());
-        let answer = client.issue_token(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call("TokenService/IssueToken", request).await
     }
 
     pub(crate) async fn get_participant(&self, name: &str) -> Result<v1::Participant, Status> {
-        let request = self.request(v1::GetParticipantRequest { name: name.into() });
-        let mut client = ParticipantServiceClient::new(self.channel.clone());
-        let answer = client.get_participant(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call(
+            "ParticipantService/GetParticipant",
+            v1::GetParticipantRequest { name: name.into() },
+        )
+        .await
     }
 
     pub(crate) async fn participants(
         &self,
         request: v1::ListParticipantsRequest,
     ) -> Result<v1::ListParticipantsResponse, Status> {
-        let request = self.request(request);
-        let mut client = ParticipantServiceClient::new(self.channel.clone());
-        let answer = client.list_participants(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call("ParticipantService/ListParticipants", request)
+            .await
     }
 
     pub(crate) async fn update_participant(
@@ -263,21 +231,18 @@ impl Bench {
         participant: v1::Participant,
         mask: &[&str],
     ) -> Result<v1::Participant, Status> {
-        let request = self.request(v1::UpdateParticipantRequest {
+        let request = v1::UpdateParticipantRequest {
             participant: Some(participant),
             update_mask: field_mask(mask),
             request_id: String::new(),
-        });
-        let mut client = ParticipantServiceClient::new(self.channel.clone());
-        let answer = client.update_participant(request);
-        answer.await.map(tonic::Response::into_inner)
+        };
+        self.call("ParticipantService/UpdateParticipant", request)
+            .await
     }
 
     pub(crate) async fn remove(&self, request: v1::RemoveParticipantRequest) -> Result<(), Status> {
-        let request = self.request(request);
-        let mut client = ParticipantServiceClient::new(self.channel.clone());
-        let answer = client.remove_participant(request);
-        answer.await.map(tonic::Response::into_inner)
+        self.call("ParticipantService/RemoveParticipant", request)
+            .await
     }
 
     /// Somebody comes in by the WebSocket's way.

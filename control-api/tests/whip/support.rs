@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control_api::config::{AdminConfig, Config, GrpcConfig, Udp};
+use control_api::config::Config;
 use control_api::node::Running;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,23 +14,8 @@ use tokio::time::timeout;
 /// Nothing here takes that long, whatever else the machine does.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A development node on free ports of loopback.
 pub(crate) fn config() -> Config {
-    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-    Config {
-        http: free,
-        grpc: GrpcConfig {
-            address: free,
-            ..GrpcConfig::default()
-        },
-        admin: AdminConfig {
-            address: free,
-            ..AdminConfig::default()
-        },
-        udp: Udp::Address(free),
-        shards: Some(1),
-        ..Config::default()
-    }
+    Config::on_free_ports()
 }
 
 /// A keys file; the process's temporary folder goes with it.

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { assertState } from "../support/axe.js";
+import { call } from "../support/grpc.js";
 import { startLink } from "../support/link.js";
 import { find, hears, others, sees } from "../support/media.js";
 import { key, press, says } from "../support/sentences.js";
@@ -103,7 +104,7 @@ test("ninety seconds: a card with Rejoin, and the page still comes back by itsel
   await until(() => ada.page.locator(".banner:visible").count().then((count) => count === 0), { within: 5_000, what: "the banner goes" });
 });
 
-test("a message that did not go out is said to be unsent, and arrives once", { skip, timeout: 120_000 }, async (context) => {
+test("a message that did not go out is said to be unsent, and Retry sends it", { skip, timeout: 120_000 }, async (context) => {
   const { ada, lin } = await pairIn(context, "unsent");
   server.kill("SIGKILL");
   await until(() => !server.alive, { within: 5_000, what: "the server is gone" });
@@ -112,10 +113,27 @@ test("a message that did not go out is said to be unsent, and arrives once", { s
   await says(ada, ".messages .unsent", "Not sent.", 30_000);
   await assertState(ada, "unsent");
   server = await startServer({ port: PORT, advertise: `${HOST}:${LINK.udp}` });
-  await Promise.all([ada.state("in", 20_000), others(ada, ["Lin"], 20_000)]);
-  // What nobody answered is also sent again by itself: then there is nothing left to press.
-  await ada.page.click(".messages .unsent button", { timeout: 2_000 }).catch(() => {});
-  // Whether it comes as news or, to who was back later, as history: it stands there, and once.
-  await until(() => lin.page.locator(".messages .text >> text=are you there?").count().then((count) => count === 1), { within: 10_000, what: "Lin has the message, once" });
+  // One after the other: until Ada is back in, her roster is the one from before, with Lin in it.
+  await Promise.all([ada.state("in", 20_000), lin.state("in", 20_000)]);
+  await others(ada, ["Lin"], 20_000);
+  await ada.page.click(".messages .unsent button");
+  await says(lin, ".toast", "Ada: are you there?");
+  await until(() => ada.page.locator(".messages .unsent").count().then((count) => count === 0), { within: 3_000, what: "it is sent" });
+});
+
+test("a message that was refused is said to be unsent, and Retry sends it", { skip, timeout: 120_000 }, async (context) => {
+  const { ada, lin } = await pairIn(context, "refused");
+  const id = await ada.ask(() => /** @type {any} */ (window).plenum.connection.self);
+  const name = `rooms/refused/participants/${id}`;
+  /** Permissions as a whole: publish a camera, subscribe, and send data or not. @param {boolean} mayWrite */
+  const permit = (mayWrite) =>
+    call("ParticipantService/UpdateParticipant", { 1: { 1: name, 10: mayWrite ? { 1: 1, 2: 1, 3: 1 } : { 1: 1, 2: 1 } }, 2: { 1: "permissions" } }, server.grpc);
+  await permit(false);
+  await ada.page.fill(".chat textarea", "may I?");
+  await ada.page.press(".chat textarea", "Enter");
+  await says(ada, ".messages .unsent", "Not sent.");
+  await permit(true);
+  await ada.page.click(".messages .unsent button");
+  await says(lin, ".toast", "Ada: may I?");
   await until(() => ada.page.locator(".messages .unsent").count().then((count) => count === 0), { within: 3_000, what: "it is sent" });
 });

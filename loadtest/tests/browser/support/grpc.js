@@ -56,10 +56,11 @@ export function stringOf(bytes, field) {
  * Calls a method, `RoomService/CreateRoom`, and gives the answer's bytes.
  * @param {string} method
  * @param {Message} request
+ * @param {string} [address] of the server; the suite's own unless said
  * @returns {Promise<Buffer>}
  */
-export async function call(method, request) {
-  const connection = connect(`http://${process.env.PLENUM_GRPC}`);
+export async function call(method, request, address = process.env.PLENUM_GRPC) {
+  const connection = connect(`http://${address}`);
   try {
     return await new Promise((resolve, reject) => {
       connection.on("error", reject);
