@@ -219,6 +219,57 @@ async fn after_a_snapshot_each_room_goes_on_from_what_was_in_it() {
     tokio::join!(watching, churn(&bench, 4, 300));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_while_a_snapshot_is_read_is_in_it_or_told_and_never_both() {
+    let bench = Bench::open().await;
+    // More than a connection holds for a reader that pauses: the last rooms are read after that.
+    let rooms: Vec<String> = (0..100).map(|number| format!("room-{number}")).collect();
+    for room in &rooms {
+        let room = v1::CreateRoomRequest {
+            room: Some(v1::Room {
+                metadata: "x".repeat(60_000),
+                ..v1::Room::default()
+            }),
+            ..create(room)
+        };
+        bench.create(room).await.unwrap();
+    }
+    let request = of!(WatchEventsRequest {
+        parent: "rooms/-",
+        snapshot: true
+    });
+    let mut stream = watch(&bench, request).await.unwrap();
+    let mut read = vec![stream.message().await.unwrap().unwrap()];
+    for room in &rooms {
+        let change = v1::Room {
+            display_name: "meanwhile".into(),
+            ..named(&format!("rooms/{room}"))
+        };
+        bench.update(change, &["display_name"]).await.unwrap();
+    }
+    while !is_end(&read[read.len() - 1]) {
+        read.push(stream.message().await.unwrap().unwrap());
+    }
+    let (mut shown, mut told) = (BTreeMap::new(), BTreeMap::new());
+    for item in read {
+        match item.item {
+            Some(Item::SnapshotItem(event)) => drop(shown.insert(event.room, event.sequence)),
+            Some(Item::Event(event)) => drop(told.insert(event.room, event.sequence)),
+            Some(Item::SnapshotEnd(()) | Item::Bookmark(())) | None => {}
+        }
+    }
+    let shown_changed = shown.values().filter(|&&sequence| sequence == 2).count();
+    assert!(
+        shown_changed > 0 && !told.is_empty(),
+        "{shown_changed} {}",
+        told.len()
+    );
+    assert_eq!(shown_changed + told.len(), rooms.len());
+    for (room, sequence) in &shown {
+        assert_eq!(told.contains_key(room), *sequence == 1, "{room}");
+    }
+}
+
 fn is_end(item: &v1::WatchEventsResponse) -> bool {
     matches!(item.item, Some(Item::SnapshotEnd(())))
 }
