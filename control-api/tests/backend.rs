@@ -61,7 +61,14 @@ fn the_commands_for_an_app_backend_do_what_the_page_says() {
         binary.expect("its folder").display(),
         std::env::var("PATH").expect("a path")
     );
-    let run = Command::new("bash")
+    let mut shell = Command::new("bash");
+    // PLENUM_… is configuration to the server: a developer's own is not the page's.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PLENUM_") {
+            shell.env_remove(name);
+        }
+    }
+    let run = shell
         .args(["-c", &script(&page)])
         .current_dir(&root)
         .env("PATH", path)

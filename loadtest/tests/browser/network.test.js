@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
+import { withoutLinkLocal } from "./support/link_local.js";
 import { hears, sees } from "./support/media.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
 import { until } from "./support/until.js";
@@ -18,6 +19,8 @@ before(async () => {
   if (skip) return;
   // A network card of this browser's own: without the loopback flag it uses nothing else.
   ip("link add nic0 type veth peer name nic1");
+  withoutLinkLocal(ip, "nic0");
+  withoutLinkLocal(ip, "nic1");
   ip(`addr add ${FIRST}/24 dev nic0`);
   ip("link set nic0 up");
   ip("link set nic1 up");

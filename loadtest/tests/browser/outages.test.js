@@ -8,6 +8,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { withoutLinkLocal } from "./support/link_local.js";
 import { startServer } from "./support/server.js";
 import { startFolder } from "./support/folder.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
@@ -41,6 +42,8 @@ before(async () => {
   const ownNamespace = run("readlink", "/proc/self/ns/net");
   await until(() => run("readlink", `/proc/${holder.pid}/ns/net`) !== ownNamespace, { within: 5_000, what: "there is another namespace" });
   near("link add near type veth peer name far");
+  withoutLinkLocal(near, "near");
+  withoutLinkLocal(near, "far");
   near(`link set far netns ${holder.pid}`);
   near(`addr add ${NEAR}/24 dev near`);
   near("link set near up");

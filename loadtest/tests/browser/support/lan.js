@@ -5,6 +5,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withoutLinkLocal } from "./link_local.js";
 import { BINARY as BUILT } from "./server.js";
 import { until } from "./until.js";
 
@@ -66,6 +67,7 @@ export async function startLan(count) {
     ip(`link add port${number} type veth peer name wire${number}`);
     ip(`link set port${number} master ${BRIDGE} up`);
     ip(`link set wire${number} netns ${holder.pid}`);
+    withoutLinkLocal((line) => host.ip(line), `wire${number}`);
     // "veth…" would be taken for a container's.
     host.ip(`link set wire${number} name eth0`);
     host.ip(`addr add ${host.address}/24 dev eth0`);
