@@ -1,15 +1,17 @@
-//! SIGTERM: no new rooms, a while for everybody to go, word to who is still there, the end. A
+//! Signals. SIGHUP: what can change is read anew. SIGTERM: no new rooms, a while for everybody to go, word to who is still there, the end. A
 //! second one ends at once.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::node::Running;
+use crate::reload::Reload;
 
-/// The signals that end the process.
+/// The signals that end the process, and the one that makes it read its files anew.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -21,7 +23,20 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// One that ends the process; until then, those that make it reload do.
+    async fn next_end(&mut self, running: &Running, reload: &Reload) {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => reload.take(running).await,
+            }
+        }
     }
 
     async fn next(&mut self) {
@@ -33,8 +48,8 @@ impl Signals {
 }
 
 /// Serves until a signal, then drains. False: a second signal cut it short.
-pub async fn until_signal(running: Running, mut signals: Signals) -> bool {
-    signals.next().await;
+pub async fn until_signal(running: Running, mut signals: Signals, reload: &Reload) -> bool {
+    signals.next_end(&running, reload).await;
     let (rooms, participants) = running.node.registry().counts();
     tracing::info!(
         rooms,

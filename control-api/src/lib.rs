@@ -19,6 +19,8 @@
 //! | [`discovery`] | which addresses browsers are told |
 //! | [`lan`] | `--lan`: own certificate, own key, invitation |
 //! | [`drain`] | SIGTERM |
+//! | [`reload`] | SIGHUP |
+//! | [`sign`] | `plenum token` |
 //! | [`logs`] | where log lines go |
 //! | [`status`] | why a request failed: one table for every door |
 //! | [`clock`] | calendar time, chance, ULIDs |
@@ -38,8 +40,10 @@ pub mod metrics;
 pub mod node;
 pub mod placement;
 pub mod registry;
+pub mod reload;
 pub mod server;
 pub mod service;
+pub mod sign;
 pub mod signal;
 pub mod status;
 pub mod tls;

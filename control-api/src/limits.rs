@@ -58,6 +58,11 @@ limits! {
     HTTP_CONNECTIONS_PER_SOURCE: usize = 100, "HTTP connections of one source at the same time unless configured; a further one is closed";
     CORS_ORIGINS: usize = 256, "origins one configuration may name";
     STUN_SERVERS: usize = 8, "STUN servers asked at start, one after the other";
+    JWKS_BYTES: usize = 256 << 10, "a set of an issuer's keys; a larger one is not read";
+    JWKS_HEADER_BYTES: usize = 16 << 10, "headers of the answer with an issuer's keys";
+    JWKS_KEYS: usize = 64, "keys of one issuer; a set with more is refused";
+    KEY_ID_BYTES: usize = 256, "the id of an issuer's key; a key with a longer one is passed over";
+    CLAIM_RULES: usize = 64, "entries of jwks.claims";
     PEM_BYTES: usize = 1 << 20, "a file of certificates or keys";
     HTTP_BODY_BYTES: usize = 64 << 10, "body of one WHIP or WHEP request: an offer of a dozen m-lines has half of it";
     HTTP_RESOURCES: usize = PARTICIPANTS_PER_NODE, "participants by WHIP and WHEP at the same time; a further one is refused";
@@ -122,6 +127,16 @@ pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Files of certificates are looked at this often.
 pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
+/// An issuer's keys must be there by then.
+pub const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
+/// For tokens of unknown keys, an issuer is asked for keys no oftener than this.
+pub const JWKS_REFETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// An issuer whose keys could not be had is asked again after this.
+pub const JWKS_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Keys of an issuer are asked for at least this far apart.
+pub const JWKS_REFRESH_MIN: Duration = Duration::from_secs(10);
+/// Keys of an issuer are asked for at least this often: one that was withdrawn is good no longer.
+pub const JWKS_REFRESH_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// One WHIP or WHEP participant restarts ICE no oftener than this; each restart draws credentials
 /// that live on beside the old ones.
 pub const RESTART_INTERVAL: Duration = Duration::from_millis(200);

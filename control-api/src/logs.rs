@@ -1,9 +1,11 @@
 //! Where log lines go and what they look like.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Error;
 
 use crate::config::{ConfigError, LogAddresses, LogConfig, LogFormat};
 
@@ -15,22 +17,52 @@ pub fn filter(config: &LogConfig) -> Result<EnvFilter, ConfigError> {
     EnvFilter::try_new(&config.level).map_err(|error| wrong(&error))
 }
 
+/// What log lines pass; may be changed while they do.
+pub struct Filter(Box<dyn Fn(EnvFilter) -> Result<(), Error> + Send + Sync>);
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filter(…)")
+    }
+}
+
+impl Filter {
+    /// From now on `log.level` is this.
+    ///
+    /// # Errors
+    /// The level makes no sense.
+    pub fn replace(&self, config: &LogConfig) -> Result<(), ConfigError> {
+        (self.0)(filter(config)?).map_err(|error| wrong(&error))
+    }
+}
+
 /// Starts logging, to standard error. Names of people are never above debug.
 ///
 /// # Errors
 /// The level makes no sense.
-pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
+pub fn start(config: &LogConfig) -> Result<Filter, ConfigError> {
     let filter = filter(config)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // Colours are for a terminal; in a file they are noise.
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    let started = match config.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let (started, filter) = match config.format {
+        LogFormat::Text => {
+            let lines = lines.with_filter_reloading();
+            let handle = lines.reload_handle();
+            let replace = Filter(Box::new(move |filter| handle.reload(filter)));
+            (lines.try_init(), replace)
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let handle = lines.reload_handle();
+            let replace = Filter(Box::new(move |filter| handle.reload(filter)));
+            (lines.try_init(), replace)
+        }
     };
-    started.map_err(|error| wrong(&error))
+    started.map_err(|error| wrong(&error))?;
+    Ok(filter)
 }
 
 /// An address as `log.addresses` lets it be shown.

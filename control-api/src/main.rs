@@ -12,14 +12,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use control_api::auth::{Authority, TokenRequest};
-use control_api::config::flags::{Command, Flags, TokenFlags};
+use control_api::config::flags::{Command, Flags, ServeFlags, TokenFlags};
 use control_api::config::print::print;
 use control_api::config::table::reference;
-use control_api::config::{Config, Loaded, Time, load};
+use control_api::config::{Config, Loaded, load};
 use control_api::drain::{Signals, until_signal};
 use control_api::node::{Running, keys};
-use control_api::registry::{ParticipantName, ParticipantSpec, RoomName};
-use control_api::{lan, limits, logs};
+use control_api::registry::{ParticipantSpec, RoomName};
+use control_api::reload::Reload;
+use control_api::{lan, limits, logs, sign};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,7 +29,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return misread(&error),
+    };
     if matches!(flags.command, Some(Command::Limits)) {
         print_limits();
         return ExitCode::SUCCESS;
@@ -55,8 +59,8 @@ fn main() -> ExitCode {
             reference: true, ..
         }) => print_reference(),
         Some(Command::CheckConfig { print, .. }) => check_config(&loaded, print),
-        Some(Command::Token(token)) => sign(&loaded.config, &token),
-        Some(Command::Limits) | None => serve(loaded.config),
+        Some(Command::Token(token)) => token_of(&loaded.config, &token),
+        Some(Command::Limits) | None => serve(loaded.config, flags.serve),
     }
     .unwrap_or_else(|error| refuse(&error))
 }
@@ -64,6 +68,22 @@ fn main() -> ExitCode {
 fn refuse(error: &anyhow::Error) -> ExitCode {
     eprintln!("plenum: {error:#}");
     ExitCode::from(REFUSED)
+}
+
+/// What was asked for cannot be read: one sentence, as for everything else that is refused.
+fn misread(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Help and version are an answer.
+        say(error.to_string().trim_end());
+        return ExitCode::SUCCESS;
+    }
+    let words = error.to_string();
+    let mut lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
+    let cure = tip.map_or_else(|| "see plenum --help".to_owned(), str::to_owned);
+    refuse(&anyhow::anyhow!("{first}; {cure}"))
 }
 
 /// Says something on standard output. Whoever read it may be gone by now (`plenum limits | head`),
@@ -98,37 +118,17 @@ fn print_reference() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sign(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
+fn token_of(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
     let keys = keys(config).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let authority = Authority::new(keys.context("--keys-file is needed: its first key signs")?);
-    let ttl: Time = flags
-        .ttl
-        .parse()
-        .map_err(anyhow::Error::msg)
-        .context("--ttl")?;
-    let issued = match &flags.room {
-        Some(room) => authority.issue(&TokenRequest {
-            room: RoomName::new(room.as_str())?,
-            participant: flags
-                .participant
-                .clone()
-                .map(ParticipantName::new)
-                .transpose()?,
-            spec: ParticipantSpec {
-                display_name: flags.display_name.clone().unwrap_or_default(),
-                ..ParticipantSpec::default()
-            },
-            ttl: ttl.0,
-            room_config: flags.create.then(|| config.room_config()),
-        })?,
-        None => authority.issue_backend(flags.scopes.clone(), Vec::new(), ttl.0)?,
-    };
-    say(issued.token);
+    let keys = keys.context("give --keys-file: its first key signs")?;
+    let issued = sign::sign(&Authority::new(keys), config, flags);
+    say(issued.map_err(anyhow::Error::msg)?.token);
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    logs::start(&config.log)?;
+fn serve(config: Config, flags: ServeFlags) -> anyhow::Result<ExitCode> {
+    let filter = logs::start(&config.log)?;
+    let reload = Reload { flags, filter };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -140,7 +140,7 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
             .await
             .map_err(|error| anyhow::anyhow!("{error}"))?;
         announce(&running).await?;
-        anyhow::Ok(until_signal(running, signals).await)
+        anyhow::Ok(until_signal(running, signals, &reload).await)
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(if ended {

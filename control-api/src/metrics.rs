@@ -47,11 +47,36 @@ pub async fn text(node: &Node) -> Result<String, Failure> {
             bytes,
         );
     }
+    issuer(&mut page, node);
     counters(&mut page, &shards);
     drops(&mut page, &shards);
     tables(&mut page, &shards);
     sockets(&mut page, &shards);
     Ok(page.0)
+}
+
+/// Another issuer's keys, where there is one.
+fn issuer(page: &mut Page, node: &Node) {
+    let Some(issuer) = node.authority().issuer() else {
+        return;
+    };
+    let counts = issuer.counts();
+    page.one(
+        "plenum_jwks_keys",
+        "gauge",
+        "Keys of the issuer in use.",
+        counts.keys,
+    );
+    page.head(
+        "plenum_jwks_fetches_total",
+        "counter",
+        "Sets of the issuer's keys asked for, by outcome.",
+    );
+    for (outcome, count) in [("taken", counts.taken), ("failed", counts.failed)] {
+        page.line(format_args!(
+            "plenum_jwks_fetches_total{{outcome=\"{outcome}\"}} {count}"
+        ));
+    }
 }
 
 #[derive(Default)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::http::{HeaderMap, header};
 use sfu::engine::{Engine, EngineError, EngineHandle};
 use sfu::error::LeaveReason;
 use sfu::transport::Identity;
@@ -13,8 +14,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::auth::{Authority, BackendGrant, Keys};
-use crate::config::Config;
+use crate::auth::{Authority, BackendGrant, Issuer, Keys};
+use crate::config::{Config, ConfigError};
 use crate::discovery::{Discovery, discover};
 use crate::http;
 use crate::limits::SOCKETS;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// No certificate could be made.
     #[error("no certificate could be made: {0}")]
     Identity(String),
+    /// A file that is named is no good.
+    #[error("{0}")]
+    File(#[from] ConfigError),
     /// A listener's certificate is no good.
     #[error("{0}")]
     Tls(#[from] TlsError),
@@ -96,6 +100,9 @@ pub struct Running {
     pub admin: SocketAddr,
     engine: EngineHandle,
     doors: JoinSet<()>,
+    /// What looks after files and keys for as long as the node runs.
+    watches: JoinSet<()>,
+    tls: Vec<Tls>,
     records: JoinSet<()>,
 }
 
@@ -149,6 +156,15 @@ impl Node {
                 let why = "a backend's token is needed";
                 Err(Failure::new(Reason::TokenInvalid, why))
             }
+        }
+    }
+
+    /// To be awaited before [`Node::backend`]: see [`Authority::learn`].
+    pub(crate) async fn learn(&self, headers: &HeaderMap) {
+        let value = headers.get(header::AUTHORIZATION);
+        let token = value.and_then(|value| bearer(value.to_str().ok()?));
+        if let Some(token) = token {
+            self.0.authority.learn(token).await;
         }
     }
 
@@ -226,11 +242,18 @@ impl Running {
     /// # Errors
     /// Nothing runs then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let keys = keys(&config)?.map_or_else(Keys::drawn, Ok)?;
-        let mut doors = JoinSet::new();
-        let http_tls = tls(config.http_tls(), Protocol::Http1, &mut doors)?;
-        let grpc_tls = tls(config.grpc_tls(), Protocol::Http2, &mut doors)?;
-        let admin_tls = tls(config.admin_tls(), Protocol::Http1, &mut doors)?;
+        let keys = signing_keys(&config)?;
+        config.check_files()?;
+        let issuer = config.issuer().map(Issuer::new);
+        let mut watches = JoinSet::new();
+        if let Some(issuer) = issuer.clone() {
+            watches.spawn(issuer.run());
+        }
+        let http_tls = tls(config.http_tls(), Protocol::Http1, &mut watches)?;
+        let grpc_tls = tls(config.grpc_tls(), Protocol::Http2, &mut watches)?;
+        let admin_tls = tls(config.admin_tls(), Protocol::Http1, &mut watches)?;
+        let all_tls = [&http_tls, &grpc_tls, &admin_tls];
+        let all_tls = all_tls.into_iter().flatten().cloned().collect();
         let http = listen("--http", config.http).await?;
         let grpc = listen("--grpc", config.grpc.address).await?;
         let admin = listen("--admin", config.admin.address).await?;
@@ -252,7 +275,7 @@ impl Running {
         let http_address = address("--http", &http)?;
         let node = Node(Arc::new(Inner {
             registry,
-            authority: Authority::new(keys),
+            authority: Authority::new(keys).with_issuer(issuer),
             urls: Urls::new(&config, http_address),
             config,
             ending: watch::Sender::new(false),
@@ -266,7 +289,9 @@ impl Running {
             admin: address("--admin", &admin)?,
             node: node.clone(),
             engine,
-            doors,
+            doors: JoinSet::new(),
+            watches,
+            tls: all_tls,
             records,
         };
         let public = http::public(&node);
@@ -283,6 +308,17 @@ impl Running {
         running.doors.spawn(served);
         running.doors.spawn(server::serve(grpc, grpc_tls, node));
         Ok(running)
+    }
+
+    /// Looks at files of certificates and another issuer's keys now.
+    pub fn reload_files(&self) {
+        for tls in &self.tls {
+            tls.hurry();
+        }
+        if let Some(issuer) = self.node.authority().issuer().cloned() {
+            // Not waited for: an issuer may take its time, and says itself what is wrong.
+            drop(tokio::spawn(async move { drop(issuer.reload().await) }));
+        }
     }
 
     /// From now on no room is made and the node is not ready. Waits until everybody has left, at
@@ -303,6 +339,7 @@ impl Running {
         while self.node.sockets() > 0 && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }
+        self.watches.shutdown().await;
         self.node.0.ending.send_replace(true);
         let doors = async { while self.doors.join_next().await.is_some() {} };
         if timeout(FAREWELL, doors).await.is_err() {
@@ -349,13 +386,13 @@ const fn cure(kind: std::io::ErrorKind) -> &'static str {
 fn tls(
     files: Option<TlsFiles>,
     protocol: Protocol,
-    doors: &mut JoinSet<()>,
+    watches: &mut JoinSet<()>,
 ) -> Result<Option<Tls>, StartError> {
     let Some(files) = files else {
         return Ok(None);
     };
     let (tls, watch) = Tls::start(files, protocol)?;
-    doors.spawn(watch);
+    watches.spawn(watch);
     Ok(Some(tls))
 }
 
@@ -373,6 +410,19 @@ pub fn keys(config: &Config) -> Result<Option<Keys>, StartError> {
         .map(|secret| Keys::parse(secret.reveal()));
     keys.transpose()
         .map_err(|error| StartError::KeysInline(error.to_string()))
+}
+
+/// What tokens are signed with: the configured keys, else one drawn for as long as the process
+/// lives; none where only another issuer signs.
+///
+/// # Errors
+/// They cannot be read, or what is wrong in them.
+pub fn signing_keys(config: &Config) -> Result<Keys, StartError> {
+    match keys(config)? {
+        Some(keys) => Ok(keys),
+        None if config.issuer().is_some() => Ok(Keys::none()),
+        None => Ok(Keys::drawn()?),
+    }
 }
 
 /// The keys of `--keys-file`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -46,7 +46,7 @@ use crate::service::token::Tokens;
 use crate::service::track::Tracks;
 use crate::service::transport::Transports;
 use crate::service::{absent, call};
-use crate::tls::Tls;
+use crate::tls::{Shown, Tls};
 
 /// Open calls may take this long once the node is ending.
 const GRACE: Duration = Duration::from_secs(2);
@@ -186,7 +186,14 @@ async fn connection(stream: TcpStream, tls: Option<Tls>, router: Router, node: N
         return speak(stream, router, node).await;
     };
     match tls.accept(stream).await {
-        Ok(stream) => speak(stream, router, node).await,
+        Ok(stream) => {
+            // Who it is goes with every call of the connection.
+            let router = match Shown::of(&stream) {
+                Some(shown) => router.layer(Extension(shown)),
+                None => router,
+            };
+            speak(stream, router, node).await;
+        }
         Err(error) => tracing::debug!(%error, "a TLS handshake of gRPC failed"),
     }
 }

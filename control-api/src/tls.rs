@@ -6,6 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,7 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -60,7 +63,10 @@ pub struct TlsFiles {
 
 /// One listener's TLS, always of the newest good files.
 #[derive(Clone)]
-pub struct Tls(watch::Receiver<Arc<ServerConfig>>);
+pub struct Tls {
+    config: watch::Receiver<Arc<ServerConfig>>,
+    hurry: Arc<Notify>,
+}
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,7 +93,18 @@ impl Tls {
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), TlsError> {
         let bytes = files.read()?;
         let (sender, receiver) = watch::channel(Arc::new(files.server_config(&bytes, protocol)?));
-        Ok((Self(receiver), reload(files, bytes, protocol, sender)))
+        let hurry = Arc::new(Notify::new());
+        let tls = Self {
+            config: receiver,
+            hurry: Arc::clone(&hurry),
+        };
+        let known = (files, bytes, protocol);
+        Ok((tls, reload(known, sender, hurry)))
+    }
+
+    /// Looks at the files now, and not only when it is time to.
+    pub(crate) fn hurry(&self) {
+        self.hurry.notify_one();
     }
 
     /// Lets one caller in, if the handshake is done in time.
@@ -95,7 +112,7 @@ impl Tls {
     /// # Errors
     /// It is not, or fails.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.0.borrow());
+        let config = Arc::clone(&self.config.borrow());
         timeout(
             TLS_HANDSHAKE_TIMEOUT,
             TlsAcceptor::from(config).accept(stream),
@@ -104,17 +121,33 @@ impl Tls {
     }
 }
 
+/// A caller that has shown a certificate of an authority of ours: its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown(pub(crate) String);
+
+impl Shown {
+    /// Of the other side of `stream`, where it has shown one.
+    pub(crate) fn of(stream: &TlsStream<TcpStream>) -> Option<Self> {
+        let (_, handshake) = stream.get_ref();
+        let own = handshake.peer_certificates()?.first()?;
+        let digest = digest(&SHA256, own);
+        Some(Self(URL_SAFE_NO_PAD.encode(digest)))
+    }
+}
+
 async fn reload(
-    files: TlsFiles,
-    mut known: Bytes,
-    protocol: Protocol,
+    (files, mut known, protocol): (TlsFiles, Bytes, Protocol),
     sender: watch::Sender<Arc<ServerConfig>>,
+    hurry: Arc<Notify>,
 ) {
     let mut ticks = interval(TLS_RELOAD_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut complaint = String::new();
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = hurry.notified() => {}
+        }
         // Polled: a mounted secret changes by a link of a link, which watches of a file miss.
         let read = files.clone();
         let Ok(read) = tokio::task::spawn_blocking(move || read.read()).await else {

@@ -10,8 +10,8 @@ mod tests {
     use control_api::config::Config;
     use control_api::node::Running;
     use hyper_util::rt::TokioIo;
-    use proto::v1::ListRoomsRequest;
     use proto::v1::room_service_client::RoomServiceClient;
+    use proto::v1::{CreateRoomRequest, ListRoomsRequest};
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::crypto::aws_lc_rs;
     use rustls::pki_types::pem::PemObject as _;
@@ -195,11 +195,7 @@ mod tests {
         }
         let stream = ca.connect(running.grpc, b"h2", Some(&own)).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let channel = tonic::transport::Endpoint::from_static("http://localhost")
-            .connect_with_connector(Once(Some(stream)))
-            .await
-            .unwrap();
-        let mut rooms = RoomServiceClient::new(channel);
+        let mut rooms = rooms(stream).await;
         rooms.list_rooms(ListRoomsRequest::default()).await.unwrap();
         let mut bad = tonic::Request::new(ListRoomsRequest::default());
         bad.metadata_mut()
@@ -212,6 +208,36 @@ mod tests {
             .await
             .unwrap();
         assert!(get(stream).await.starts_with("HTTP/1.1 200"));
+        running.end().await;
+    }
+
+    #[tokio::test]
+    async fn each_backend_with_a_certificate_repeats_its_own_calls_only() {
+        let ca = Ca::new("principal");
+        let (cert, key) = ca.issue("grpc");
+        let (one, two) = (ca.issue("one"), ca.issue("two"));
+        let mut config = Config::on_free_ports();
+        config.grpc.tls_cert = Some(cert);
+        config.grpc.tls_key = Some(key);
+        config.grpc.client_ca = Some(ca.path("ca"));
+        let running = Running::start(config).await.unwrap();
+        let make = async |own: &(PathBuf, PathBuf), room: &str| {
+            let stream = ca.connect(running.grpc, b"h2", Some(own)).await.unwrap();
+            let asked = CreateRoomRequest {
+                room_id: room.to_owned(),
+                request_id: "the-same".to_owned(),
+                ..CreateRoomRequest::default()
+            };
+            rooms(stream).await.create_room(asked).await
+        };
+        let first = make(&one, "a").await.unwrap().into_inner();
+        // Over another connection of the same backend: the same call, and another one.
+        let again = make(&one, "a").await.unwrap().into_inner();
+        assert_eq!(again.uid, first.uid);
+        let reused = make(&one, "b").await.unwrap_err();
+        assert_eq!(reused.code(), tonic::Code::InvalidArgument);
+        // The id is another backend's to use.
+        assert_eq!(make(&two, "b").await.unwrap().into_inner().name, "rooms/b");
         running.end().await;
     }
 
@@ -239,6 +265,13 @@ mod tests {
             let started = Running::start(config).await.unwrap_err();
             assert_eq!(started.to_string(), error);
         }
+    }
+
+    async fn rooms(stream: TlsStream<TcpStream>) -> RoomServiceClient<tonic::transport::Channel> {
+        let channel = tonic::transport::Endpoint::from_static("http://localhost")
+            .connect_with_connector(Once(Some(stream)))
+            .await;
+        RoomServiceClient::new(channel.unwrap())
     }
 
     /// Gives the connection that is already there.

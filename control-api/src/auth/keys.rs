@@ -85,6 +85,16 @@ impl Keys {
         Ok(Self(keys))
     }
 
+    /// No key: nothing is signed here, and nothing of ours is taken.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&Key> {
+        self.0.iter().find(|key| key.id == id)
+    }
+
     /// One random key that lives as long as the process.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! Tokens: HS256 JWTs, signed and checked here and nowhere else.
+//! Tokens: JWTs, signed and checked here and nowhere else. Ours are HS256; another issuer's are of
+//! its public keys.
 //!
 //! `iss` = `kid` = key id, `aud` = "plenum", `exp` required, `sub` = participant id (absent: an
 //! invitation). The `plenum` claim says whether it is a participant's or a backend's; each is
@@ -8,25 +9,30 @@
 //! |---|---|
 //! | [`keys`] | signing keys and their file |
 //! | `claims` | the JSON of a token |
+//! | [`issuer`] | another issuer's keys and claims |
 
 mod claims;
+pub mod issuer;
 pub mod keys;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 
 use crate::clock::{Ulid, UnixTime};
-use crate::limits::{CLOCK_SKEW, TOKEN_BYTES, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
+use crate::limits::{CLOCK_SKEW, KEY_ID_BYTES, TOKEN_BYTES, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
 use crate::registry::{ParticipantName, ParticipantSpec, RoomConfig, RoomName};
 use crate::status::{Failure, Reason};
+use tokio::sync::watch;
 
 use claims::{BackendClaim, Claims, ParticipantClaim};
+pub use issuer::Issuer;
 pub use keys::{KeyError, Keys};
 
-/// The only audience there is.
-const AUDIENCE: &str = "plenum";
+/// Whom our own tokens are for, and those of others where nothing else is configured.
+pub const AUDIENCE: &str = "plenum";
 
 /// What a backend's token may cover, besides `*`.
 pub const SCOPES: &[&str] = &[
@@ -73,8 +79,8 @@ pub struct ParticipantGrant {
 /// What a backend's token grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendGrant {
-    /// The id of the key that signed it; empty: none was asked for.
-    key: String,
+    /// Whose it is: the key and the `sub` of its token, or its certificate; empty: none was asked for.
+    holder: String,
     scopes: Vec<String>,
     rooms: Vec<String>,
 }
@@ -84,17 +90,27 @@ impl BackendGrant {
     #[must_use]
     pub fn everything() -> Self {
         Self {
-            key: String::new(),
+            holder: String::new(),
             scopes: vec!["*".to_owned()],
             rooms: Vec::new(),
         }
     }
 
-    /// Who it is, for telling one's repeats of calls from another's: whose key it is, and what it
-    /// may do.
+    /// Everything, for the holder of the certificate of this fingerprint.
+    #[must_use]
+    pub fn of_certificate(fingerprint: &str) -> Self {
+        Self {
+            // No key's id has a colon.
+            holder: format!("certificate: {fingerprint}"),
+            ..Self::everything()
+        }
+    }
+
+    /// Who it is, for telling one's repeats of calls from another's: whose key or certificate it
+    /// is, and what it may do.
     #[must_use]
     pub fn principal(&self) -> String {
-        format!("{:?} {:?} {:?}", self.key, self.scopes, self.rooms)
+        format!("{:?} {:?} {:?}", self.holder, self.scopes, self.rooms)
     }
 
     /// Whether it covers `scope`, in `room` where the request names one.
@@ -167,14 +183,54 @@ impl std::fmt::Debug for IssuedToken {
 /// Signs and checks.
 #[derive(Debug)]
 pub struct Authority {
-    keys: Keys,
+    keys: watch::Sender<Arc<Keys>>,
+    issuer: Option<Issuer>,
 }
 
 impl Authority {
     /// With these keys; the first one signs.
     #[must_use]
-    pub const fn new(keys: Keys) -> Self {
-        Self { keys }
+    pub fn new(keys: Keys) -> Self {
+        Self {
+            keys: watch::Sender::new(Arc::new(keys)),
+            issuer: None,
+        }
+    }
+
+    /// Takes another issuer's tokens too.
+    #[must_use]
+    pub fn with_issuer(self, issuer: Option<Issuer>) -> Self {
+        Self { issuer, ..self }
+    }
+
+    /// The other issuer, if there is one.
+    #[must_use]
+    pub const fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_ref()
+    }
+
+    /// From now on these keys and no others: tokens of a key that is gone are refused. Who is inside
+    /// may stay.
+    pub fn replace_keys(&self, keys: Keys) {
+        drop(self.keys.send_replace(Arc::new(keys)));
+    }
+
+    /// To be awaited before a token is checked: where it is signed by a key that is not known yet,
+    /// the issuer is asked for it.
+    pub async fn learn(&self, token: &str) {
+        let Some(issuer) = &self.issuer else {
+            return;
+        };
+        if token.len() > TOKEN_BYTES {
+            return;
+        }
+        // Whatever else is wrong with it is said by the check.
+        let Some(id) = decode_header(token).ok().and_then(|header| header.kid) else {
+            return;
+        };
+        if id.len() <= KEY_ID_BYTES && self.keys.borrow().find(&id).is_none() {
+            issuer.learn(&id).await;
+        }
     }
 
     /// Checks a participant's token.
@@ -229,7 +285,7 @@ impl Authority {
             .map_err(|error| invalid(format!("plenum: {error}")))?;
         check_scopes(&claim.scopes)?;
         Ok(BackendGrant {
-            key: claims.iss,
+            holder: format!("{} {}", claims.iss, claims.sub.unwrap_or_default()),
             scopes: claim.scopes,
             rooms: claim.rooms,
         })
@@ -277,7 +333,8 @@ impl Authority {
         if !(TOKEN_TTL_MIN..=TOKEN_TTL_MAX).contains(&ttl) {
             return Err(Failure::field("ttl", "from 10 s to 24 h"));
         }
-        let key = self.keys.0.first();
+        let keys = Arc::clone(&self.keys.borrow());
+        let key = keys.0.first();
         let key = key.ok_or_else(|| Failure::of(Reason::NoSigningKey))?;
         let now = UnixTime::now();
         let id = Ulid::new(now)?;
@@ -307,23 +364,41 @@ impl Authority {
             return Err(invalid("it is longer than any token of ours"));
         }
         let header = decode_header(token).map_err(|_| invalid("it is no JWT"))?;
-        if header.alg != Algorithm::HS256 {
-            return Err(invalid("alg must be HS256"));
-        }
         let id = header.kid.ok_or_else(|| invalid("its header has no kid"))?;
-        let key = self.keys.0.iter().find(|key| key.id == id);
-        let key = key.ok_or_else(|| invalid("there is no key of its kid here"))?;
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_issuer(&[&key.id]);
-        validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        validation.validate_nbf = true;
-        validation.leeway = CLOCK_SKEW.as_secs();
-        match decode::<Claims>(token, &key.check, &validation) {
-            Ok(token) => Ok(token.claims),
-            Err(error) => Err(refusal(error.kind())),
+        // RFC 8725 §3.1: the key says the algorithm; what the header says must be the same.
+        let is = |algorithm: Algorithm| match header.alg == algorithm {
+            true => Ok(()),
+            false => Err(invalid(format!(
+                "alg must be {algorithm:?}, as its key has it"
+            ))),
+        };
+        let keys = Arc::clone(&self.keys.borrow());
+        if let Some(key) = keys.find(&id) {
+            is(Algorithm::HS256)?;
+            let validation = validation(Algorithm::HS256, &key.id, AUDIENCE);
+            return match decode::<Claims>(token, &key.check, &validation) {
+                Ok(token) => Ok(token.claims),
+                Err(error) => Err(refusal(error.kind(), AUDIENCE, "the key id, as kid")),
+            };
         }
+        let issuer = self.issuer.as_ref();
+        let found = issuer.and_then(|issuer| Some((issuer, issuer.key(&id)?)));
+        let (issuer, (algorithm, key)) =
+            found.ok_or_else(|| invalid("there is no key of its kid here"))?;
+        is(algorithm)?;
+        issuer.check(token, (algorithm, &key))
     }
+}
+
+/// What every token must hold, besides its signature.
+fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&[issuer]);
+    validation.set_required_spec_claims(&["exp", "aud", "iss"]);
+    validation.validate_nbf = true;
+    validation.leeway = CLOCK_SKEW.as_secs();
+    validation
 }
 
 fn check_scopes(scopes: &[String]) -> Result<(), Failure> {
@@ -347,12 +422,12 @@ fn invalid(why: impl std::fmt::Display) -> Failure {
     clippy::wildcard_enum_match_arm,
     reason = "the library's list is open; whatever it adds, the token is not valid"
 )]
-fn refusal(kind: &ErrorKind) -> Failure {
+fn refusal(kind: &ErrorKind, audience: &str, issuer: &str) -> Failure {
     match kind {
         ErrorKind::ExpiredSignature => Failure::of(Reason::TokenExpired),
         ErrorKind::InvalidSignature => invalid("its signature does not verify"),
-        ErrorKind::InvalidAudience => invalid("aud must be \"plenum\""),
-        ErrorKind::InvalidIssuer => invalid("iss must be the key id, as kid"),
+        ErrorKind::InvalidAudience => invalid(format!("aud must be {audience:?}")),
+        ErrorKind::InvalidIssuer => invalid(format!("iss must be {issuer}")),
         ErrorKind::ImmatureSignature => invalid("it is not valid yet (nbf)"),
         ErrorKind::MissingRequiredClaim(claim) => invalid(format!("{claim} is missing")),
         ErrorKind::InvalidClaimFormat(claim) => invalid(format!("{claim} has the wrong type")),

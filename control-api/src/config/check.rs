@@ -3,7 +3,10 @@
 
 use super::values::is_origin;
 use super::{Config, ConfigError};
-use crate::limits::{CORS_ORIGINS, HTTP_CONNECTIONS, STUN_SERVERS};
+use crate::auth::issuer::{check_authorities, check_keys};
+use crate::limits::{
+    CLAIM_RULES, CORS_ORIGINS, HTTP_CONNECTIONS, JWKS_REFRESH_MAX, JWKS_REFRESH_MIN, STUN_SERVERS,
+};
 use crate::tls::{Protocol, TlsFiles};
 
 impl Config {
@@ -14,6 +17,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_listeners()?;
         self.check_tls()?;
+        self.check_jwks()?;
         self.check_names()?;
         self.room_config()
             .check()
@@ -36,6 +40,13 @@ impl Config {
         ] {
             let checked = files.map_or(Ok(()), |files: TlsFiles| files.check(protocol));
             checked.map_err(|error| ConfigError::Refused(error.to_string()))?;
+        }
+        if let Some(path) = &self.jwks.file {
+            let origin = format!("jwks.file {}", path.display());
+            check_keys(path).map_err(|why| value(&origin, why))?;
+        }
+        if let Some(path) = &self.jwks.ca {
+            check_authorities(path).map_err(ConfigError::Refused)?;
         }
         Ok(())
     }
@@ -141,6 +152,60 @@ impl Config {
             if is_set && !has_needed {
                 return refuse(format!("{name} does nothing alone: give {needed} too"));
             }
+        }
+        Ok(())
+    }
+
+    fn check_jwks(&self) -> Result<(), ConfigError> {
+        let jwks = &self.jwks;
+        if jwks.url.is_some() && jwks.file.is_some() {
+            return refuse("jwks.url and jwks.file are both given: take one of them");
+        }
+        let has_source = jwks.url.is_some() || jwks.file.is_some();
+        for (name, is_set, needed, has_needed) in [
+            (
+                "jwks.issuer",
+                jwks.issuer.is_some(),
+                "jwks.url or jwks.file",
+                has_source,
+            ),
+            (
+                "jwks.claims",
+                !jwks.claims.is_empty(),
+                "jwks.url or jwks.file",
+                has_source,
+            ),
+            ("jwks.ca", jwks.ca.is_some(), "jwks.url", jwks.url.is_some()),
+        ] {
+            if is_set && !has_needed {
+                return refuse(format!("{name} does nothing alone: give {needed} too"));
+            }
+        }
+        // RFC 8725 §3.8: keys are good for the tokens of their issuer only.
+        if has_source && jwks.issuer.as_ref().is_none_or(String::is_empty) {
+            return refuse(
+                "jwks.issuer is missing: write what the iss of the issuer's tokens says, such as \
+                 \"https://login.example\"",
+            );
+        }
+        if jwks.audience.is_empty() {
+            return Err(value(
+                "jwks.audience",
+                "is empty; write \"plenum\"".to_owned(),
+            ));
+        }
+        if jwks.claims.len() > CLAIM_RULES {
+            return Err(value("jwks.claims", format!("write at most {CLAIM_RULES}")));
+        }
+        let rules = jwks.claims.iter().enumerate();
+        for (index, rule) in rules {
+            if jwks.claims.iter().take(index).any(|it| it.is_rival(rule)) {
+                let why = format!("\"{rule}\" maps what is mapped already: write one of them");
+                return Err(value("jwks.claims", why));
+            }
+        }
+        if !(JWKS_REFRESH_MIN..=JWKS_REFRESH_MAX).contains(&jwks.refresh.0) {
+            return Err(value("jwks.refresh", "write 10s to 24h".to_owned()));
         }
         Ok(())
     }

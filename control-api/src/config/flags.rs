@@ -17,7 +17,7 @@ pub struct Flags {
 }
 
 /// Flags that stand for configuration keys.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ServeFlags {
     /// Page, WebSocket and health [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
@@ -81,30 +81,33 @@ pub enum Command {
     Token(TokenFlags),
 }
 
-/// What a token says.
-#[derive(Debug, Args)]
+/// What a token says. What goes with what is said by [`crate::sign`], in words of its own.
+#[derive(Clone, Debug, Default, Args)]
 pub struct TokenFlags {
-    /// The room, for a participant's token
-    #[arg(long, value_name = "ROOM", required_unless_present = "scopes")]
+    /// The room, for a participant's token or an invitation
+    #[arg(long, value_name = "ROOM")]
     pub room: Option<String>,
-    /// The participant; without it, an invitation
-    #[arg(long, value_name = "ID", requires = "room")]
+    /// The participant; without it, an invitation: each join gets an id of its own
+    #[arg(long, value_name = "ID")]
     pub participant: Option<String>,
     /// The name people see
-    #[arg(long, value_name = "NAME", requires = "room")]
+    #[arg(long, value_name = "NAME")]
     pub display_name: Option<String>,
+    /// What the participant may do, separated by commas: all, publish_sources=CAMERA, subscribe,
+    /// send_data, hidden, admin, record, tracks_max=2 [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub permissions: Option<String>,
     /// Makes the room, should it be missing
-    #[arg(long, requires = "room")]
+    #[arg(long)]
     pub create: bool,
     /// A backend's scopes, separated by commas; "*" for all
-    #[arg(
-        long,
-        value_name = "SCOPES",
-        conflicts_with = "room",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
     pub scopes: Vec<String>,
-    /// How long it is good for
+    /// The rooms a backend's token covers, separated by commas, such as "acme-*,lobby" [default:
+    /// all]
+    #[arg(long, value_name = "ROOMS", value_delimiter = ',')]
+    pub rooms: Vec<String>,
+    /// How long it is good for, 10s to 24h
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub ttl: String,
 }

@@ -26,6 +26,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sfu::engine::{Advertised, EngineConfig};
 
+use crate::auth::AUDIENCE;
+use crate::auth::issuer::{ClaimRule, IssuerRules, JwksUrl, KeySource};
 use crate::limits::HTTP_CONNECTIONS_PER_SOURCE;
 use crate::registry::RoomConfig;
 use crate::tls::{NamedPath, TlsFiles};
@@ -92,6 +94,8 @@ pub struct Config {
     pub keys: Option<Secret>,
     /// A file with what `keys` would hold.
     pub keys_file: Option<PathBuf>,
+    /// Another issuer, whose tokens are taken by its public keys.
+    pub jwks: JwksConfig,
     /// What outlives the process.
     pub data_dir: Option<PathBuf>,
     /// Which pages may connect.
@@ -134,6 +138,26 @@ pub struct AdminConfig {
     pub tls_key: Option<PathBuf>,
     /// Callers must show a certificate of one of these, and need no token then.
     pub client_ca: Option<PathBuf>,
+}
+
+/// Another issuer, whose tokens are taken by its public keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JwksConfig {
+    /// Where its keys are.
+    pub url: Option<JwksUrl>,
+    /// A file with its keys, instead.
+    pub file: Option<PathBuf>,
+    /// Whose certificates `url` may show; unset: the system's authorities.
+    pub ca: Option<PathBuf>,
+    /// The `iss` of its tokens.
+    pub issuer: Option<String>,
+    /// The `aud` of its tokens.
+    pub audience: String,
+    /// Which of its claims is which of ours.
+    pub claims: Vec<ClaimRule>,
+    /// How often its keys are asked for.
+    pub refresh: Time,
 }
 
 /// Which addresses browsers are told.
@@ -245,6 +269,7 @@ impl Default for Config {
             shards: None,
             keys: None,
             keys_file: None,
+            jwks: JwksConfig::default(),
             data_dir: None,
             cors: CorsConfig::default(),
             drain: DrainConfig::default(),
@@ -274,6 +299,20 @@ impl Default for AdminConfig {
             tls_cert: None,
             tls_key: None,
             client_ca: None,
+        }
+    }
+}
+
+impl Default for JwksConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            file: None,
+            ca: None,
+            issuer: None,
+            audience: AUDIENCE.to_owned(),
+            claims: Vec::new(),
+            refresh: Time(Duration::from_secs(300)),
         }
     }
 }
@@ -346,7 +385,26 @@ impl Config {
     /// No key, everything on loopback: tokens are optional, rooms come into being at first join.
     #[must_use]
     pub const fn is_development(&self) -> bool {
-        self.keys_file.is_none() && self.keys.is_none() && !self.lan
+        let is_unguarded = self.jwks.url.is_none() && self.jwks.file.is_none();
+        self.keys_file.is_none() && self.keys.is_none() && !self.lan && is_unguarded
+    }
+
+    /// The other issuer, if there is one; [`Config::check`] refuses halves.
+    #[must_use]
+    pub fn issuer(&self) -> Option<IssuerRules> {
+        let jwks = &self.jwks;
+        let source = match (&jwks.file, &jwks.url) {
+            (Some(file), _) => KeySource::File(file.clone()),
+            (None, Some(url)) => KeySource::Url(url.clone(), jwks.ca.clone()),
+            (None, None) => return None,
+        };
+        Some(IssuerRules {
+            issuer: jwks.issuer.clone()?,
+            audience: jwks.audience.clone(),
+            claims: jwks.claims.clone(),
+            source,
+            refresh: jwks.refresh.0,
+        })
     }
 
     /// What the engine is told, but for what is discovered.

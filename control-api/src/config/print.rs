@@ -54,6 +54,16 @@ pub fn print(config: &Config, sources: &Sources) -> Result<String, toml::ser::Er
     Ok(text)
 }
 
+/// The keys whose values differ.
+///
+/// # Errors
+/// A value that TOML cannot write; there is none.
+pub fn changed(before: &Config, after: &Config) -> Result<Vec<&'static str>, toml::ser::Error> {
+    let (before, after) = (Table::try_from(before)?, Table::try_from(after)?);
+    let differs = |name: &&str| value(&before, name) != value(&after, name);
+    Ok(KEYS.iter().map(|key| key.name).filter(differs).collect())
+}
+
 /// A key's value as TOML writes it.
 pub(super) fn value<'t>(table: &'t Table, name: &str) -> Option<&'t Value> {
     let (folder, name) = match name.split_once('.') {

@@ -97,6 +97,13 @@ keys! {
     "shards" ["--shards"] Number "2", "Threads of the media plane, each with a UDP port of its own. Unset: the CPU quota within the affinity mask.";
     "keys" Secret "main: at least 32 bytes of secret", "Signing keys, one `key-id: secret` per line; the first one signs. Better kept in a file, see `keys_file`. No key at all, and everything on loopback: development mode.";
     "keys_file" ["--keys-file"] Text "/etc/plenum/keys", "A file with what `keys` would hold.";
+    "jwks.url" Text "https://login.example/keys", "Another issuer's public keys (JWKS; EdDSA and RS256), whose tokens are taken beside those of `keys`: https, or http on loopback. The last good set stays in use while the issuer cannot be reached; redirects are not followed.";
+    "jwks.file" Text "/etc/plenum/jwks.json", "A file with what `jwks.url` would answer.";
+    "jwks.ca" Text "/etc/plenum/login.crt", "Whose certificates `jwks.url` may show (PEM). Unset: the system's authorities.";
+    "jwks.issuer" Text "https://login.example", "The `iss` of that issuer's tokens.";
+    "jwks.audience" Text "plenum", "The `aud` of that issuer's tokens.";
+    "jwks.claims" List "room=https://acme.example/room", "The claim map, `ours=theirs`: sub, room, display_name, metadata, attributes, attributes.NAME, kind, permissions, room_config, scopes or rooms, and the name of their claim or a JSON Pointer to it. Unset: they write a `plenum` claim as we do; set: only what the map names counts.";
+    "jwks.refresh" Text "5m", "How often that issuer's keys are asked for, 10 s to 24 h. For a token of a key that is not known they are asked for at once, every 10 s at most.";
     "data_dir" ["--data-dir"] Text "/var/lib/plenum", "Where the certificate and the key of `lan` are kept. Unset: `$XDG_DATA_HOME/plenum`, else `~/.local/share/plenum`.";
     "cors.origins" List "https://app.example", "Pages of other origins that may connect: scheme, host and port as browsers write them.";
     "drain.timeout" Text "30s", "How long participants may stay after SIGTERM.";

@@ -75,6 +75,7 @@ async fn metrics(State(node): State<Node>, headers: HeaderMap) -> Response {
         let value = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
+        node.learn(&headers).await;
         let grant = node.backend(value);
         if let Err(failure) = grant.and_then(|grant| grant.check("stats.read", None)) {
             return refused(&failure);

@@ -27,6 +27,7 @@ use crate::auth::BackendGrant;
 use crate::limits::{CALL_TIMEOUT, GRPC_MESSAGE_BYTES};
 use crate::node::{Node, bearer};
 use crate::status::{Failure, Reason};
+use crate::tls::Shown;
 
 /// What stands around the calls.
 #[derive(Clone, Debug)]
@@ -74,7 +75,9 @@ async fn answered(calls: &Calls, path: &str, mut request: Request, next: Next) -
     }
     let method = METHODS.get(path);
     let needs = method.map_or(Needs::Backend, |method| method.needs);
-    let grant = match grant(&calls.node, needs, request.headers()) {
+    calls.node.learn(request.headers()).await;
+    let shown = request.extensions().get::<Shown>();
+    let grant = match grant(&calls.node, needs, request.headers(), shown) {
         Ok(grant) => grant,
         Err(failure) => return Status::from(failure).into_http(),
     };
@@ -175,14 +178,19 @@ fn late() -> Response {
 }
 
 /// What the caller may do, if it may make this call at all. None: a participant asks what any may.
-fn grant(node: &Node, needs: Needs, headers: &HeaderMap) -> Result<Option<BackendGrant>, Failure> {
+fn grant(
+    node: &Node,
+    needs: Needs,
+    headers: &HeaderMap,
+    shown: Option<&Shown>,
+) -> Result<Option<BackendGrant>, Failure> {
     let authorization = headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or_default());
-    let backend = match authorization {
-        // TLS has checked who it is.
-        None if node.config().grpc.client_ca.is_some() => Ok(BackendGrant::everything()),
-        authorization => node.backend(authorization),
+    let backend = match (authorization, shown) {
+        // TLS has checked that it is of an authority of ours.
+        (None, Some(Shown(own))) => Ok(BackendGrant::of_certificate(own)),
+        (authorization, _) => node.backend(authorization),
     };
     match (needs, backend) {
         (Needs::AnyToken, Err(failure)) if failure.reason == Reason::TokenKind => {

@@ -51,6 +51,9 @@ async fn entering<'n>(
                 // Who looks may think for a while.
                 deadline = Instant::now() + LOOK_TIMEOUT;
                 *said += 1;
+                if let Some(token) = &look.token {
+                    node.authority().learn(token).await;
+                }
                 let seen = lobby::lobby(node, &look);
                 seen.unwrap_or_else(|failure| Outgoing::error(&failure, false))
             }
@@ -82,6 +85,9 @@ async fn enter_by_join<'n>(
     message: JoinIn,
     said: u64,
 ) -> Result<Entrance<'n>, End> {
+    if let Some(token) = &message.token {
+        node.authority().learn(token).await;
+    }
     let (request, token_ends) = join::request(node, &message).map_err(End::Refused)?;
     let entered = node.registry().join(request).await.map_err(End::Refused)?;
     let (mut held, turn, messages) = match entered {

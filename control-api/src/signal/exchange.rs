@@ -54,7 +54,10 @@ pub(super) async fn act(
             let body = command::carry_out(node, seat, &command).await?;
             return Ok(Some(Outgoing::reply(command.id, Ok(body))));
         }
-        Incoming::Token(fresh) => renew_token(held, &fresh)?,
+        Incoming::Token(fresh) => {
+            node.authority().learn(&fresh.token).await;
+            renew_token(held, &fresh)?;
+        }
         Incoming::Join(_) | Incoming::Resume(_) | Incoming::Look(_) => {
             return Err(Failure::new(
                 Reason::MessageInvalid,

@@ -79,7 +79,10 @@ pub(super) fn offer(text: &str) -> Result<Description, Failure> {
 ///
 /// # Errors
 /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_KIND`.
-pub(super) fn grant(node: &Node, headers: &HeaderMap) -> Result<Option<ParticipantGrant>, Refusal> {
+pub(super) async fn grant(
+    node: &Node,
+    headers: &HeaderMap,
+) -> Result<Option<ParticipantGrant>, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         if node.is_development() {
             return Ok(None);
@@ -91,6 +94,7 @@ pub(super) fn grant(node: &Node, headers: &HeaderMap) -> Result<Option<Participa
         let why = "write \"Authorization: Bearer <token>\"";
         Refusal::shown(Failure::new(Reason::TokenInvalid, why))
     })?;
+    node.authority().learn(token).await;
     node.authority()
         .participant(token)
         .map(Some)

@@ -37,7 +37,7 @@ pub(super) async fn view(
     Path(room): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let grant = request::grant(&node, request.headers())?;
+    let grant = request::grant(&node, request.headers()).await?;
     let room = RoomName::new(room)?;
     let rule = rule(&request::query(request.uri())?)?;
     let mut offer = request::offer(&request::post(request).await?)?;

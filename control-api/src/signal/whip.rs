@@ -69,7 +69,7 @@ async fn publish(
     Path(room): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let grant = request::grant(&node, request.headers())?;
+    let grant = request::grant(&node, request.headers()).await?;
     let room = RoomName::new(room)?;
     let own = OwnWords::of(&request::query(request.uri())?)?;
     let mut offer = request::offer(&request::post(request).await?)?;

@@ -200,6 +200,87 @@ const CASES: &[Case] = &[
         "keys",
         "take one of them",
     ),
+    // Another issuer.
+    file(
+        "jwks.url = \"http://login.example/keys\"",
+        "jwks.url",
+        "write https://login.example/keys",
+    ),
+    file(
+        "jwks.url = \"https://me:planted@login.example/\"",
+        "jwks.url",
+        "write https://login.example/keys",
+    ),
+    file(
+        "[jwks]\nurl = \"https://login.example/keys\"",
+        "jwks.issuer",
+        "write what the iss",
+    ),
+    file(
+        "[jwks]\nurl = \"https://login.example/keys\"\nfile = \"f\"\nissuer = \"i\"",
+        "jwks.file",
+        "take one of them",
+    ),
+    file(
+        "jwks.issuer = \"https://login.example\"",
+        "jwks.issuer",
+        "give jwks.url or jwks.file too",
+    ),
+    file(
+        "jwks.claims = [\"room=r\"]",
+        "jwks.claims",
+        "give jwks.url or jwks.file too",
+    ),
+    file(
+        "jwks.claims = [\"colour=r\"]",
+        "jwks.claims",
+        "write \"room=",
+    ),
+    variables(
+        &[
+            ("PLENUM_JWKS__FILE", "{F}/jwks"),
+            ("PLENUM_JWKS__ISSUER", "i"),
+            ("PLENUM_JWKS__CLAIMS", "room=a,room=b"),
+        ],
+        "jwks.claims",
+        "write one of them",
+    ),
+    variables(
+        &[
+            ("PLENUM_JWKS__FILE", "{F}/jwks"),
+            ("PLENUM_JWKS__ISSUER", "i"),
+            ("PLENUM_JWKS__CA", "{F}/cert"),
+        ],
+        "jwks.ca",
+        "give jwks.url too",
+    ),
+    variables(
+        &[
+            ("PLENUM_JWKS__FILE", "{F}/none"),
+            ("PLENUM_JWKS__ISSUER", "i"),
+        ],
+        "jwks.file",
+        "No such file",
+    ),
+    variables(
+        &[
+            ("PLENUM_JWKS__FILE", "{F}/keys"),
+            ("PLENUM_JWKS__ISSUER", "i"),
+        ],
+        "jwks.file",
+        "write {\"keys\": [...]}",
+    ),
+    variables(
+        &[
+            ("PLENUM_JWKS__URL", "https://login.example/keys"),
+            ("PLENUM_JWKS__ISSUER", "i"),
+            ("PLENUM_JWKS__CA", "{F}/empty"),
+        ],
+        "jwks.ca",
+        "write PEM",
+    ),
+    file("jwks.refresh = \"1s\"", "jwks.refresh", "write 10s to 24h"),
+    file("jwks.audience = \"\"", "jwks.audience", "write \"plenum\""),
     // TLS.
     flags(
         &["--tls-cert", "{F}/cert"],
@@ -309,6 +390,13 @@ fn scratch() -> PathBuf {
         ("empty", String::new()),
         ("twice", format!("a: {SECRET}\na: {SECRET}\n")),
         ("line", SECRET.to_owned()),
+        (
+            "jwks",
+            format!(
+                "{{\"keys\": [{{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"kid\": \"a\", \"x\": \"{}\"}}]}}",
+                "A".repeat(43)
+            ),
+        ),
         ("cert", cert.pem()),
         ("key", key.serialize_pem()),
         ("other", other.serialize_pem()),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use control_api::auth::Authority;
+use control_api::auth::issuer::KeySource;
 use control_api::config::flags::ServeFlags;
 use control_api::config::table::KEYS;
 use control_api::config::{Config, load};
@@ -214,6 +215,42 @@ async fn every_key_has_its_effect() {
     assert_eq!(signer(&with(&[("PLENUM_KEYS", &inline)])), "inline");
     assert_eq!(signer(&with(&[("PLENUM_KEYS_FILE", &keys_file)])), "file");
     seen.extend(["keys", "keys_file"]);
+
+    // Another issuer. What its tokens grant is seen in auth/issuer; here, that the words get there.
+    let claims = [
+        ("PLENUM_JWKS__URL", "https://login.example/keys"),
+        ("PLENUM_JWKS__CA", cert.as_str()),
+        ("PLENUM_JWKS__ISSUER", "https://login.example"),
+        ("PLENUM_JWKS__AUDIENCE", "meetings"),
+        ("PLENUM_JWKS__CLAIMS", "room=r, sub=/a/b"),
+        ("PLENUM_JWKS__REFRESH", "7m"),
+    ];
+    let config = with(&claims);
+    assert!(!config.is_development());
+    let rules = config.issuer().unwrap();
+    assert_eq!(
+        rules.source,
+        KeySource::Url(
+            "https://login.example/keys".parse().unwrap(),
+            Some(cert.clone().into())
+        )
+    );
+    assert_eq!(
+        (rules.issuer.as_str(), rules.audience.as_str()),
+        ("https://login.example", "meetings")
+    );
+    assert_eq!((rules.claims.len(), rules.refresh.as_secs()), (2, 420));
+    let rules = with(&[("PLENUM_JWKS__FILE", "f"), ("PLENUM_JWKS__ISSUER", "i")]).issuer();
+    assert_eq!(rules.unwrap().source, KeySource::File("f".into()));
+    seen.extend([
+        "jwks.url",
+        "jwks.file",
+        "jwks.ca",
+        "jwks.issuer",
+        "jwks.audience",
+        "jwks.claims",
+        "jwks.refresh",
+    ]);
 
     // The network around us.
     let data = folder.join("data");

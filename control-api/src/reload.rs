@@ -1,0 +1,75 @@
+//! SIGHUP: configuration and files are read anew, and what can change while people meet changes:
+//! signing keys, certificates, another issuer's keys, the log level. All of it or none: where
+//! anything is no good, the old configuration stays in use and one line says why.
+
+use crate::config::flags::ServeFlags;
+use crate::config::print::changed;
+use crate::config::{Config, load};
+use crate::lan;
+use crate::logs::Filter;
+use crate::node::{Running, signing_keys};
+
+/// Keys that take effect without a restart. What stands in files that are named takes effect too.
+const LIVE: &[&str] = &["keys", "keys_file", "log.level"];
+
+/// What a reload starts from.
+#[derive(Debug)]
+pub struct Reload {
+    /// The command line, which stays what it is.
+    pub flags: ServeFlags,
+    /// What log lines pass.
+    pub filter: Filter,
+}
+
+impl Reload {
+    /// Takes what is new, if all of it is good; says what came of it.
+    pub async fn take(&self, running: &Running) {
+        match self.try_take(running).await {
+            Ok(later) if later.is_empty() => {
+                tracing::info!("reloaded: keys, certificates and the log level are the newest");
+            }
+            Ok(later) => tracing::warn!(
+                "reloaded: keys, certificates and the log level are the newest; a restart is \
+                 needed for {}",
+                later.join(", ")
+            ),
+            Err(why) => tracing::error!("not reloaded, the old configuration stays in use: {why}"),
+        }
+    }
+
+    /// The changed keys that only a restart would act on.
+    async fn try_take(&self, running: &Running) -> Result<Vec<&'static str>, String> {
+        let flags = self.flags.clone();
+        let read = tokio::task::spawn_blocking(move || read(&flags));
+        let (config, keys) = read.await.map_err(|error| error.to_string())??;
+        let before = running.node.config();
+        if config.is_development() != before.is_development() {
+            return Err("development mode neither begins nor ends here: restart for it".to_owned());
+        }
+        self.filter
+            .replace(&config.log)
+            .map_err(|error| error.to_string())?;
+        // In development the key was drawn at the start and is nowhere to be read.
+        if !config.is_development() {
+            running.node.authority().replace_keys(keys);
+        }
+        running.reload_files();
+        let mut later = changed(before, &config).map_err(|error| error.to_string())?;
+        later.retain(|key| !LIVE.contains(key));
+        Ok(later)
+    }
+}
+
+/// All that a start would read, checked as a start would.
+fn read(flags: &ServeFlags) -> Result<(Config, crate::auth::Keys), String> {
+    let mut loaded = load(flags, std::env::vars_os()).map_err(|error| error.to_string())?;
+    loaded.config.check().map_err(|error| error.to_string())?;
+    if loaded.config.lan {
+        lan::settle(&mut loaded).map_err(|error| error.to_string())?;
+        loaded.config.check().map_err(|error| error.to_string())?;
+    }
+    let config = loaded.config;
+    config.check_files().map_err(|error| error.to_string())?;
+    let keys = signing_keys(&config).map_err(|error| error.to_string())?;
+    Ok((config, keys))
+}
