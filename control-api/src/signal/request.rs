@@ -2,7 +2,7 @@
 
 use axum::body::to_bytes;
 use axum::extract::{Query, Request};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use sfu::sdp::Description;
 use sfu::sdp::description::SdpType;
 use tokio::time::timeout;
@@ -83,7 +83,15 @@ pub(super) async fn grant(
     node: &Node,
     headers: &HeaderMap,
 ) -> Result<Option<ParticipantGrant>, Refusal> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
+    let shown = headers.get(header::AUTHORIZATION);
+    // Encoders whose token is left empty send the scheme all the same.
+    let empty = |value: &&HeaderValue| {
+        value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"bearer")
+    };
+    let Some(value) = shown.filter(|value| !empty(value)) else {
         if node.is_development() {
             return Ok(None);
         }

@@ -17,7 +17,12 @@ fn values<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
 #[tokio::test]
 async fn an_offer_is_answered_whole() {
     let running = start(config()).await;
-    let answer = post(&running, "/whip/standup", &offer()).await;
+    // Some encoders cannot leave the header out where they have no token.
+    let headers = [
+        ("Content-Type", "application/sdp"),
+        ("Authorization", "Bearer "),
+    ];
+    let answer = ask(running.http, "POST", "/whip/standup", &headers, &offer()).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/sdp"));
     let location = answer.header("location").unwrap();

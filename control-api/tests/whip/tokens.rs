@@ -63,6 +63,13 @@ async fn without_a_good_token_nobody_comes_in() {
             Some("Bearer realm=\"plenum\""),
         ),
         (
+            "an empty one",
+            Some("Bearer ".into()),
+            401,
+            "TOKEN_INVALID",
+            Some("Bearer realm=\"plenum\""),
+        ),
+        (
             "no scheme",
             Some(good.clone()),
             401,
