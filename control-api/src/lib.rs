@@ -21,6 +21,7 @@
 //! | [`drain`] | SIGTERM |
 //! | [`reload`] | SIGHUP |
 //! | [`sign`] | `plenum token` |
+//! | `files` | files that are read whole, up to a bound |
 //! | [`logs`] | where log lines go |
 //! | [`status`] | why a request failed: one table for every door |
 //! | [`clock`] | calendar time, chance, ULIDs |
@@ -32,6 +33,7 @@ pub mod config;
 mod convert;
 pub mod discovery;
 pub mod drain;
+mod files;
 pub mod http;
 pub mod lan;
 pub mod limits;

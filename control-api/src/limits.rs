@@ -63,6 +63,9 @@ limits! {
     JWKS_KEYS: usize = 64, "keys of one issuer; a set with more is refused";
     KEY_ID_BYTES: usize = 256, "the id of an issuer's key; a key with a longer one is passed over";
     CLAIM_RULES: usize = 64, "entries of jwks.claims";
+    KEYS_BYTES: usize = 1 << 20, "a file of signing keys; a larger one is not read";
+    SIGNING_KEYS: usize = 1_000, "signing keys of one node; a file with more is refused";
+    CONFIG_BYTES: usize = 1 << 20, "a file of configuration; a larger one is not read";
     PEM_BYTES: usize = 1 << 20, "a file of certificates or keys";
     HTTP_BODY_BYTES: usize = 64 << 10, "body of one WHIP or WHEP request: an offer of a dozen m-lines has half of it";
     HTTP_RESOURCES: usize = PARTICIPANTS_PER_NODE, "participants by WHIP and WHEP at the same time; a further one is refused";

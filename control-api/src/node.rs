@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::auth::{Authority, BackendGrant, Issuer, Keys};
 use crate::config::{Config, ConfigError};
 use crate::discovery::{Discovery, discover};
+use crate::files;
 use crate::http;
-use crate::limits::SOCKETS;
+use crate::limits::{KEYS_BYTES, SOCKETS};
 use crate::registry::{Registry, RoomConfig, RoomSpec};
 use crate::server;
 use crate::signal::{Lines, Resources};
@@ -434,7 +435,7 @@ fn read_keys(path: &std::path::Path) -> Result<Keys, StartError> {
         path: path.display().to_string(),
         why,
     };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = files::read_text(path, KEYS_BYTES).map_err(|error| wrong(error.to_string()))?;
     Keys::parse(&text).map_err(|error| wrong(error.to_string()))
 }
 

@@ -21,6 +21,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::files;
 use crate::limits::{PEM_BYTES, TLS_HANDSHAKE_TIMEOUT, TLS_RELOAD_INTERVAL};
 
 /// Why a listener has no TLS: one sentence that names the key.
@@ -252,11 +253,7 @@ impl NamedPath {
 }
 
 fn read(named: &NamedPath) -> Result<Vec<u8>, TlsError> {
-    let size = std::fs::metadata(&named.path).map_err(|error| named.wrong(error))?;
-    if size.len() > PEM_BYTES as u64 {
-        return Err(named.wrong("it is larger than any certificate"));
-    }
-    std::fs::read(&named.path).map_err(|error| named.wrong(error))
+    files::read(&named.path, PEM_BYTES).map_err(|error| named.wrong(error))
 }
 
 fn certificates(named: &NamedPath, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -7,6 +7,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use control_api::auth::issuer::{Issuer, IssuerRules, KeySource};
     use control_api::config::Config;
     use control_api::node::Running;
     use hyper_util::rt::TokioIo;
@@ -16,12 +17,12 @@ mod tests {
     use rustls::crypto::aws_lc_rs;
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-    use rustls::{ClientConfig, RootCertStore};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::{sleep, timeout};
-    use tokio_rustls::TlsConnector;
     use tokio_rustls::client::TlsStream;
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -239,6 +240,64 @@ mod tests {
         // The id is another backend's to use.
         assert_eq!(make(&two, "b").await.unwrap().into_inner().name, "rooms/b");
         running.end().await;
+    }
+
+    /// Serves a set of keys over TLS, as whom `own` names.
+    async fn login(own: &(PathBuf, PathBuf)) -> SocketAddr {
+        const SET: &str = "{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"kid\": \"a\", \
+                           \"x\": \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}";
+        let cert = CertificateDer::from_pem_file(&own.0).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&own.1).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Who does not trust it goes away.
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let mut head = [0; 1_024];
+                drop(stream.read(&mut head).await);
+                let length = SET.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{SET}");
+                drop(stream.write_all(answer.as_bytes()).await);
+                drop(stream.shutdown().await);
+            }
+        }));
+        address
+    }
+
+    #[tokio::test]
+    async fn keys_of_an_issuer_are_taken_from_whom_the_authorities_vouch_for() {
+        let (ca, other) = (Ca::new("jwks"), Ca::new("jwks-other"));
+        let port = login(&ca.issue("login")).await.port();
+        for (host, authorities, is_good) in [
+            ("localhost", Some(ca.path("ca")), true),
+            ("localhost", Some(other.path("ca")), false),
+            // Those of the system, which do not know ours.
+            ("localhost", None, false),
+            // Its certificate is for a name.
+            ("127.0.0.1", Some(ca.path("ca")), false),
+        ] {
+            let url = format!("https://{host}:{port}/keys");
+            let issuer = Issuer::new(IssuerRules {
+                issuer: "https://login.example".to_owned(),
+                audience: "plenum".to_owned(),
+                claims: Vec::new(),
+                source: KeySource::Url(url.parse().unwrap(), authorities.clone()),
+                refresh: Duration::from_secs(300),
+            });
+            let asked = issuer.reload().await;
+            assert_eq!(asked.is_ok(), is_good, "{url} {authorities:?}: {asked:?}");
+            assert_eq!(issuer.counts().keys, usize::from(is_good));
+        }
     }
 
     #[tokio::test]

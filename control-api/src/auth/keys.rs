@@ -5,6 +5,7 @@ use std::fmt;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::clock::random;
+use crate::limits::SIGNING_KEYS;
 use crate::status::Failure;
 
 /// HMAC-SHA-256 keys below this are weaker than their digest (RFC 7518 §3.2).
@@ -22,6 +23,9 @@ pub enum KeyError {
     /// Two keys of one id.
     #[error("key {0} is there twice")]
     Twice(String),
+    /// Too many keys.
+    #[error("there are more than {SIGNING_KEYS} keys in it; take out those that sign no more")]
+    Many,
     /// No key at all.
     #[error("there is no key in it")]
     Empty,
@@ -77,6 +81,9 @@ impl Keys {
             if keys.iter().any(|key| key.id == id) {
                 return Err(KeyError::Twice(id.to_owned()));
             }
+            if keys.len() == SIGNING_KEYS {
+                return Err(KeyError::Many);
+            }
             keys.push(Key::new(id.to_owned(), secret.as_bytes()));
         }
         if keys.is_empty() {
@@ -124,6 +131,12 @@ mod tests {
             (
                 format!("a: {long}\na: {long}"),
                 Err(KeyError::Twice("a".into())),
+            ),
+            (
+                (0..=SIGNING_KEYS)
+                    .map(|id| format!("{id}: {long}\n"))
+                    .collect(),
+                Err(KeyError::Many),
             ),
         ] {
             assert_eq!(

@@ -2,7 +2,6 @@
 //! is laid, so that what is wrong is named by the flag, the variable or the key of the file.
 
 use std::ffi::OsString;
-use std::fs;
 
 use toml::{Table, Value};
 
@@ -10,6 +9,8 @@ use super::flags::ServeFlags;
 use super::print::{Source, Sources};
 use super::table::{self, Key, Kind, SHORT};
 use super::{Config, ConfigError};
+use crate::files;
+use crate::limits::CONFIG_BYTES;
 
 /// What was read, and where each value comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub fn load(
     let mut layers = Layers::default();
     if let Some(path) = file {
         let path_text = path.display().to_string();
-        let text = fs::read_to_string(&path).map_err(|source| ConfigError::Read {
+        let text = files::read_text(&path, CONFIG_BYTES).map_err(|source| ConfigError::Read {
             flag: "--config",
             path: path_text.clone(),
             source,
@@ -248,6 +249,8 @@ fn wrong(origin: &str, why: impl ToString) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read(flags: &ServeFlags, variables: &[(&str, &str)]) -> Result<Config, String> {

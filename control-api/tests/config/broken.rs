@@ -167,6 +167,17 @@ const CASES: &[Case] = &[
         "No such file",
     ),
     flags(
+        &["--keys-file", "/dev/zero"],
+        "--keys-file",
+        "more than 1048576 bytes",
+    ),
+    flags(&["--config", "/dev/zero"], "--config", "more than"),
+    flags(
+        &["--tls-cert", "/dev/zero", "--tls-key", "{F}/key"],
+        "--tls-cert",
+        "more than",
+    ),
+    flags(
         &["--keys-file", "{F}/short"],
         "--keys-file",
         "at least 32 bytes",

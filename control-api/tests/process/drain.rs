@@ -2,48 +2,20 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use proto::v1::CreateRoomRequest;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tonic::Code;
 
-use super::support::{Folder, PATIENCE, Server};
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-async fn open(server: &Server) -> Socket {
-    let url = format!("ws://{}/v1/connect", server.http);
-    let mut request = url.into_client_request().unwrap();
-    let name = "sec-websocket-protocol";
-    request
-        .headers_mut()
-        .insert(name, "plenum.v1.json".parse().unwrap());
-    connect_async(request).await.unwrap().0
-}
+use super::support::{Folder, PATIENCE, Server, Socket};
 
 /// The first answer to a join.
 async fn join(server: &Server, room: &str, participant: &str) -> (Socket, Value) {
-    let mut socket = open(server).await;
+    let mut socket = Socket::open(server).await;
     let join = json!({"type": "join", "room": room, "participant": participant});
-    socket.send(Message::text(join.to_string())).await.unwrap();
-    let answer = next(&mut socket).await.unwrap();
+    socket.say(&join).await;
+    let answer = socket.next().await.unwrap();
     (socket, answer)
-}
-
-/// None: it closed.
-async fn next(socket: &mut Socket) -> Option<Value> {
-    loop {
-        match timeout(PATIENCE, socket.next()).await.unwrap()?.ok()? {
-            Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
-            Message::Close(_) => return None,
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-        }
-    }
 }
 
 async fn is_draining(server: &Server) {
@@ -77,19 +49,14 @@ async fn a_draining_node_lets_everybody_finish_and_lets_nobody_begin() {
     // A meeting that is under way may still be come to.
     let (mut lin, answer) = join(&server, "standup", "lin").await;
     assert_eq!(answer["type"], "welcome", "{answer}");
-    ada.send(Message::text(json!({"type": "ping"}).to_string()))
-        .await
-        .unwrap();
-    while next(&mut ada).await.unwrap()["type"] != "pong" {}
+    ada.say(&json!({"type": "ping"})).await;
+    while ada.next().await.unwrap()["type"] != "pong" {}
 
     // The last one gone, it ends, long before its time is over.
     let before = Instant::now();
     for socket in [&mut ada, &mut lin] {
-        socket
-            .send(Message::text(json!({"type": "leave"}).to_string()))
-            .await
-            .unwrap();
-        while next(socket).await.is_some() {}
+        socket.say(&json!({"type": "leave"})).await;
+        while socket.next().await.is_some() {}
     }
     assert!(server.ended().await.success(), "{}", server.log());
     assert!(before.elapsed() < PATIENCE);
@@ -104,7 +71,7 @@ async fn who_stays_until_the_end_of_a_drain_is_told_why() {
     let (mut ada, _) = join(&server, "standup", "ada").await;
     server.signal("INT");
     let leave = loop {
-        let message = next(&mut ada).await.expect("a word before the end");
+        let message = ada.next().await.expect("a word before the end");
         if message["type"] == "leave" {
             break message;
         }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod issuer;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod ready;

@@ -6,11 +6,17 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use control_api::auth::{Authority, Keys};
+use control_api::auth::{Authority, Keys, TokenRequest};
+use control_api::registry::{ParticipantName, ParticipantSpec, RoomConfig, RoomName};
+use futures_util::{SinkExt as _, StreamExt as _};
 use proto::v1::room_service_client::RoomServiceClient;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
@@ -62,6 +68,7 @@ pub(crate) struct Server {
     log: PathBuf,
     pub(crate) http: String,
     pub(crate) grpc: String,
+    pub(crate) admin: String,
 }
 
 impl Server {
@@ -81,6 +88,7 @@ impl Server {
             log,
             http: String::new(),
             grpc: String::new(),
+            admin: String::new(),
         };
         let up = server.logged("is up").await;
         let address = |name: &str| {
@@ -92,6 +100,7 @@ impl Server {
         };
         server.http = address("http=");
         server.grpc = address("grpc=");
+        server.admin = address("admin=");
         server
     }
 
@@ -154,17 +163,23 @@ impl Server {
 
     /// The status and the body of a GET.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.http).await.unwrap();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
-            self.http
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer.get(9..12).unwrap().parse().unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, body.to_owned())
+        self.get_from(&self.http, path).await
+    }
+
+    pub(crate) async fn get_from(&self, address: &str, path: &str) -> (u16, String) {
+        exchange(address, &format!("GET {path} HTTP/1.1\r\n"), "").await
+    }
+
+    /// The status and the body of a request with these headers.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String) {
+        let head = format!("{method} {path} HTTP/1.1\r\n{headers}");
+        exchange(&self.http, &head, body).await
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -193,6 +208,63 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+async fn exchange(address: &str, head: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{head}host: {address}\r\nconnection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.get(9..12).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, body.to_owned())
+}
+
+/// A visitor's socket.
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    pub(crate) async fn open(server: &Server) -> Self {
+        let url = format!("ws://{}/v1/connect", server.http);
+        let mut request = url.into_client_request().unwrap();
+        let name = "sec-websocket-protocol";
+        request
+            .headers_mut()
+            .insert(name, "plenum.v1.json".parse().unwrap());
+        Self(connect_async(request).await.unwrap().0)
+    }
+
+    pub(crate) async fn say(&mut self, message: &Value) {
+        self.0
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
+    }
+
+    /// None: it closed.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.unwrap()?.ok()? {
+                Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
+                Message::Close(_) => return None,
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+}
+
+/// A participant's token of ours, which may make the room.
+pub(crate) fn participant(room: &str, name: &str) -> String {
+    let authority = Authority::new(Keys::parse(&format!("main: {SECRET}")).unwrap());
+    let issued = authority.issue(&TokenRequest {
+        room: RoomName::new(room).unwrap(),
+        participant: Some(ParticipantName::new(name).unwrap()),
+        spec: ParticipantSpec::default(),
+        ttl: Duration::from_secs(600),
+        room_config: Some(RoomConfig::default()),
+    });
+    issued.unwrap().token
 }
 
 /// A backend's token of the first key of a keys file.

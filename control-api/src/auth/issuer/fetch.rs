@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::files;
 use crate::limits::{JWKS_BYTES, JWKS_HEADER_BYTES, JWKS_TIMEOUT, PEM_BYTES};
 
 /// Where the authorities of the system are kept: Debian and its kin, Red Hat and its kin, Alpine.
@@ -98,9 +99,10 @@ impl KeySource {
     /// What went wrong, as a sentence's end.
     pub(super) async fn read(&self) -> Result<Vec<u8>, String> {
         match self.clone() {
-            Self::File(path) => tokio::task::spawn_blocking(move || read_file(&path, JWKS_BYTES))
+            Self::File(path) => tokio::task::spawn_blocking(move || files::read(&path, JWKS_BYTES))
                 .await
-                .map_err(|error| error.to_string())?,
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string()),
             Self::Url(url, authorities) => timeout(JWKS_TIMEOUT, get(&url.0, authorities))
                 .await
                 .map_err(|_| format!("no answer within {} s", JWKS_TIMEOUT.as_secs()))?,
@@ -115,16 +117,6 @@ impl std::fmt::Display for KeySource {
             Self::Url(url, _) => write!(f, "jwks.url {}", url.0),
         }
     }
-}
-
-/// # Errors
-/// It cannot be read, or is larger than `most`.
-pub(super) fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if size.len() > most as u64 {
-        return Err(format!("it has more than {most} bytes"));
-    }
-    std::fs::read(path).map_err(|error| error.to_string())
 }
 
 async fn get(uri: &Uri, authorities: Option<PathBuf>) -> Result<Vec<u8>, String> {
@@ -211,7 +203,7 @@ fn roots(authorities: Option<&Path>) -> Result<RootCertStore, String> {
             .ok_or("this system has no authorities; name a file of them by jwks.ca")?,
     };
     let wrong = |why: String| format!("{key} {}: {why}", path.display());
-    let bytes = read_file(path, PEM_BYTES).map_err(wrong)?;
+    let bytes = files::read(path, PEM_BYTES).map_err(|error| wrong(error.to_string()))?;
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok);
     // Systems keep a few that no verifier can read.

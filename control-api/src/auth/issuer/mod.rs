@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep};
 
 use super::claims::Claims;
 use super::{invalid, refusal, validation};
+use crate::files;
 use crate::limits::{JWKS_BYTES, JWKS_REFETCH_INTERVAL, JWKS_RETRY_INTERVAL};
 use crate::status::{Failure, Reason};
 
@@ -42,7 +43,7 @@ use jwks::KeySet;
 /// # Errors
 /// Why not.
 pub fn check_keys(path: &Path) -> Result<(), String> {
-    let bytes = fetch::read_file(path, JWKS_BYTES)?;
+    let bytes = files::read(path, JWKS_BYTES).map_err(|error| error.to_string())?;
     let keys = KeySet::parse(&bytes).map_err(|error| error.to_string());
     keys.map(drop)
 }
