@@ -63,6 +63,7 @@ limits! {
     JWKS_KEYS: usize = 64, "keys of one issuer; a set with more is refused";
     KEY_ID_BYTES: usize = 256, "the id of an issuer's key; a key with a longer one is passed over";
     CLAIM_RULES: usize = 64, "entries of jwks.claims";
+    LOG_LEVEL_BYTES: usize = 4 << 10, "directives of one change of the log level";
     KEYS_BYTES: usize = 1 << 20, "a file of signing keys; a larger one is not read";
     SIGNING_KEYS: usize = 1_000, "signing keys of one node; a file with more is refused";
     CONFIG_BYTES: usize = 1 << 20, "a file of configuration; a larger one is not read";

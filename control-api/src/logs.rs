@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::reload::Error;
+use tracing_subscriber::reload::{Error, Handle};
 
 use crate::config::{ConfigError, LogAddresses, LogConfig, LogFormat};
 
@@ -14,11 +14,21 @@ use crate::config::{ConfigError, LogAddresses, LogConfig, LogFormat};
 /// # Errors
 /// The level makes no sense.
 pub fn filter(config: &LogConfig) -> Result<EnvFilter, ConfigError> {
-    EnvFilter::try_new(&config.level).map_err(|error| wrong(&error))
+    read(&config.level)
+}
+
+fn read(level: &str) -> Result<EnvFilter, ConfigError> {
+    if level.trim().is_empty() {
+        return Err(wrong(&"it is empty"));
+    }
+    EnvFilter::try_new(level.trim()).map_err(|error| wrong(&error))
 }
 
 /// What log lines pass; may be changed while they do.
-pub struct Filter(Box<dyn Fn(EnvFilter) -> Result<(), Error> + Send + Sync>);
+pub struct Filter {
+    replace: Box<dyn Fn(EnvFilter) -> Result<(), Error> + Send + Sync>,
+    current: Box<dyn Fn() -> Option<String> + Send + Sync>,
+}
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,12 +37,26 @@ impl fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// From now on `log.level` is this.
+    fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
+        let again = handle.clone();
+        Self {
+            replace: Box::new(move |filter| handle.reload(filter)),
+            current: Box::new(move || again.with_current(ToString::to_string).ok()),
+        }
+    }
+
+    /// From now on the level is this, written as `log.level` is.
     ///
     /// # Errors
-    /// The level makes no sense.
-    pub fn replace(&self, config: &LogConfig) -> Result<(), ConfigError> {
-        (self.0)(filter(config)?).map_err(|error| wrong(&error))
+    /// It makes no sense.
+    pub fn replace(&self, level: &str) -> Result<(), ConfigError> {
+        (self.replace)(read(level)?).map_err(|error| wrong(&error))
+    }
+
+    /// The level now.
+    #[must_use]
+    pub fn current(&self) -> String {
+        (self.current)().unwrap_or_default()
     }
 }
 
@@ -50,15 +74,13 @@ pub fn start(config: &LogConfig) -> Result<Filter, ConfigError> {
     let (started, filter) = match config.format {
         LogFormat::Text => {
             let lines = lines.with_filter_reloading();
-            let handle = lines.reload_handle();
-            let replace = Filter(Box::new(move |filter| handle.reload(filter)));
-            (lines.try_init(), replace)
+            let filter = Filter::of(lines.reload_handle());
+            (lines.try_init(), filter)
         }
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_filter_reloading();
-            let handle = lines.reload_handle();
-            let replace = Filter(Box::new(move |filter| handle.reload(filter)));
-            (lines.try_init(), replace)
+            let filter = Filter::of(lines.reload_handle());
+            (lines.try_init(), filter)
         }
     };
     started.map_err(|error| wrong(&error))?;

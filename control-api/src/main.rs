@@ -7,6 +7,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -127,8 +128,11 @@ fn token_of(config: &Config, flags: &TokenFlags) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(config: Config, flags: ServeFlags) -> anyhow::Result<ExitCode> {
-    let filter = logs::start(&config.log)?;
-    let reload = Reload { flags, filter };
+    let filter = Arc::new(logs::start(&config.log)?);
+    let reload = Reload {
+        flags,
+        filter: Arc::clone(&filter),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -139,6 +143,7 @@ fn serve(config: Config, flags: ServeFlags) -> anyhow::Result<ExitCode> {
         let running = Running::start(config)
             .await
             .map_err(|error| anyhow::anyhow!("{error}"))?;
+        running.node.give_filter(filter);
         announce(&running).await?;
         anyhow::Ok(until_signal(running, signals, &reload).await)
     })?;

@@ -1,8 +1,8 @@
 //! One process: engine, registry and doors, started together and ended together.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -20,6 +20,7 @@ use crate::discovery::{Discovery, discover};
 use crate::files;
 use crate::http;
 use crate::limits::{KEYS_BYTES, SOCKETS};
+use crate::logs::Filter;
 use crate::registry::{Registry, RoomConfig, RoomSpec};
 use crate::server;
 use crate::signal::{Lines, Resources};
@@ -82,6 +83,8 @@ struct Inner {
     sockets: AtomicUsize,
     resources: Resources,
     lines: Lines,
+    /// Unset where the process logs as it likes: in tests.
+    filter: OnceLock<Arc<Filter>>,
 }
 
 /// What every door holds. Cheap to clone.
@@ -193,6 +196,17 @@ impl Node {
         Ok(())
     }
 
+    /// What log lines pass, for admin to change.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Filter> {
+        self.0.filter.get().map(|filter| &**filter)
+    }
+
+    /// Admin may change what log lines pass. The first one given counts.
+    pub fn give_filter(&self, filter: Arc<Filter>) {
+        drop(self.0.filter.set(filter));
+    }
+
     /// Resolves once the process is to end: for listeners.
     pub async fn ending(&self) {
         let mut ending = self.0.ending.subscribe();
@@ -283,6 +297,7 @@ impl Running {
             sockets: AtomicUsize::new(0),
             resources: Resources::default(),
             lines: Lines::default(),
+            filter: OnceLock::new(),
         }));
         let mut running = Self {
             http: http_address,

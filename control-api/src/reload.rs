@@ -2,6 +2,8 @@
 //! signing keys, certificates, another issuer's keys, the log level. All of it or none: where
 //! anything is no good, the old configuration stays in use and one line says why.
 
+use std::sync::Arc;
+
 use crate::config::flags::ServeFlags;
 use crate::config::print::changed;
 use crate::config::{Config, load};
@@ -18,7 +20,7 @@ pub struct Reload {
     /// The command line, which stays what it is.
     pub flags: ServeFlags,
     /// What log lines pass.
-    pub filter: Filter,
+    pub filter: Arc<Filter>,
 }
 
 impl Reload {
@@ -47,7 +49,7 @@ impl Reload {
             return Err("development mode neither begins nor ends here: restart for it".to_owned());
         }
         self.filter
-            .replace(&config.log)
+            .replace(&config.log.level)
             .map_err(|error| error.to_string())?;
         // In development the key was drawn at the start and is nowhere to be read.
         if !config.is_development() {

@@ -86,7 +86,7 @@ keys! {
     "grpc.tls_cert" Text "/etc/plenum/grpc.crt", "TLS on gRPC: the certificate chain in PEM, taken anew when it changes.";
     "grpc.tls_key" Text "/etc/plenum/grpc.key", "The private key of `grpc.tls_cert`, in PEM.";
     "grpc.client_ca" Text "/etc/plenum/backends.crt", "Backends must show a certificate of one of these authorities (PEM). One that does needs no token; a token it shows is still checked and bounds it.";
-    "admin.address" ["--admin"] Text "127.0.0.1:9464", "Metrics and health: an address and a port. `admin` may be written for it. Beyond loopback it needs signing keys, and metrics need a backend's token.";
+    "admin.address" ["--admin"] Text "127.0.0.1:9464", "Metrics, health and `/log-level`: an address and a port. `admin` may be written for it. Beyond loopback it needs signing keys, and metrics and the log level need a backend's token.";
     "admin.tls_cert" Text "/etc/plenum/admin.crt", "TLS on `admin`: the certificate chain in PEM, taken anew when it changes.";
     "admin.tls_key" Text "/etc/plenum/admin.key", "The private key of `admin.tls_cert`, in PEM.";
     "admin.client_ca" Text "/etc/plenum/operators.crt", "Callers of `admin` must show a certificate of one of these authorities (PEM), and need no token then.";
@@ -111,7 +111,7 @@ keys! {
     "room.resume_window" Text "30s", "A participant whose socket closed may come back for this long, where the room's maker says nothing.";
     "room.participants_max" Number "50", "Participants of a room at the same time, where its maker says nothing.";
     "log.format" ["--log-format"] Text "json", "`text` for people or `json` for machines, on standard error.";
-    "log.level" Text "info", "`error`, `warn`, `info`, `debug`, or directives such as `info,sfu=debug`.";
+    "log.level" Text "info", "`error`, `warn`, `info`, `debug`, or directives such as `info,sfu=debug`. Changed in a running process by SIGHUP, or by `PUT /log-level` on `admin` with the new one as body, which lasts until the next of either.";
     "log.addresses" Text "prefix", "Addresses of people in the log: `none`, their `prefix` (/24, IPv6 /48) or in `full`.";
     "media.receive_buffer_bytes" Number "4194304", "`SO_RCVBUF` asked for of each media socket.";
     "media.send_buffer_bytes" Number "4194304", "`SO_SNDBUF` asked for of each media socket.";

@@ -24,10 +24,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::limits::LOG_LEVEL_BYTES;
 use crate::metrics;
 use crate::node::Node;
 use crate::signal::{websocket, whip};
-use crate::status::Failure;
+use crate::status::{Failure, Reason};
 
 pub use serve::{Door, serve};
 
@@ -53,6 +54,12 @@ pub fn admin(node: &Node) -> Router {
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route(
+            "/log-level",
+            get(log_level)
+                .put(set_log_level)
+                .layer(DefaultBodyLimit::max(LOG_LEVEL_BYTES)),
+        )
         .layer(DefaultBodyLimit::max(0))
         .with_state(node.clone())
 }
@@ -69,17 +76,8 @@ async fn ready(State(node): State<Node>) -> Response {
 }
 
 async fn metrics(State(node): State<Node>, headers: HeaderMap) -> Response {
-    // Beyond loopback, counters are a backend's business; one with a certificate has shown it.
-    let admin = &node.config().admin;
-    if !admin.address.ip().is_loopback() && admin.client_ca.is_none() {
-        let value = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        node.learn(&headers).await;
-        let grant = node.backend(value);
-        if let Err(failure) = grant.and_then(|grant| grant.check("stats.read", None)) {
-            return refused(&failure);
-        }
+    if let Err(failure) = permitted(&node, &headers, "stats.read").await {
+        return refused(&failure);
     }
     match metrics::text(&node).await {
         Ok(text) => {
@@ -88,6 +86,52 @@ async fn metrics(State(node): State<Node>, headers: HeaderMap) -> Response {
         }
         Err(failure) => refused(&failure),
     }
+}
+
+/// What log lines pass.
+async fn log_level(State(node): State<Node>, headers: HeaderMap) -> Response {
+    if let Err(failure) = permitted(&node, &headers, "nodes.read").await {
+        return refused(&failure);
+    }
+    match node.filter() {
+        Some(filter) => format!("{}\n", filter.current()).into_response(),
+        None => refused(&Failure::absent("log-level")),
+    }
+}
+
+/// Lets other log lines pass, until the next change, reload or start.
+async fn set_log_level(State(node): State<Node>, headers: HeaderMap, level: String) -> Response {
+    // No page sets it, not even one whose name leads to loopback by a trick of DNS.
+    if headers.contains_key(header::ORIGIN) {
+        let why = "pages may not change the log level";
+        return refused(&Failure::new(Reason::PermissionMissing, why));
+    }
+    if let Err(failure) = permitted(&node, &headers, "nodes.write").await {
+        return refused(&failure);
+    }
+    let Some(filter) = node.filter() else {
+        return refused(&Failure::absent("log-level"));
+    };
+    match filter.replace(&level) {
+        Ok(()) => {
+            tracing::info!(level = filter.current(), "the log level is changed");
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => refused(&Failure::field("level", error)),
+    }
+}
+
+/// Beyond loopback, admin is a backend's business; one with a certificate has shown it.
+async fn permitted(node: &Node, headers: &HeaderMap, scope: &'static str) -> Result<(), Failure> {
+    let admin = &node.config().admin;
+    if admin.address.ip().is_loopback() || admin.client_ca.is_some() {
+        return Ok(());
+    }
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    node.learn(headers).await;
+    node.backend(value)?.check(scope, None)
 }
 
 /// A failure as an answer.

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tonic::Code;
 
-use super::support::{Folder, PATIENCE, SECRET, Server, backend};
+use super::support::{Folder, PATIENCE, SECRET, Server, backend, exchange};
 
 #[tokio::test]
 async fn keys_and_the_log_level_change_without_a_restart_or_not_at_all() {
@@ -82,6 +82,46 @@ async fn keys_and_the_log_level_change_without_a_restart_or_not_at_all() {
     );
     assert_eq!(server.list_rooms(&old).await, Code::Ok);
     assert_eq!(server.list_rooms(&new).await, Code::Ok);
+}
+
+#[tokio::test]
+async fn admin_changes_the_log_level_until_the_next_reload() {
+    let folder = Folder::new("log-level");
+    let mut server = Server::start(&folder, &[]).await;
+    let ask = async |server: &Server, method: &str, headers: &str, level: &str| {
+        let length = level.len();
+        let head = format!(
+            "{method} /log-level HTTP/1.1\r\n{headers}content-length: {length}\r\ncontent-type: text/plain\r\n"
+        );
+        exchange(&server.admin, &head, level).await
+    };
+    assert_eq!(
+        ask(&server, "GET", "", "").await,
+        (200, "info\n".to_owned())
+    );
+    for (headers, level, status) in [
+        ("", "a=b=c", 400),
+        ("", " ", 400),
+        ("", &*"x".repeat(5_000), 413),
+        ("origin: http://evil.example\r\n", "debug", 403),
+    ] {
+        let (found, body) = ask(&server, "PUT", headers, level).await;
+        assert_eq!(found, status, "{body}");
+    }
+    assert_eq!(server.get("/log-level").await.0, 404);
+    assert!(!server.log().contains("DEBUG"));
+    assert_eq!(ask(&server, "PUT", "", "debug").await.0, 204);
+    assert_eq!(ask(&server, "GET", "", "").await.1, "debug\n");
+    drop(
+        server
+            .rooms()
+            .await
+            .list_rooms(proto::v1::ListRoomsRequest::default())
+            .await,
+    );
+    server.logged("DEBUG").await;
+    assert!(server.reload().await.contains("the newest"));
+    assert_eq!(ask(&server, "GET", "", "").await.1, "info\n");
 }
 
 #[tokio::test]

@@ -210,7 +210,8 @@ impl Drop for Server {
     }
 }
 
-async fn exchange(address: &str, head: &str, body: &str) -> (u16, String) {
+/// The status and the body of the answer to a request whose head may lack its end.
+pub(crate) async fn exchange(address: &str, head: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{head}host: {address}\r\nconnection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
