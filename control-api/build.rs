@@ -1,11 +1,17 @@
-//! Embeds `web/`: a table of path, media type, entity tag and bytes, written to `OUT_DIR`.
+//! Embeds `web/`: a table of path, media type, entity tag and bytes, plain and in gzip, written to
+//! `OUT_DIR`.
+
+#[path = "build/comments.rs"]
+mod comments;
 
 use std::collections::hash_map::DefaultHasher;
-use std::fmt::Write as _;
 use std::hash::{Hash as _, Hasher as _};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 /// Media types of what a page is made of; files of other kinds are tools, not parts of it.
 const TYPES: &[(&str, &str)] = &[
@@ -35,29 +41,40 @@ fn main() -> io::Result<()> {
     }
     files.sort();
     let mut table = String::from("&[\n");
-    for path in &files {
-        let extension = path
-            .extension()
-            .and_then(|it| it.to_str())
-            .unwrap_or_default();
-        let Some((_, media_type)) = TYPES.iter().find(|(known, _)| *known == extension) else {
+    for (number, path) in files.iter().enumerate() {
+        let extension = path.extension().and_then(|it| it.to_str());
+        let known = TYPES.iter().find(|(known, _)| Some(*known) == extension);
+        let Some((extension, media_type)) = known else {
             continue;
         };
+        let mut bytes = fs::read(path)?;
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            bytes = comments::strip(text, extension).into_bytes();
+        }
         let relative = path.strip_prefix(&web).map_err(io::Error::other)?;
         let address = format!("/{}", relative.display());
         let mut hasher = DefaultHasher::new();
-        fs::read(path)?.hash(&mut hasher);
-        let tag = format!("\"{:016x}\"", hasher.finish());
-        let absolute = path.canonicalize()?;
-        writeln!(
-            table,
-            "    Asset {{ path: {address:?}, media_type: {media_type:?}, tag: {tag:?}, \
-             bytes: include_bytes!({absolute:?}) }},"
-        )
-        .map_err(io::Error::other)?;
+        bytes.hash(&mut hasher);
+        let tag = hasher.finish();
+        let plain = out.join(format!("{number}.plain"));
+        let packed = out.join(format!("{number}.gz"));
+        fs::write(&packed, gzip(&bytes)?)?;
+        fs::write(&plain, bytes)?;
+        table.push_str(&format!(
+            "    Asset {{ path: {address:?}, media_type: {media_type:?}, \
+             plain: Body {{ tag: \"\\\"{tag:016x}\\\"\", bytes: include_bytes!({plain:?}) }}, \
+             gzip: Body {{ tag: \"\\\"{tag:016x}-gzip\\\"\", bytes: include_bytes!({packed:?}) }} }},\n"
+        ));
     }
     table.push(']');
     fs::write(out.join("assets.rs"), table)
+}
+
+/// Packed once, here, instead of for each who asks.
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

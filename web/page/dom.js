@@ -20,6 +20,21 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/**
+ * Icon, words and mark of a button. What looks the same stays: a press whose target goes is no click.
+ * @param {HTMLButtonElement} button
+ * @param {Icon} name
+ * @param {string} label
+ * @param {string} title
+ * @param {HTMLElement|null} [mark]
+ */
+export function fill(button, name, label, title, mark = null) {
+  button.setAttribute("aria-label", title);
+  button.title = title;
+  const draft = make("p", {}, icon(name), make("span", {}, label), mark);
+  if (draft.innerHTML !== button.innerHTML) button.replaceChildren(...draft.childNodes);
+}
+
 /** The one icon set: 24 px, stroke 2, drawn in the colour of the text around it. */
 const icons = {
   mic: ["M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3z", "M6 11a6 6 0 0 0 12 0", "M12 17v4", "M9 21h6"],

@@ -2,7 +2,7 @@
 
 import { say } from "../strings.js";
 import { confirmed } from "./dialog.js";
-import { icon, make } from "./dom.js";
+import { fill, icon, make } from "./dom.js";
 import { Keys, showKeys } from "./keys.js";
 import { openMenu } from "./menu.js";
 import { Panels } from "./panels.js";
@@ -218,12 +218,10 @@ export class Meeting {
     this.#drawToggle(this.#shareButton, this.#share.isOn, "share", say("share"), say(this.#share.isOn ? "stopSharing" : "shareScreen"));
     const { open, unread, waiting, hand } = this.#panels;
     this.#drawToggle(this.#handButton, hand.isUp, "hand", say("hand"), say(hand.isUp ? "lowerOwnHand" : "raiseHand"));
-    this.#drawToggle(this.#chatButton, open === "chat", "chat", say("chat"), say("openChat"));
-    this.#drawToggle(this.#peopleButton, open === "people", "people", say("people"), say("openPeople"));
-    if (!this.#more.hasChildNodes()) fill(this.#more, "more", say("more"), say("more"));
-    if (!this.#flip.hasChildNodes()) fill(this.#flip, "flip", say("flip"), say("flipCamera"));
-    if (unread > 0) this.#chatButton.append(make("i", { class: "badge", role: "img", "aria-label": say("unread", unread) }, String(Math.min(99, unread))));
-    if (waiting > 0) this.#peopleButton.append(make("i", { class: "badge", role: "img", "aria-label": say("waitingPeople") }, String(Math.min(99, waiting))));
+    this.#drawToggle(this.#chatButton, open === "chat", "chat", say("chat"), say("openChat"), badge(unread, say("unread", unread)));
+    this.#drawToggle(this.#peopleButton, open === "people", "people", say("people"), say("openPeople"), badge(waiting, say("waitingPeople")));
+    fill(this.#more, "more", say("more"), say("more"));
+    fill(this.#flip, "flip", say("flip"), say("flipCamera"));
   }
 
   /**
@@ -232,11 +230,12 @@ export class Meeting {
    * @param {import("./dom.js").Icon} name
    * @param {string} label
    * @param {string} title
+   * @param {HTMLElement|null} [mark]
    */
-  #drawToggle(button, pressed, name, label, title) {
+  #drawToggle(button, pressed, name, label, title, mark) {
     button.setAttribute("aria-pressed", String(pressed));
     button.classList.toggle("on", pressed);
-    fill(button, name, label, title);
+    fill(button, name, label, title, mark);
   }
 
   async #toggleMicrophone() {
@@ -323,16 +322,9 @@ export class Meeting {
   }
 }
 
-/**
- * @param {HTMLButtonElement} button
- * @param {import("./dom.js").Icon} name
- * @param {string} label
- * @param {string} title
- */
-function fill(button, name, label, title) {
-  button.setAttribute("aria-label", title);
-  button.title = title;
-  button.replaceChildren(icon(name), make("span", {}, label));
+/** @param {number} count @param {string} label */
+function badge(count, label) {
+  return count > 0 ? make("i", { class: "badge", role: "img", "aria-label": label }, String(Math.min(99, count))) : null;
 }
 
 function tool(look = "") {

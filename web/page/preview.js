@@ -1,7 +1,7 @@
 // One's own picture before one is in: mirrored, with the two toggles and the level on it.
 
 import { say } from "../strings.js";
-import { icon, make } from "./dom.js";
+import { fill, make } from "./dom.js";
 
 /** @import {Devices} from "./devices.js" */
 
@@ -83,7 +83,5 @@ function toggle() {
 export function set(button, on, onIcon, offIcon, label, name) {
   button.classList.toggle("off", !on);
   button.setAttribute("aria-pressed", String(!on));
-  button.setAttribute("aria-label", name);
-  button.title = name;
-  button.replaceChildren(icon(on ? onIcon : offIcon), make("span", {}, label));
+  fill(button, on ? onIcon : offIcon, label, name);
 }

@@ -10,6 +10,12 @@ use super::origin;
 struct Asset {
     path: &'static str,
     media_type: &'static str,
+    plain: Body,
+    gzip: Body,
+}
+
+/// What is sent, and the entity tag that tells it from any other.
+struct Body {
     tag: &'static str,
     bytes: &'static [u8],
 }
@@ -24,31 +30,53 @@ pub(super) async fn answer(request: Request) -> Response {
     let Some(asset) = find(request.uri()) else {
         return (StatusCode::NOT_FOUND, "not found\n").into_response();
     };
+    let body = if takes_gzip(headers) {
+        &asset.gzip
+    } else {
+        &asset.plain
+    };
     let known = headers.get(header::IF_NONE_MATCH);
     let known = known
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let mut response = if known.split(',').any(|tag| tag.trim() == asset.tag) {
+    let mut response = if known.split(',').any(|tag| tag.trim() == body.tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        asset.bytes.into_response()
+        body.bytes.into_response()
     };
     let policy = policy(headers);
     let answered = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, asset.media_type),
-        (header::ETAG, asset.tag),
+        (header::ETAG, body.tag),
         // The tag is asked for each time, so that a new build is seen at once.
         (header::CACHE_CONTROL, "no-cache"),
+        (header::VARY, "accept-encoding"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
         answered.insert(name, HeaderValue::from_static(value));
     }
+    if std::ptr::eq(body, &raw const asset.gzip) {
+        answered.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         answered.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
+}
+
+/// Whether `Accept-Encoding` names gzip and does not forbid it (RFC 9110 §12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+            name.trim().eq_ignore_ascii_case("gzip") && weight.parse::<f32>().is_ok_and(|q| q > 0.0)
+        })
 }
 
 fn find(uri: &Uri) -> Option<&'static Asset> {
@@ -79,8 +107,45 @@ fn policy(headers: &HeaderMap) -> String {
 }
 
 #[cfg(test)]
+#[path = "../../build/comments.rs"]
+mod comments;
+
+#[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
     use super::*;
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        for (accepted, expected) in [
+            ("gzip, deflate, br", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("br", false),
+            ("", false),
+            ("gzipped", false),
+        ] {
+            let value = HeaderValue::from_static(accepted);
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]);
+            assert_eq!(takes_gzip(&headers), expected, "{accepted:?}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn what_is_packed_is_what_is_sent_plain() {
+        assert!(ASSETS.len() > 10);
+        for asset in ASSETS {
+            let mut unpacked = Vec::new();
+            let read = GzDecoder::new(asset.gzip.bytes).read_to_end(&mut unpacked);
+            assert!(read.is_ok(), "{}", asset.path);
+            assert_eq!(unpacked, asset.plain.bytes, "{}", asset.path);
+        }
+    }
 
     #[test]
     fn rooms_are_the_page_and_other_paths_are_files() {

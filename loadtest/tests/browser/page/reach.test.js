@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import { after, before, test } from "node:test";
+import { parse } from "acorn";
 import { assertAccessible } from "../support/axe.js";
 import { others } from "../support/media.js";
 import { says } from "../support/sentences.js";
@@ -149,15 +149,27 @@ test("who wants less motion gets none", async (context) => {
   assert.equal(moving, 0);
 });
 
+/** What stands in `web/` for browsers to load. */
+const FILES = fileURLToPath(new URL("../../../../web/", import.meta.url));
+
+/** A program without where it stands: comments and empty lines make no difference. @param {string} text */
+function program(text) {
+  const whole = parse(text, { ecmaVersion: "latest", sourceType: "module" });
+  return JSON.stringify(whole, (key, value) => (key === "start" || key === "end" ? undefined : typeof value === "bigint" ? String(value) : value));
+}
+
+test("a script that is sent does what its source says, line by line", async () => {
+  const scripts = readdirSync(FILES, { recursive: true }).map(String).filter((name) => name.endsWith(".js") && !name.includes("node_modules"));
+  assert.ok(scripts.length > 20, `${scripts.length} scripts`);
+  for (const name of scripts) {
+    const source = readFileSync(FILES + name, "utf8");
+    const sent = await (await fetch(`${process.env.PLENUM_URL}/${name}`)).text();
+    assert.equal(program(sent), program(source), name);
+    assert.equal(sent.trimEnd().split("\n").length, source.trimEnd().split("\n").length, `${name}: an error names the source's line`);
+  }
+});
+
 test("the whole page is at most 100 kB of gzip, and asks nobody else for anything", async (context) => {
-  const web = fileURLToPath(new URL("../../../../web/", import.meta.url));
-  const files = readdirSync(web, { recursive: true })
-    .map(String)
-    // Types alone: no browser asks for it, as is seen below.
-    .filter((name) => !name.includes("node_modules") && /\.(js|css|html|svg)$/.test(name) && name !== "plenum/messages.js");
-  const bytes = files.reduce((sum, name) => sum + gzipSync(readFileSync(web + name)).length, 0);
-  context.diagnostic(`${files.length} files, ${bytes} bytes`);
-  assert.ok(bytes <= 100_000, `${bytes} bytes`);
   const ada = await chromium.tab();
   context.after(() => ada.close());
   /** @type {string[]} */
@@ -166,5 +178,17 @@ test("the whole page is at most 100 kB of gzip, and asks nobody else for anythin
   await ada.join("origin", "Ada", { camera: "0" });
   const foreign = asked.filter((url) => !url.startsWith(`${process.env.PLENUM_URL}/`) && !url.startsWith("data:") && !url.startsWith("blob:"));
   assert.deepEqual(foreign, []);
+  // Types alone: no browser asks for it.
   assert.deepEqual(asked.filter((url) => url.endsWith("/plenum/messages.js")), []);
+  // All that some page may ask for, and not only what this one has asked for.
+  const files = readdirSync(FILES, { recursive: true }).map(String)
+    .filter((name) => !name.includes("node_modules") && /\.(js|css|html|svg)$/.test(name) && name !== "plenum/messages.js");
+  let bytes = 0;
+  for (const name of files) {
+    const { headers } = await fetch(`${process.env.PLENUM_URL}/${name}`);
+    assert.equal(headers.get("content-encoding"), "gzip", name);
+    bytes += Number(headers.get("content-length"));
+  }
+  context.diagnostic(`${files.length} files, ${bytes} bytes`);
+  assert.ok(bytes > 10_000 && bytes <= 100_000, `${bytes} bytes`);
 });
