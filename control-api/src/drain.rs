@@ -30,11 +30,16 @@ impl Signals {
     /// One that ends the process; until then, those that make it reload do.
     async fn next_end(&mut self, running: &Running, reload: &Reload) {
         loop {
+            let reloaded = async {
+                self.hangup.recv().await;
+                reload.take(running).await;
+            };
+            // The end does not wait for a reload, whose files may be slow.
             tokio::select! {
                 biased;
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => reload.take(running).await,
+                () = reloaded => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 
-use super::support::{Folder, PATIENCE, Server, Socket};
+use super::support::{Folder, PATIENCE, SECRET, Server, Socket};
 
 /// The first answer to a join.
 async fn join(server: &Server, room: &str, participant: &str) -> (Socket, Value) {
@@ -94,4 +94,20 @@ async fn a_second_signal_ends_a_drain_at_once() {
     server.signal("TERM");
     assert_eq!(server.ended().await.code(), Some(1));
     assert!(server.log().contains("ended at once"));
+}
+
+#[tokio::test]
+async fn a_reload_that_hangs_does_not_hold_up_the_end() {
+    let folder = Folder::new("drain-reload");
+    let keys = folder.write("keys", format!("main: {SECRET}\n"));
+    let mut server = Server::start(&folder, &["--keys-file", &keys]).await;
+    std::fs::remove_file(&keys).unwrap();
+    // Nobody writes into it, so whoever reads it waits.
+    let made = std::process::Command::new("mkfifo").arg(&keys).status();
+    assert!(made.unwrap().success());
+    server.signal("HUP");
+    sleep(Duration::from_millis(200)).await;
+    server.signal("TERM");
+    assert!(server.ended().await.success(), "{}", server.log());
+    assert!(!server.log().contains("reloaded"));
 }

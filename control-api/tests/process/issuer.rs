@@ -9,10 +9,10 @@ use control_api::clock::UnixTime;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tonic::Code;
 
-use super::support::{Folder, SECRET, Server, Socket};
+use super::support::{Folder, PATIENCE, SECRET, Server, Socket, backend};
 
 /// How long the issuer takes to answer: a door that does not wait for it refuses before that.
 const SLOWNESS: Duration = Duration::from_secs(1);
@@ -135,7 +135,7 @@ async fn whip_and_whep_wait_for_the_key_of_who_comes() {
         let (status, body) = server.ask("POST", &path, &head, "x").await;
         // The token is taken, so it is the offer that is looked at.
         assert!(body.contains("SDP_INVALID"), "{door} {status} {body}");
-        let (_, metrics) = server.get_from(&server.admin, "/metrics").await;
+        let metrics = metrics(&server).await;
         for line in [
             "plenum_jwks_keys 1",
             "plenum_jwks_fetches_total{outcome=\"taken\"} 1",
@@ -144,4 +144,39 @@ async fn whip_and_whep_wait_for_the_key_of_who_comes() {
             assert!(metrics.contains(line), "no {line} in {metrics}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_cannot_be_reached_is_said_once_and_keeps_nobody_else_out() {
+    let folder = Folder::new("issuer-gone");
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut login = Login::start().await;
+    login.url = format!("http://{}/keys", gone.local_addr().unwrap());
+    drop(gone);
+    let mut server = login.server(&folder).await;
+    let said = server.logged("the keys known so far stay in use").await;
+    assert!(said.contains("WARN") && said.contains(&login.url), "{said}");
+    for _ in 0..5 {
+        let token = login.token(&json!({"scopes": ["*"]}));
+        assert_eq!(server.list_rooms(&token).await, Code::Unauthenticated);
+    }
+    let keys = format!("main: {SECRET}");
+    assert_eq!(server.list_rooms(&backend(&keys)).await, Code::Ok);
+    assert_eq!(server.get("/readyz").await.0, 200);
+    // Asked anew by a reload, it is no better, which is nothing new.
+    assert!(server.reload().await.contains("the newest"));
+    let counted = async {
+        while !metrics(&server)
+            .await
+            .contains("fetches_total{outcome=\"failed\"} 2")
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.unwrap();
+    assert_eq!(server.log().matches("stay in use").count(), 1);
+}
+
+async fn metrics(server: &Server) -> String {
+    server.get_from(&server.admin, "/metrics").await.1
 }

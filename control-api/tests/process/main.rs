@@ -2,6 +2,8 @@
 //! what `plenum token` signs.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod issuer;

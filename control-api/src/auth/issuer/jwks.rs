@@ -82,7 +82,7 @@ impl KeySet {
             };
             // RFC 7517 §4.5 allows it for keys of other kinds; which one is meant nobody could say.
             if keys.iter().any(|known| known.id == key.id) {
-                tracing::warn!(kid = key.id, "a kid is there twice: the first key counts");
+                tracing::debug!(kid = key.id, "a kid is there twice: the first key counts");
                 continue;
             }
             keys.push(key);

@@ -216,12 +216,11 @@ impl Inner {
         asked.last = Some(Instant::now());
         match keys {
             Ok(keys) => {
-                self.taken.fetch_add(1, Ordering::Relaxed);
-                if !asked.complaint.is_empty() {
-                    tracing::info!("{source}: keys are there again");
+                let before = self.taken.fetch_add(1, Ordering::Relaxed);
+                if before == 0 || !asked.complaint.is_empty() {
+                    tracing::info!(keys = keys.len(), "{source}: the keys are there");
                     asked.complaint.clear();
                 }
-                tracing::debug!(keys = keys.len(), "{source}: keys taken");
                 drop(self.keys.send_replace(Arc::new(keys)));
                 Ok(())
             }
