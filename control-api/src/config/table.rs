@@ -96,7 +96,7 @@ keys! {
     "stun.servers" List "stun.example.org:3478", "STUN servers to ask at the start, where the host has no public address of its own, which address others see: hosts with ports.";
     "shards" ["--shards"] Number "2", "Threads of the media plane, each with a UDP port of its own. Unset: the CPU quota within the affinity mask.";
     "keys" Secret "main: at least 32 bytes of secret", "Signing keys, one `key-id: secret` per line; the first one signs. Better kept in a file, see `keys_file`. No key at all, and everything on loopback: development mode.";
-    "keys_file" ["--keys-file"] Text "/etc/plenum/keys", "A file with what `keys` would hold.";
+    "keys_file" ["--keys-file"] Text "/etc/plenum/keys", "A file with what `keys` would hold. Taken anew by SIGHUP: tokens of a key that is gone are refused, who is inside stays.";
     "jwks.url" Text "https://login.example/keys", "Another issuer's public keys (JWKS; EdDSA and RS256), whose tokens are taken beside those of `keys`: https, or http on loopback. The last good set stays in use while the issuer cannot be reached; redirects are not followed.";
     "jwks.file" Text "/etc/plenum/jwks.json", "A file with what `jwks.url` would answer.";
     "jwks.ca" Text "/etc/plenum/login.crt", "Whose certificates `jwks.url` may show (PEM). Unset: the system's authorities.";
@@ -126,7 +126,9 @@ pub fn reference(defaults: &toml::Table) -> String {
          Flags beat environment variables, which beat the file of `--config` (TOML; its variable \
          is `PLENUM_CONFIG`), which beats defaults. Nested keys are written with two underscores \
          in variables, lists with commas. Unknown keys are refused, and so is what would be \
-         unsafe: with one sentence and exit code 2. Variables that Kubernetes makes for a Service \
+         unsafe: with one sentence and exit code 2. SIGHUP reads everything anew and takes keys, \
+         certificates, another issuer's keys and `log.level`; where anything is wrong, nothing \
+         changes, and what needs a restart is named in the log. Variables that Kubernetes makes for a Service \
          named `plenum` are passed over.\n\n\
          `plenum check-config` says whether a start would be refused; with `--print` it shows \
          every value and where it comes from, secrets left out. Durations are `500ms`, `30s`, \

@@ -114,7 +114,14 @@ impl std::fmt::Display for KeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "jwks.file {}", path.display()),
-            Self::Url(url, _) => write!(f, "jwks.url {}", url.0),
+            // Without its query, which may hold what is nobody's business.
+            Self::Url(JwksUrl(uri), _) => write!(
+                f,
+                "jwks.url {}://{}{}",
+                uri.scheme_str().unwrap_or_default(),
+                uri.authority().map_or("", |it| it.as_str()),
+                uri.path()
+            ),
         }
     }
 }

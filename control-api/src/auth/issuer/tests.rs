@@ -236,6 +236,41 @@ async fn a_forged_token_of_another_issuer_is_refused() {
     assert!(authority.participant(&good).is_ok());
 }
 
+#[tokio::test]
+async fn a_token_changed_in_any_place_is_refused() {
+    let signer = Signer::new();
+    let authority = authority(&signer.set(), &[]).await;
+    let keys = Keys::parse(&format!("main: {}", "s".repeat(32))).unwrap();
+    let ours = Authority::new(keys).issue_backend(
+        vec!["*".to_owned()],
+        Vec::new(),
+        Duration::from_secs(60),
+    );
+    let backend = with(good_claims(), "plenum", json!({"scopes": ["*"]}));
+    for token in [
+        signer.good("ed", &backend),
+        signer.good("rsa", &backend),
+        ours.unwrap().token,
+    ] {
+        assert!(authority.backend(&token).is_ok());
+        for (place, old) in token.char_indices() {
+            // In the last letter of a part some bits say nothing; they must be as they were.
+            for new in ['A', 'B', 'Q', 'g', '_', '.', '='] {
+                if new == old {
+                    continue;
+                }
+                let mut changed = token.clone();
+                changed.replace_range(place..=place, new.encode_utf8(&mut [0; 4]));
+                let taken = authority.backend(&changed);
+                assert!(taken.is_err(), "{place}: {old} to {new}");
+            }
+            assert!(authority.backend(&token[..place]).is_err());
+        }
+        assert!(authority.backend(&format!("{token}A")).is_err());
+        assert!(authority.backend(&format!("{token}.A")).is_err());
+    }
+}
+
 #[test]
 fn a_set_of_keys_is_taken_for_what_can_be_used_of_it() {
     let signer = Signer::new();
@@ -408,6 +443,12 @@ fn entries_of_the_map_and_urls_are_taken_or_refused() {
     ] {
         assert_eq!(url.parse::<JwksUrl>().is_ok(), is_good, "{url}");
     }
+    let url = "https://login.example:8443/keys?code=planted";
+    let source = KeySource::Url(url.parse().unwrap(), None);
+    assert_eq!(
+        source.to_string(),
+        "jwks.url https://login.example:8443/keys"
+    );
 }
 
 /// What the server of keys does with the next ones that ask.
