@@ -35,7 +35,7 @@ impl Reload {
                  needed for {}",
                 later.join(", ")
             ),
-            Err(why) => tracing::error!("not reloaded, the old configuration stays in use: {why}"),
+            Err(why) => tracing::warn!("not reloaded, the old configuration stays in use: {why}"),
         }
     }
 

@@ -22,7 +22,9 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 
 use crate::clock::{Ulid, UnixTime};
-use crate::limits::{CLOCK_SKEW, KEY_ID_BYTES, TOKEN_BYTES, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
+use crate::limits::{
+    CLOCK_SKEW, KEY_ID_BYTES, TOKEN_BYTES, TOKEN_ID_BYTES, TOKEN_TTL_MAX, TOKEN_TTL_MIN,
+};
 use crate::registry::{ParticipantName, ParticipantSpec, RoomConfig, RoomName};
 use crate::status::{Failure, Reason};
 use tokio::sync::watch;
@@ -252,6 +254,17 @@ impl Authority {
             }
             invalid(failure.message)
         };
+        let expires_at = last_moment(claims.exp, claims.iat)?;
+        // Kept for as long as its bearer is inside.
+        if claims
+            .jti
+            .as_ref()
+            .is_some_and(|id| id.len() > TOKEN_ID_BYTES)
+        {
+            return Err(invalid(format!(
+                "jti is longer than {TOKEN_ID_BYTES} bytes"
+            )));
+        }
         let room_config = claim
             .room_config
             .as_ref()
@@ -267,7 +280,7 @@ impl Authority {
             room_config: room_config.transpose().map_err(in_token)?,
             token_id: claims.jti,
             issued_at: claims.iat.map_or_else(UnixTime::default, moment),
-            expires_at: moment(claims.exp),
+            expires_at,
         })
     }
 
@@ -399,6 +412,18 @@ fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation 
     validation.validate_nbf = true;
     validation.leeway = CLOCK_SKEW.as_secs();
     validation
+}
+
+/// Until when a participant's token is good: `exp`, but `TOKEN_TTL_MAX` after its issue at the
+/// latest, whoever issued it. Revocations are forgotten after that time.
+fn last_moment(exp: f64, iat: Option<f64>) -> Result<UnixTime, Failure> {
+    let exp = moment(exp);
+    let longest = iat.map(|iat| moment(iat).after(TOKEN_TTL_MAX));
+    let last = longest.map_or(exp, |longest| longest.min(exp));
+    if last.after(CLOCK_SKEW) < UnixTime::now() {
+        return Err(Failure::of(Reason::TokenExpired));
+    }
+    Ok(last)
 }
 
 fn check_scopes(scopes: &[String]) -> Result<(), Failure> {

@@ -69,6 +69,22 @@ fn a_token_signed_elsewhere_is_taken_for_what_it_says() {
     );
 }
 
+#[test]
+fn a_participants_token_is_good_for_a_day_at_most() {
+    let now = UnixTime::now().as_secs();
+    let day = TOKEN_TTL_MAX.as_secs();
+    for (iat, exp, expected) in [
+        (json!(now), now + 60, now + 60),
+        (json!(now), now + 30 * day, now + day),
+        (json!(now - day + 60), now + 30 * day, now + 60),
+        (Value::Null, now + 2 * day, now + 2 * day),
+    ] {
+        let claims = with(with(good_claims(), "/iat", iat), "/exp", json!(exp));
+        let grant = authority().participant(&signed(&good_header(), &claims, SECRET));
+        assert_eq!(grant.unwrap().expires_at.as_secs(), expected);
+    }
+}
+
 fn check_refused(cases: Vec<(String, Reason, &str)>) {
     for (token, reason, needle) in cases {
         let failure = authority().participant(&token).expect_err(needle);
@@ -141,6 +157,17 @@ fn a_token_with_a_bad_claim_is_refused_with_its_reason() {
         (claim("/exp", Value::Null), Reason::TokenInvalid, "exp"),
         (
             claim("/exp", json!(now - 6)),
+            Reason::TokenExpired,
+            "expired",
+        ),
+        (
+            claim("/jti", json!("j".repeat(TOKEN_ID_BYTES + 1))),
+            Reason::TokenInvalid,
+            "jti",
+        ),
+        // Revocations are forgotten a day after, so no token is good for longer.
+        (
+            claim("/iat", json!(now - TOKEN_TTL_MAX.as_secs() - 6)),
             Reason::TokenExpired,
             "expired",
         ),
