@@ -172,6 +172,13 @@ fn a_token_with_a_bad_claim_is_refused_with_its_reason() {
             Reason::TokenExpired,
             "expired",
         ),
+        (claim("/iat", json!(now + 60)), Reason::TokenInvalid, "iat"),
+        // Milliseconds, where seconds are meant.
+        (
+            claim("/iat", json!(now * 1_000)),
+            Reason::TokenInvalid,
+            "write seconds",
+        ),
         (claim("/nbf", json!(now + 60)), Reason::TokenInvalid, "nbf"),
         (
             claim("/sub", json!("a/b")),

@@ -215,6 +215,7 @@ async fn a_forged_token_of_another_issuer_is_refused() {
         (claim("exp", Value::Null), "exp"),
         (claim("exp", json!("soon")), "exp"),
         (claim("nbf", json!(now + 60)), "nbf"),
+        (claim("iat", json!(now + 60)), "iat"),
         (claim("plenum", Value::Null), "no plenum claim"),
         (claim("plenum", json!([1])), "no plenum claim"),
         (claim("pad", json!("x".repeat(TOKEN_BYTES))), "longer"),
