@@ -12,7 +12,7 @@ use crate::node::Node;
 
 const EXPOSED: &str = "Location, ETag, Link, Allow, Accept-Post, Accept-Patch, Retry-After, \
     WWW-Authenticate, Access-Control-Allow-Methods";
-const METHODS: &str = "POST, PATCH, DELETE, OPTIONS";
+const METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 /// `ETag` and `Link`: some publishers send in a request what belongs into an answer.
 const HEADERS: &str = "Authorization, Content-Type, If-Match, ETag, Link";
 /// Browsers keep the answer of a preflight this long, in seconds; Chromium no longer than this.

@@ -311,7 +311,7 @@ impl Registry {
             parameters: ParticipantParameters {
                 name: name.as_str().to_owned(),
                 permissions: spec.permissions.parameters(),
-                // WHIP and WHEP only ask (RFC 9725 §4.3): what is not in their own offer cannot be told
+                // WHIP and WHEP only ask (RFC 9725 §3): what is not in their own offer cannot be told
                 // to them; viewers' tracks are chosen.
                 subscribe_all: !by_http,
                 offers: !by_http,

@@ -31,7 +31,7 @@ use crate::status::{Failure, Reason};
 /// The media type of a PATCH.
 pub(super) const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// What may be asked of a resource.
-pub(super) const ALLOWED: &str = "PATCH, DELETE, OPTIONS";
+pub(super) const ALLOWED: &str = "GET, HEAD, PATCH, DELETE, OPTIONS";
 
 /// 128 random bits, as hexadecimal digits.
 pub(super) type ResourceId = String;
@@ -196,7 +196,25 @@ pub(super) async fn options() -> [(HeaderName, &'static str); 2] {
     ]
 }
 
-/// Any other method (RFC 9725 §4.2: reserved).
+/// GET and HEAD of a publisher: there is one, and no more to say (RFC 9725 §4.1).
+pub(super) async fn publisher(
+    State(node): State<Node>,
+    Path((room, id)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    node.resources().find(Door::Whip, &room, &id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// GET and HEAD of a viewer.
+pub(super) async fn viewer(
+    State(node): State<Node>,
+    Path((room, id)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    node.resources().find(Door::Whep, &room, &id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Any other method.
 pub(super) async fn other_method() -> Refusal {
     Refusal::method(ALLOWED)
 }

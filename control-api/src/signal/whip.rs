@@ -5,7 +5,7 @@
 //! published, the whole offer is refused and nobody has joined.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{patch, post};
 use axum::{Router, middleware};
@@ -28,17 +28,24 @@ use crate::registry::{Door, NewsReceiver, Permissions, RoomName, TrackSource};
 use crate::status::{Failure, Reason};
 
 /// What may be asked of `/whip/{room}` and `/whep/{room}`.
-const ALLOWED: &str = "POST, OPTIONS";
+const ALLOWED: &str = "GET, HEAD, POST, OPTIONS";
 /// What a POST is made of (W3C LDP §7.1).
 pub(super) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 
 /// The addresses of WHIP and WHEP.
 pub(crate) fn routes(node: &Node) -> Router<Node> {
-    let publishers = patch(resource::change_publisher).delete(resource::end_publisher);
-    let viewers = patch(resource::change_viewer).delete(resource::end_viewer);
+    let publishers = patch(resource::change_publisher)
+        .delete(resource::end_publisher)
+        .get(resource::publisher);
+    let viewers = patch(resource::change_viewer)
+        .delete(resource::end_viewer)
+        .get(resource::viewer);
     Router::new()
-        .route("/whip/{room}", post(publish).options(options))
-        .route("/whep/{room}", post(whep::view).options(options))
+        .route("/whip/{room}", post(publish).get(nothing).options(options))
+        .route(
+            "/whep/{room}",
+            post(whep::view).get(nothing).options(options),
+        )
         .method_not_allowed_fallback(other_method)
         .merge(
             Router::new()
@@ -59,7 +66,11 @@ async fn options() -> [(HeaderName, &'static str); 2] {
     [(header::ALLOW, ALLOWED), (ACCEPT_POST, SDP)]
 }
 
-/// RFC 9725 §4.2: other methods are kept for later.
+/// GET and HEAD of an address that has no representation (RFC 9725 §4.1).
+async fn nothing() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 async fn other_method() -> Refusal {
     Refusal::method(ALLOWED)
 }

@@ -204,10 +204,20 @@ async fn a_resource_stands_at_its_own_place_only_and_takes_no_other_method() {
             assert_eq!(answer.status, 404, "{method} {place}: {answer:?}");
         }
     }
-    for method in ["GET", "HEAD", "PUT", "POST"] {
+    for method in ["PUT", "POST"] {
         let answer = ask(running.http, method, &path, &[], "").await;
         assert_eq!(answer.status, 405, "{method}: {answer:?}");
-        assert_eq!(answer.header("allow"), Some("PATCH, DELETE, OPTIONS"));
+        let allowed = Some("GET, HEAD, PATCH, DELETE, OPTIONS");
+        assert_eq!(answer.header("allow"), allowed);
+    }
+    // RFC 9725 §4.1: there is nothing to read, and nobody is blamed for asking.
+    for method in ["GET", "HEAD"] {
+        let answer = ask(running.http, method, &path, &[], "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{method}");
+        for place in &wrong {
+            let answer = ask(running.http, method, place, &[], "").await;
+            assert_eq!(answer.status, 404, "{method} {place}: {answer:?}");
+        }
     }
     for media_type in ["application/sdp", "application/json", "text/plain"] {
         let headers = [("Content-Type", media_type)];

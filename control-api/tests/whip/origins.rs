@@ -14,19 +14,19 @@ async fn options_say_what_may_be_asked() {
     for (path, allow, accepts, media_type) in [
         (
             "/whip/standup",
-            "POST, OPTIONS",
+            "GET, HEAD, POST, OPTIONS",
             "accept-post",
             "application/sdp",
         ),
         (
             "/whep/standup",
-            "POST, OPTIONS",
+            "GET, HEAD, POST, OPTIONS",
             "accept-post",
             "application/sdp",
         ),
         (
             resource,
-            "PATCH, DELETE, OPTIONS",
+            "GET, HEAD, PATCH, DELETE, OPTIONS",
             "accept-patch",
             "application/trickle-ice-sdpfrag",
         ),

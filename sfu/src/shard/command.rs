@@ -68,7 +68,7 @@ pub struct ParticipantParameters {
     pub permissions: Permissions,
     /// Receives every track of the others unless it wishes otherwise.
     pub subscribe_all: bool,
-    /// Takes offers of ours. False for those who only ask (WHIP, WHEP: RFC 9725 §4.3): tracks go
+    /// Takes offers of ours. False for those who only ask (WHIP, WHEP: RFC 9725 §3): tracks go
     /// into sections of their own offer, and what finds none is not sent.
     pub offers: bool,
 }
@@ -146,7 +146,7 @@ pub enum Command {
         /// Whose.
         participant: ParticipantId,
     },
-    /// The other side's new credentials, said without a description (RFC 9725 §4.3.2): DTLS, SRTP
+    /// The other side's new credentials, said without a description (RFC 9725 §4.3.3): DTLS, SRTP
     /// and m-lines stay. Answered by [`Reply::Restarted`]; the same again gives the same answer.
     RestartRemoteIce {
         /// Where.

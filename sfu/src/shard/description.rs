@@ -398,7 +398,7 @@ impl Shard {
         Ok(Reply::Done)
     }
 
-    /// Their new credentials without a description (RFC 9725 §4.3.2).
+    /// Their new credentials without a description (RFC 9725 §4.3.3).
     pub(super) fn restart_remote_ice(
         &mut self,
         now: Instant,
