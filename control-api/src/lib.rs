@@ -25,6 +25,7 @@
 //! | [`logs`] | where log lines go |
 //! | [`status`] | why a request failed: one table for every door |
 //! | [`clock`] | calendar time, chance, ULIDs |
+//! | [`ice_servers`] | STUN and TURN servers that clients are told |
 //! | [`limits`] | every bound of this crate |
 
 pub mod auth;
@@ -35,6 +36,7 @@ pub mod discovery;
 pub mod drain;
 mod files;
 pub mod http;
+pub mod ice_servers;
 pub mod lan;
 pub mod limits;
 pub mod logs;

@@ -58,6 +58,8 @@ limits! {
     HTTP_CONNECTIONS_PER_SOURCE: usize = 100, "HTTP connections of one source at the same time unless configured; a further one is closed";
     CORS_ORIGINS: usize = 256, "origins one configuration may name";
     STUN_SERVERS: usize = 8, "STUN servers asked at start, one after the other";
+    ICE_SERVERS: usize = 16, "STUN and TURN servers clients are told; each costs them checks and us a header line";
+    TURN_SECRET_BYTES: usize = 4 << 10, "a file with the secret shared with TURN servers";
     JWKS_BYTES: usize = 256 << 10, "a set of an issuer's keys; a larger one is not read";
     JWKS_HEADER_BYTES: usize = 16 << 10, "headers of the answer with an issuer's keys";
     JWKS_KEYS: usize = 64, "keys of one issuer; a set with more is refused";
@@ -107,6 +109,10 @@ limits! {
     DATA_BYTES_PER_SECOND: u32 = 512 << 10, "payload of one socket's data messages, with a burst of as many; everybody inside is sent a copy, and 1 MiB waiting cuts a socket";
 }
 
+/// A password for TURN must outlast the gathering of candidates.
+pub const TURN_TTL_MIN: Duration = Duration::from_secs(60);
+/// Passwords for TURN cannot be taken back: no longer than two days.
+pub const TURN_TTL_MAX: Duration = Duration::from_secs(48 * 3_600);
 /// A socket that has not joined by then is closed.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// One who looks into a room may think for so long before the next look or the join.

@@ -19,6 +19,7 @@ use crate::config::{Config, ConfigError};
 use crate::discovery::{Discovery, discover};
 use crate::files;
 use crate::http;
+use crate::ice_servers::IceServers;
 use crate::limits::{KEYS_BYTES, SOCKETS};
 use crate::logs::Filter;
 use crate::registry::{Registry, RoomConfig, RoomSpec};
@@ -78,6 +79,7 @@ struct Inner {
     authority: Authority,
     config: Config,
     urls: Urls,
+    ice_servers: IceServers,
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     sockets: AtomicUsize,
@@ -133,6 +135,12 @@ impl Node {
     #[must_use]
     pub fn urls(&self) -> &Urls {
         &self.0.urls
+    }
+
+    /// The STUN and TURN servers clients are told.
+    #[must_use]
+    pub fn ice_servers(&self) -> &IceServers {
+        &self.0.ice_servers
     }
 
     /// Whether tokens are optional and rooms come into being at first join.
@@ -292,6 +300,7 @@ impl Running {
             registry,
             authority: Authority::new(keys).with_issuer(issuer),
             urls: Urls::new(&config, http_address),
+            ice_servers: config.ice_servers()?,
             config,
             ending: watch::Sender::new(false),
             sockets: AtomicUsize::new(0),

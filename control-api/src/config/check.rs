@@ -5,7 +5,8 @@ use super::values::is_origin;
 use super::{Config, ConfigError};
 use crate::auth::issuer::{check_authorities, check_keys};
 use crate::limits::{
-    CLAIM_RULES, CORS_ORIGINS, HTTP_CONNECTIONS, JWKS_REFRESH_MAX, JWKS_REFRESH_MIN, STUN_SERVERS,
+    CLAIM_RULES, CORS_ORIGINS, HTTP_CONNECTIONS, ICE_SERVERS, JWKS_REFRESH_MAX, JWKS_REFRESH_MIN,
+    STUN_SERVERS, TURN_TTL_MAX, TURN_TTL_MIN,
 };
 use crate::tls::{Protocol, TlsFiles};
 
@@ -18,6 +19,7 @@ impl Config {
         self.check_listeners()?;
         self.check_tls()?;
         self.check_jwks()?;
+        self.check_ice()?;
         self.check_names()?;
         self.room_config()
             .check()
@@ -33,6 +35,7 @@ impl Config {
     /// # Errors
     /// Which one is no good, and why.
     pub fn check_files(&self) -> Result<(), ConfigError> {
+        drop(self.ice_servers()?);
         for (files, protocol) in [
             (self.http_tls(), Protocol::Http1),
             (self.admin_tls(), Protocol::Http1),
@@ -154,6 +157,42 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_ice(&self) -> Result<(), ConfigError> {
+        let ice = &self.ice;
+        if ice.turn_secret.is_some() && ice.turn_secret_file.is_some() {
+            return refuse(
+                "ice.turn_secret and ice.turn_secret_file are both given: take one of them",
+            );
+        }
+        if ice.servers.len() > ICE_SERVERS {
+            return Err(value("ice.servers", format!("write at most {ICE_SERVERS}")));
+        }
+        let has_secret = ice.turn_secret.is_some() || ice.turn_secret_file.is_some();
+        let turn = ice.servers.iter().find(|it| it.is_turn());
+        match (turn, has_secret) {
+            (Some(turn), false) => {
+                return refuse(format!(
+                    "ice.servers: {} wants a name and a password: give ice.turn_secret_file",
+                    turn.as_str()
+                ));
+            }
+            (None, true) => {
+                return refuse(
+                    "ice.turn_secret does nothing alone: name a turn: server in ice.servers",
+                );
+            }
+            (Some(_), true) | (None, false) => {}
+        }
+        if !(TURN_TTL_MIN..=TURN_TTL_MAX).contains(&ice.turn_ttl.0) {
+            return Err(value("ice.turn_ttl", "write 1m to 48h".to_owned()));
+        }
+        // What is in a file is asked when files are read.
+        match ice.turn_secret_file {
+            Some(_) => Ok(()),
+            None => self.ice_servers().map(drop),
+        }
     }
 
     fn check_jwks(&self) -> Result<(), ConfigError> {

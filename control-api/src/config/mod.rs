@@ -33,7 +33,7 @@ use crate::registry::RoomConfig;
 use crate::tls::{NamedPath, TlsFiles};
 
 pub use layers::{Loaded, load};
-pub use values::{PublicUrl, Secret, Time, Udp};
+pub use values::{IceUrl, PublicUrl, Secret, Time, Udp};
 
 /// Why the process does not start: one sentence that names the flag.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,8 @@ pub struct Config {
     pub advertise: AdvertiseConfig,
     /// Who is asked for the host's public address.
     pub stun: StunConfig,
+    /// Which STUN and TURN servers clients are told.
+    pub ice: IceConfig,
     /// Threads of the media plane; unset: as many as quota and affinity give.
     pub shards: Option<usize>,
     /// Signing keys, `key-id: secret` per line.
@@ -178,6 +180,20 @@ pub struct StunConfig {
     pub servers: Vec<String>,
 }
 
+/// Which STUN and TURN servers clients are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IceConfig {
+    /// Their URLs.
+    pub servers: Vec<IceUrl>,
+    /// What TURN servers share with us.
+    pub turn_secret: Option<Secret>,
+    /// A file with what `turn_secret` would hold.
+    pub turn_secret_file: Option<PathBuf>,
+    /// How long a name and password for TURN hold.
+    pub turn_ttl: Time,
+}
+
 /// Which pages may connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -266,6 +282,7 @@ impl Default for Config {
             udp: Udp::default(),
             advertise: AdvertiseConfig::default(),
             stun: StunConfig::default(),
+            ice: IceConfig::default(),
             shards: None,
             keys: None,
             keys_file: None,
@@ -313,6 +330,17 @@ impl Default for JwksConfig {
             audience: AUDIENCE.to_owned(),
             claims: Vec::new(),
             refresh: Time(Duration::from_secs(300)),
+        }
+    }
+}
+
+impl Default for IceConfig {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            turn_secret: None,
+            turn_secret_file: None,
+            turn_ttl: Time(Duration::from_secs(12 * 3_600)),
         }
     }
 }

@@ -57,6 +57,12 @@ impl From<Time> for String {
 pub struct Secret(String);
 
 impl Secret {
+    /// Of this text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// What it is. To be used, not to be kept.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -187,6 +193,85 @@ impl From<PublicUrl> for String {
     }
 }
 
+/// A STUN server (RFC 7064) or a TURN server (RFC 7065).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IceUrl(String);
+
+impl IceUrl {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it wants a name and a password.
+    #[must_use]
+    pub fn is_turn(&self) -> bool {
+        self.0.starts_with("turn")
+    }
+}
+
+impl FromStr for IceUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no STUN or TURN server; write stun:stun.example.org:3478 or \
+                 turn:turn.example.org:3478?transport=udp"
+            )
+        };
+        let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
+        let (place, transport) = match rest.split_once('?') {
+            Some((place, query)) => (place, Some(query)),
+            None => (rest, None),
+        };
+        let sound = match scheme {
+            "stun" | "stuns" => transport.is_none(),
+            "turn" | "turns" => {
+                matches!(transport, None | Some("transport=udp" | "transport=tcp"))
+            }
+            _ => false,
+        };
+        if sound && is_place(place) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(wrong())
+    }
+}
+
+impl TryFrom<String> for IceUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<IceUrl> for String {
+    fn from(url: IceUrl) -> Self {
+        url.0
+    }
+}
+
+/// `host`, `host:port` or `[::1]:port`.
+fn is_place(text: &str) -> bool {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    let bracketed = text.strip_prefix('[').and_then(|it| it.split_once(']'));
+    if let Some((address, rest)) = bracketed {
+        let port = rest.strip_prefix(':');
+        let is_end = rest.is_empty() || port.is_some_and(is_port);
+        return is_end && address.parse::<Ipv6Addr>().is_ok();
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    !host.is_empty() && host.bytes().all(known) && port.is_none_or(is_port)
+}
+
 /// A TOML value as text, without quotes.
 fn bare(value: &toml::Value) -> String {
     value
@@ -233,6 +318,31 @@ mod tests {
         ] {
             let read = text.parse::<PublicUrl>().ok().map(String::from);
             assert_eq!(read.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ice_server_is_written_as_the_rfcs_write_it() {
+        for (text, is_good) in [
+            ("stun:stun.example.org", true),
+            ("stuns:stun.example.org:5349", true),
+            ("turn:192.0.2.1:3478?transport=udp", true),
+            ("turns:[2001:db8::1]:443?transport=tcp", true),
+            ("turn:[::1]", true),
+            ("stun:stun.example.org?transport=udp", false),
+            ("turn:turn.example.org?transport=sctp", false),
+            ("turn:turn.example.org:0", false),
+            ("turn:turn.example.org:70000", false),
+            ("turn:name@turn.example.org", false),
+            ("turn:a\"b", false),
+            ("turn:a>b", false),
+            ("turn:", false),
+            ("stun://stun.example.org", false),
+            ("stun.example.org:3478", false),
+            ("turn:[::1", false),
+            ("turn:[::1]x", false),
+        ] {
+            assert_eq!(text.parse::<IceUrl>().is_ok(), is_good, "{text}");
         }
     }
 

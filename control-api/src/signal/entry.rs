@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 
 use super::request::SDP;
 use super::resource::{Resource, ResourceId};
+use crate::clock::UnixTime;
 use crate::http::problem::Refusal;
 use crate::node::Node;
 use crate::registry::{Door, JoinRequest, Joined, Seat};
@@ -149,6 +150,12 @@ impl Entry {
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, no_store);
+        let uid = joined.view.uid.to_string();
+        for link in self.node.ice_servers().links(&uid, UnixTime::now()) {
+            if let Ok(link) = HeaderValue::try_from(link) {
+                response.headers_mut().append(header::LINK, link);
+            }
+        }
         Ok((response, id, joined))
     }
 }

@@ -87,13 +87,24 @@ pub(super) fn request(
 }
 
 /// The welcome, the rest of a roster that is too long for one message, and what was said before.
-pub(super) fn welcome(arrival: &Arrival, negotiated: Option<&Negotiated>) -> Vec<Outgoing> {
+pub(super) fn welcome(
+    node: &Node,
+    arrival: &Arrival,
+    negotiated: Option<&Negotiated>,
+) -> Vec<Outgoing> {
     let answer = match negotiated {
         Some(Negotiated::Answer(answer)) => Some(&**answer),
         Some(Negotiated::Accepted | Negotiated::Ignored) | None => None,
     };
     whole(arrival, |first| {
-        Outgoing::Welcome(Box::new(WelcomeOut::new(arrival, first, answer)))
+        let uid = arrival.view.uid.to_string();
+        let ice_servers = node.ice_servers().told(&uid, UnixTime::now());
+        Outgoing::Welcome(Box::new(WelcomeOut::new(
+            arrival,
+            first,
+            answer,
+            ice_servers,
+        )))
     })
 }
 

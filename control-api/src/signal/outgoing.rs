@@ -13,6 +13,7 @@ use sfu::units::AudioLevel;
 use super::description;
 use super::incoming::RequestId;
 use crate::clock::UnixTime;
+use crate::ice_servers::IceServer;
 use crate::limits;
 use crate::registry::spec::{leave_label, track_label};
 use crate::registry::{
@@ -225,7 +226,7 @@ pub(super) struct WelcomeOut {
     uid: String,
     own: ParticipantOut,
     participants: Vec<ParticipantOut>,
-    ice_servers: [(); 0],
+    ice_servers: Vec<IceServer>,
     limits: LimitsOut,
     resume_token: String,
     permissions: PermissionsOut,
@@ -240,6 +241,7 @@ impl WelcomeOut {
         joined: &Arrival,
         participants: Vec<ParticipantOut>,
         answer: Option<&Description>,
+        ice_servers: Vec<IceServer>,
     ) -> Self {
         Self {
             room: RoomOut::from(&joined.room),
@@ -247,7 +249,7 @@ impl WelcomeOut {
             uid: joined.view.uid.to_string(),
             own: ParticipantOut::from(&joined.view),
             participants,
-            ice_servers: [],
+            ice_servers,
             limits: LimitsOut {
                 participants_max: joined.room.spec.config.participants_max,
                 message_bytes_max: limits::MESSAGE_BYTES_IN,

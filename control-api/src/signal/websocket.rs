@@ -213,7 +213,7 @@ pub(super) async fn arrive(held: &mut Held<'_>, arrival: &Arrival) -> Vec<Outgoi
         None => None,
     };
     let answer = negotiated.as_ref().and_then(|it| it.as_ref().ok());
-    let mut messages = join::welcome(arrival, answer);
+    let mut messages = join::welcome(held.node(), arrival, answer);
     if let Some(Err(failure)) = &negotiated {
         messages.push(Outgoing::error(failure, false));
     }

@@ -152,6 +152,28 @@ const CASES: &[Case] = &[
         "stun.servers",
         "write [\"stun.example.org:3478\"]",
     ),
+    file(
+        "ice.servers = [\"stun.example.org:3478\"]",
+        "ice.servers",
+        "write stun:stun.example.org:3478",
+    ),
+    file(
+        "ice.servers = [\"turn:turn.example.org\"]",
+        "ice.servers",
+        "give ice.turn_secret_file",
+    ),
+    file(
+        "ice = { servers = [\"turn:a\"], turn_secret = \"short\" }",
+        "ice.turn_secret",
+        "at least 32 bytes",
+    ),
+    file(
+        "ice.turn_secret_file = \"/etc/plenum/turn\"",
+        "ice.turn_secret",
+        "name a turn: server in ice.servers",
+    ),
+    file("ice.turn_ttl = \"7d\"", "ice.turn_ttl", "write"),
+    file("ice.turn_ttl = \"10s\"", "ice.turn_ttl", "write 1m to 48h"),
     flags(&["--shards", "0"], "shards", "must be 1 to"),
     flags(&["--shards", "many"], "--shards", "write 2"),
     flags(&["--shards", "100000"], "shards", "must be 1 to"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use control_api::auth::Authority;
 use control_api::auth::issuer::KeySource;
+use control_api::clock::UnixTime;
 use control_api::config::flags::ServeFlags;
 use control_api::config::table::KEYS;
 use control_api::config::{Config, load};
@@ -209,6 +210,29 @@ async fn every_key_has_its_effect() {
     ]);
     assert!(config.advertise.private && config.stun.servers == ["a:1", "b:2"]);
     seen.extend(["advertise.private", "stun.servers"]);
+
+    // Who is told of them is seen in tests/whip and tests/doors.
+    let turn = folder.join("turn");
+    std::fs::write(&turn, format!("{SECRET}\n")).unwrap();
+    let turn_secret = turn.to_str().unwrap().to_owned();
+    let servers = ("PLENUM_ICE__SERVERS", "stun:a,turn:b");
+    let ttl = ("PLENUM_ICE__TURN_TTL", "1h");
+    let mut told = Vec::new();
+    for secret in [
+        ("PLENUM_ICE__TURN_SECRET", SECRET),
+        ("PLENUM_ICE__TURN_SECRET_FILE", turn_secret.as_str()),
+    ] {
+        let known = with(&[servers, ttl, secret]).ice_servers().unwrap();
+        told.push(known.told("a", UnixTime::from_millis(0)));
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0][1].username.as_deref(), Some("3600:a"));
+    seen.extend([
+        "ice.servers",
+        "ice.turn_secret",
+        "ice.turn_secret_file",
+        "ice.turn_ttl",
+    ]);
 
     // Keys.
     let inline = format!("inline: {SECRET}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use control_api::auth::TokenRequest;
+use control_api::config::Secret;
 use control_api::node::Running;
 use control_api::registry::{
     ParticipantName, ParticipantSpec, Permissions, RoomConfig, RoomName, RoomSpec,
@@ -83,6 +84,25 @@ async fn a_look_tells_who_is_there_and_the_join_follows_on_the_same_socket() {
     let join = json!({"type": "join", "room": "standup", "participant": "lin"});
     socket.say(join).await;
     assert_eq!(socket.next().await["type"], "welcome");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_welcome_tells_the_servers_for_ice() {
+    let mut with = config();
+    with.ice.servers = ["stun:127.0.0.1", "turn:127.0.0.1"]
+        .map(|url| url.parse().unwrap())
+        .to_vec();
+    with.ice.turn_secret = Some(Secret::new("s".repeat(32)));
+    let running = start(with).await;
+    let (_socket, welcome) = Socket::join(&running, "standup", "ada").await;
+    let told = &welcome["ice_servers"];
+    assert_eq!(told[0], json!({"urls": ["stun:127.0.0.1"]}));
+    assert_eq!(told[1]["urls"], json!(["turn:127.0.0.1"]));
+    let name = told[1]["username"].as_str().unwrap();
+    let who = welcome["uid"].as_str().unwrap();
+    assert!(name.ends_with(&format!(":{who}")), "{name}");
+    assert_eq!(told[1]["credential"].as_str().unwrap().len(), 28);
     running.end().await;
 }
 

@@ -1,5 +1,8 @@
 //! POST to `/whip/{room}`.
 
+use control_api::clock::UnixTime;
+use control_api::config::Secret;
+
 use crate::support::{
     AUDIO, Answer, PASSWORD, SESSION, VIDEO, ask, config, eventually, offer, post, start,
 };
@@ -439,5 +442,44 @@ async fn a_node_that_ends_or_a_full_room_says_when_to_try_again() {
             .parse::<u32>()
             .is_ok()
     );
+    running.end().await;
+}
+
+#[tokio::test]
+async fn clients_are_told_the_servers_for_ice_with_passwords_that_end() {
+    let mut with = config();
+    let urls = ["stun:127.0.0.1:3478", "turn:127.0.0.1:3478?transport=udp"];
+    with.ice.servers = urls.iter().map(|url| url.parse().unwrap()).collect();
+    with.ice.turn_secret = Some(Secret::new("s".repeat(32)));
+    let running = start(with).await;
+    let mut names = Vec::new();
+    for (path, body) in [
+        ("/whip/standup", offer()),
+        ("/whep/standup", crate::support::player()),
+    ] {
+        let answer = post(&running, path, &body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let links = answer.headers("link");
+        assert_eq!(links.len(), 2, "{links:?}");
+        assert_eq!(links[0], "<stun:127.0.0.1:3478>; rel=\"ice-server\"");
+        let turn = "<turn:127.0.0.1:3478?transport=udp>; rel=\"ice-server\"; username=\"";
+        let rest = links[1].strip_prefix(turn).unwrap();
+        let (name, rest) = rest.split_once("\"; credential=\"").unwrap();
+        let (ends, who) = name.split_once(':').unwrap();
+        let left = ends.parse::<u64>().unwrap() - UnixTime::now().as_secs();
+        assert!((43_000..=43_200).contains(&left), "{left} s");
+        assert_eq!(who.len(), 26, "a ULID: {who}");
+        assert!(
+            rest.ends_with("=\"; credential-type=\"password\""),
+            "{rest}"
+        );
+        names.push(name.to_owned());
+        // Only who is in is told.
+        let refused = post(&running, path, "v=0").await;
+        assert!(refused.headers("link").is_empty(), "{refused:?}");
+        let asked = ask(running.http, "OPTIONS", path, &[], "").await;
+        assert!(asked.headers("link").is_empty(), "{asked:?}");
+    }
+    assert_ne!(names[0], names[1], "each has a name of its own");
     running.end().await;
 }

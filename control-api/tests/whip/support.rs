@@ -46,6 +46,13 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// All headers of that name, in order.
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
+        let those = self.headers.iter();
+        let those = those.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        those.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// The body of a refusal, its form held against RFC 9457.
     pub(crate) fn problem(&self) -> Value {
         assert_eq!(
