@@ -8,8 +8,10 @@
 //! |---|---|
 //! | `mod` | one robot on one UDP socket |
 //! | [`engine`] | its signaling by an engine in this process |
+//! | [`backend`] | its signaling by an app backend, over gRPC |
 //! | [`websocket`] | its signaling by a server's WebSocket |
 
+pub mod backend;
 pub mod engine;
 pub mod websocket;
 
