@@ -18,10 +18,13 @@ use control_api::node::Running;
 use control_api::registry::{
     ParticipantName, ParticipantSpec, Permissions, RoomConfig, RoomName, TrackSource,
 };
+use loadtest::net::backend::Backend;
 use loadtest::net::websocket::{Ticket, join};
 use loadtest::net::{Clock, FarWire, NetError, Seat, Wire, wire};
 use loadtest::robot::publication::PublishParameters;
 use loadtest::robot::{Robot, Signal};
+use proto::v1;
+use proto::v1::subscription_service_client::SubscriptionServiceClient;
 use sfu::time::{Duration, Instant};
 use sfu::units::MediaKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,6 +45,8 @@ enum Way {
     WebSocket,
     Whip,
     Whep,
+    /// An app backend that carries descriptions by TransportService.
+    Grpc,
 }
 
 fn keys() -> std::path::PathBuf {
@@ -76,6 +81,58 @@ fn token(running: &Running, room: &str, participant: &str, permissions: Permissi
     running.node.authority().issue(&request).unwrap().token
 }
 
+/// A backend's token.
+fn backend_token(running: &Running) -> String {
+    let authority = running.node.authority();
+    let issued = authority.issue_backend(vec!["*".to_owned()], Vec::new(), PATIENCE * 3);
+    issued.unwrap().token
+}
+
+/// As gRPC writes them.
+fn written(permissions: &Permissions) -> v1::Permissions {
+    let all = [
+        TrackSource::Camera,
+        TrackSource::Microphone,
+        TrackSource::Screen,
+        TrackSource::ScreenAudio,
+    ];
+    // In proto an empty list is none; all of them is all of them.
+    let sources = permissions.publish_sources.clone();
+    let sources = sources.unwrap_or_else(|| all.to_vec());
+    let sources = sources.into_iter().map(|source| match source {
+        TrackSource::Camera => v1::TrackSource::Camera,
+        TrackSource::Microphone => v1::TrackSource::Microphone,
+        TrackSource::Screen => v1::TrackSource::Screen,
+        TrackSource::ScreenAudio => v1::TrackSource::ScreenAudio,
+        other => panic!("not used here: {other:?}"),
+    });
+    v1::Permissions {
+        publish_sources: sources.map(i32::from).collect(),
+        subscribe: permissions.subscribe,
+        send_data: permissions.send_data,
+        ..v1::Permissions::default()
+    }
+}
+
+/// The app backend of one participant.
+async fn backend(
+    running: &Running,
+    (room, participant): (&str, &str),
+    permissions: &Permissions,
+) -> Backend {
+    let channel = channel(running).await;
+    Backend::new(channel, room, participant)
+        .with_permissions(written(permissions))
+        .with_token(&backend_token(running))
+        .unwrap()
+}
+
+async fn channel(running: &Running) -> tonic::transport::Channel {
+    let url = format!("http://{}", running.grpc);
+    let place = tonic::transport::Channel::from_shared(url).unwrap();
+    place.connect().await.unwrap()
+}
+
 /// One POST; status and body.
 async fn post(http: SocketAddr, path: &str, token: &str, offer: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(http).await.unwrap();
@@ -108,8 +165,9 @@ async fn enter(
     running: &Running,
     way: Way,
     (room, participant): (&str, &str),
-    token: String,
+    permissions: Permissions,
 ) -> Result<Wire, NetError> {
+    let token = token(running, room, participant, permissions.clone());
     let path = match way {
         Way::WebSocket => {
             let ticket = Ticket {
@@ -122,6 +180,10 @@ async fn enter(
         }
         Way::Whip => format!("/whip/{room}"),
         Way::Whep => format!("/whep/{room}"),
+        Way::Grpc => {
+            let backend = backend(running, (room, participant), &permissions).await;
+            return Ok(backend.carry().0);
+        }
     };
     let (near, far) = wire();
     drop(tokio::spawn(exchange(far, running.http, path, token)));
@@ -236,11 +298,13 @@ fn media(kind: MediaKind) -> PublishParameters {
     }
 }
 
-const PUBLISHING: [(Way, MediaKind); 4] = [
+const PUBLISHING: [(Way, MediaKind); 6] = [
     (Way::WebSocket, MediaKind::Audio),
     (Way::WebSocket, MediaKind::Video),
     (Way::Whip, MediaKind::Audio),
     (Way::Whip, MediaKind::Video),
+    (Way::Grpc, MediaKind::Audio),
+    (Way::Grpc, MediaKind::Video),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,15 +315,9 @@ async fn publishing_is_revoked_and_granted_live_at_every_door() {
         let what = format!("{way:?} {kind:?}");
         let room = format!("publish-{index}");
         let full = Permissions::default;
-        let near = enter(
-            &running,
-            Way::WebSocket,
-            (&room, "lin"),
-            token(&running, &room, "lin", full()),
-        );
+        let near = enter(&running, Way::WebSocket, (&room, "lin"), full());
         let lin = robot(2 * index, clock, near.await.unwrap(), None).await;
-        let ada = token(&running, &room, "ada", full());
-        let near = enter(&running, way, (&room, "ada"), ada).await.unwrap();
+        let near = enter(&running, way, (&room, "ada"), full()).await.unwrap();
         robot(2 * index + 1, clock, near, Some(media(kind))).await;
         more(&lin, clock, &format!("{what}: nothing arrives")).await;
 
@@ -284,18 +342,17 @@ async fn publishing_is_revoked_and_granted_live_at_every_door() {
 async fn receiving_is_revoked_and_granted_live_at_every_door() {
     let running = start().await;
     let clock = Clock::start();
-    for (index, way) in (0_u32..).zip([Way::WebSocket, Way::Whep]) {
+    for (index, way) in (0_u32..).zip([Way::WebSocket, Way::Whep, Way::Grpc]) {
         let what = format!("{way:?}");
         let room = format!("receive-{index}");
         let full = Permissions::default;
-        let ada = token(&running, &room, "ada", full());
-        let near = enter(&running, Way::WebSocket, (&room, "ada"), ada);
+        let near = enter(&running, Way::WebSocket, (&room, "ada"), full());
         let audio = Some(PublishParameters::audio());
         robot(100 + 2 * index, clock, near.await.unwrap(), audio).await;
-        let lin = token(&running, &room, "lin", full());
-        let near = enter(&running, way, (&room, "lin"), lin).await.unwrap();
-        // A player offers its own m-line; it sends nothing, since the answer takes nothing.
-        let offered = (way == Way::Whep).then_some(PublishParameters {
+        let near = enter(&running, way, (&room, "lin"), full()).await.unwrap();
+        // A player offers its own m-line (and sends nothing, where the answer takes nothing); a
+        // backend's transport begins with an offer too.
+        let offered = (way != Way::WebSocket).then_some(PublishParameters {
             receives: true,
             ..PublishParameters::audio()
         });
@@ -322,18 +379,19 @@ async fn what_a_token_does_not_permit_is_refused_or_passes_nothing() {
     for (index, (way, kind)) in (0_u32..).zip(PUBLISHING) {
         let what = format!("{way:?} {kind:?}");
         let room = format!("denied-{index}");
-        let lin = token(&running, &room, "lin", Permissions::default());
-        let near = enter(&running, Way::WebSocket, (&room, "lin"), lin);
+        let full = Permissions::default();
+        let near = enter(&running, Way::WebSocket, (&room, "lin"), full);
         let lin = robot(200 + 2 * index, clock, near.await.unwrap(), None).await;
-        let ada = token(&running, &room, "ada", all_but(kind));
         if way == Way::Whip {
+            let ada = token(&running, &room, "ada", all_but(kind));
             let offer = offer_of(index, clock, kind).await;
             let path = format!("/whip/{room}");
             let (status, body) = post(running.http, &path, &ada, &offer).await;
             assert_eq!(status, 403, "{what}: {body}");
             assert!(body.contains("\"PERMISSION_MISSING\""), "{what}: {body}");
         } else {
-            let near = enter(&running, way, (&room, "ada"), ada).await.unwrap();
+            let near = enter(&running, way, (&room, "ada"), all_but(kind));
+            let near = near.await.unwrap();
             robot(201 + 2 * index, clock, near, Some(media(kind))).await;
         }
         quiet(&lin, clock, &format!("{what}: it does not end")).await;
@@ -349,6 +407,53 @@ async fn what_a_token_does_not_permit_is_refused_or_passes_nothing() {
     let (status, body) = post(running.http, "/whep/deaf", &deaf, &offer).await;
     assert_eq!(status, 403, "{body}");
     assert!(body.contains("\"PERMISSION_MISSING\""), "{body}");
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_denied_by_grpc_is_refused_with_its_reason() {
+    let running = start().await;
+    let clock = Clock::start();
+    let deaf = Permissions {
+        subscribe: false,
+        ..Permissions::default()
+    };
+    let ada = enter(
+        &running,
+        Way::WebSocket,
+        ("deaf", "ada"),
+        Permissions::default(),
+    );
+    robot(
+        400,
+        clock,
+        ada.await.unwrap(),
+        Some(media(MediaKind::Audio)),
+    )
+    .await;
+    let lin = enter(&running, Way::Grpc, ("deaf", "lin"), deaf).await;
+    let offered = Some(PublishParameters {
+        receives: true,
+        ..PublishParameters::audio()
+    });
+    let lin = robot(401, clock, lin.unwrap(), offered).await;
+    quiet(&lin, clock, "the deaf one hears").await;
+    assert_eq!(lin.packets(), 0);
+
+    let mut calls = SubscriptionServiceClient::new(channel(&running).await);
+    let mut asked = tonic::Request::new(v1::UpdateSubscriptionsRequest {
+        parent: "rooms/deaf/participants/lin".to_owned(),
+        subscribe_all: Some(true),
+        ..v1::UpdateSubscriptionsRequest::default()
+    });
+    let bearer = format!("Bearer {}", backend_token(&running));
+    asked
+        .metadata_mut()
+        .insert("authorization", bearer.parse().unwrap());
+    let refused = calls.update_subscriptions(asked).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused:?}");
+    let details = String::from_utf8_lossy(refused.details()).into_owned();
+    assert!(details.contains("PERMISSION_MISSING"), "{details}");
     running.end().await;
 }
 

@@ -6,7 +6,7 @@ use control_api::auth::TokenRequest;
 use control_api::config::Secret;
 use control_api::node::Running;
 use control_api::registry::{
-    ParticipantName, ParticipantSpec, Permissions, RoomConfig, RoomName, RoomSpec,
+    ParticipantName, ParticipantSpec, Permissions, RoomConfig, RoomName, RoomSpec, TrackSource,
 };
 use serde_json::{Value, json};
 
@@ -146,6 +146,77 @@ async fn a_participant_changes_itself_and_everybody_is_told() {
         .await;
     let reply = ada.next_of("reply").await;
     assert_eq!(reply["error"]["field"], "display_name", "{reply}");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn what_a_token_does_not_permit_is_refused_with_its_reason() {
+    let running = start(config()).await;
+    let all = Permissions::default;
+    let unseen = json!({"type": "subscribe", "all": true});
+    for (what, permissions, message) in [
+        (
+            "the permissions do not include publishing CAMERA",
+            Permissions {
+                publish_sources: Some(vec![TrackSource::Microphone]),
+                ..all()
+            },
+            json!({"type": "tracks", "tracks": [{"mid": "0", "source": "CAMERA"}]}),
+        ),
+        (
+            "the permissions do not include publishing SCREEN",
+            Permissions {
+                publish_sources: Some(Vec::new()),
+                ..all()
+            },
+            json!({"type": "tracks", "tracks": [{"mid": "0", "source": "SCREEN"}]}),
+        ),
+        (
+            "the permissions do not include subscribe",
+            Permissions {
+                subscribe: false,
+                ..all()
+            },
+            unseen,
+        ),
+        (
+            "the permissions do not include send_data",
+            Permissions {
+                send_data: false,
+                ..all()
+            },
+            json!({"type": "data", "topic": "chat", "payload": "hi"}),
+        ),
+    ] {
+        let wanted = TokenRequest {
+            room: RoomName::new("standup").unwrap(),
+            participant: Some(ParticipantName::new("lin").unwrap()),
+            spec: ParticipantSpec {
+                permissions,
+                ..ParticipantSpec::default()
+            },
+            ttl: Duration::from_secs(60),
+            room_config: None,
+        };
+        let token = running.node.authority().issue(&wanted).unwrap().token;
+        let (mut lin, welcome) = enter(&running, &token).await;
+        assert_eq!(welcome["type"], "welcome", "{what}: {welcome}");
+        lin.say(message.clone()).await;
+        let error = lin.next_of("error").await;
+        assert_eq!(error["reason"], "PERMISSION_MISSING", "{what}: {error}");
+        assert_eq!(error["message"], what, "{error}");
+        assert_eq!(error["fatal"], false, "{error}");
+        // With an id, the same comes as its reply.
+        if message["type"] == "data" {
+            let mut asked = message;
+            asked["id"] = json!("d");
+            lin.say(asked).await;
+            let reply = lin.next_of("reply").await;
+            assert_eq!(reply["error"]["reason"], "PERMISSION_MISSING", "{reply}");
+        }
+        lin.say(json!({"type": "leave"})).await;
+        lin.closed().await;
+    }
     running.end().await;
 }
 
