@@ -104,7 +104,7 @@ fn written(permissions: &Permissions) -> v1::Permissions {
         TrackSource::Microphone => v1::TrackSource::Microphone,
         TrackSource::Screen => v1::TrackSource::Screen,
         TrackSource::ScreenAudio => v1::TrackSource::ScreenAudio,
-        other => panic!("not used here: {other:?}"),
+        TrackSource::Other => panic!("not used here"),
     });
     v1::Permissions {
         publish_sources: sources.map(i32::from).collect(),
