@@ -35,6 +35,23 @@ export function fill(button, name, label, title, mark = null) {
   if (draft.innerHTML !== button.innerHTML) button.replaceChildren(...draft.childNodes);
 }
 
+/**
+ * Makes these the children. One that would look the same stays untouched, in place of its like: a
+ * press whose target goes is no click. So what its handlers need beside its looks, they look up.
+ * @param {HTMLElement} parent
+ * @param {HTMLElement[]} children
+ */
+export function redraw(parent, children) {
+  /** @type {Map<string, Element[]>} */
+  const old = new Map();
+  for (const child of parent.children) old.set(child.outerHTML, [...(old.get(child.outerHTML) ?? []), child]);
+  const kept = children.map((child) => old.get(child.outerHTML)?.shift() ?? child);
+  for (const gone of [...old.values()].flat()) gone.remove();
+  kept.forEach((child, at) => {
+    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
+  });
+}
+
 /** The one icon set: 24 px, stroke 2, drawn in the colour of the text around it. */
 const icons = {
   mic: ["M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3z", "M6 11a6 6 0 0 0 12 0", "M12 17v4", "M9 21h6"],

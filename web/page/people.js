@@ -2,7 +2,7 @@
 
 import { say } from "../strings.js";
 import { confirmed } from "./dialog.js";
-import { icon, make } from "./dom.js";
+import { icon, make, redraw } from "./dom.js";
 import { HAND, handOf } from "./hand.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
@@ -23,7 +23,8 @@ export class People {
   #options;
   #title = make("h2");
   #search = make("input", { type: "search", class: "people-search", placeholder: say("searchPeople"), "aria-label": say("searchPeople") });
-  #waiting = make("section", { class: "people-waiting", hidden: true, "aria-label": say("waitingPeople") });
+  #waitingList = make("ul", { class: "people-list" });
+  #waiting = make("section", { class: "people-waiting", hidden: true, "aria-label": say("waitingPeople") }, make("h3", {}, say("waitingPeople")), this.#waitingList);
   #list = make("ul", { class: "people-list", "aria-label": say("people") });
   #lock = make("button", { type: "button", hidden: true });
   #lobby = make("button", { type: "button", hidden: true });
@@ -100,7 +101,7 @@ export class People {
   }
 
   /**
-   * Rows are made anew with each change: who works in them by the keyboard stays there.
+   * A row that changes is made anew: who works in them by the keyboard stays there.
    * @param {() => void} draw
    */
   #keepFocus(draw) {
@@ -115,19 +116,15 @@ export class People {
   /** @param {Participant[]} waiting */
   #drawWaiting(waiting) {
     this.#waiting.hidden = waiting.length === 0;
-    this.#waiting.replaceChildren(
-      make("h3", {}, say("waitingPeople")),
-      make(
-        "ul",
-        { class: "people-list" },
-        ...waiting.map(({ participant, displayName }) =>
-          make(
-            "li",
-            { class: "person" },
-            make("span", { class: "person-name" }, displayName),
-            this.#action(`admit ${participant}`, say("admit"), say("admitOne", displayName), () => this.#command("AdmitParticipant", { name: this.#name(participant) })),
-            this.#action(`deny ${participant}`, say("deny"), say("denyOne", displayName), () => this.#command("RemoveParticipant", { name: this.#name(participant) })),
-          ),
+    redraw(
+      this.#waitingList,
+      waiting.map(({ participant, displayName }) =>
+        make(
+          "li",
+          { class: "person" },
+          make("span", { class: "person-name" }, displayName),
+          this.#action(`admit ${participant}`, say("admit"), say("admitOne", displayName), () => this.#command("AdmitParticipant", { name: this.#name(participant) })),
+          this.#action(`deny ${participant}`, say("deny"), say("denyOne", displayName), () => this.#command("RemoveParticipant", { name: this.#name(participant) })),
         ),
       ),
     );
@@ -147,8 +144,7 @@ export class People {
     }))].filter(({ name }) => name.toLocaleLowerCase().includes(wanted));
     // Hands first, the longest raised on top; the others stay in the order of joining.
     rows.sort((a, b) => (a.hand && b.hand ? (a.hand < b.hand ? -1 : 1) : Number(Boolean(b.hand)) - Number(Boolean(a.hand))));
-    this.#list.replaceChildren(...rows.map((row) => this.#row(row)));
-    if (rows.length === 0) this.#list.append(make("li", { class: "dim panel-empty" }, say("nobodyFound")));
+    redraw(this.#list, rows.length > 0 ? rows.map((row) => this.#row(row)) : [make("li", { class: "dim panel-empty" }, say("nobodyFound"))]);
   }
 
   /**
@@ -174,7 +170,7 @@ export class People {
       "div",
       { class: "person-controls" },
       microphone && !microphone.muted
-        ? this.#action(`mute ${id}`, say("mute"), say("muteOne", name), () => this.#command("SetTrackMuted", { name: `rooms/${this.#room}/tracks/${microphone.track}`, muted: true }))
+        ? this.#action(`mute ${id} ${microphone.track}`, say("mute"), say("muteOne", name), () => this.#command("SetTrackMuted", { name: `rooms/${this.#room}/tracks/${microphone.track}`, muted: true }))
         : null,
       handOf(participant) === "" ? null : this.#action(`lower ${id}`, say("lowerHand"), say("lowerHandOf", name), () => this.#lowerHand(participant)),
       this.#action(`remove ${id}`, say("remove"), say("removeOne", name), () => this.remove(participant)),
@@ -221,7 +217,8 @@ export class People {
   }
 
   /** @param {Participant} participant */
-  #lowerHand({ participant, attributes }) {
+  #lowerHand({ participant }) {
+    const { attributes = {} } = this.#options.connection.roster.participants.get(participant) ?? {};
     const rest = Object.fromEntries(Object.entries(attributes).filter(([key]) => key !== HAND));
     return this.#command("UpdateParticipant", { participant: { name: this.#name(participant), attributes: rest }, update_mask: "attributes" });
   }

@@ -138,6 +138,34 @@ test("an admin mutes, lowers a hand, removes after a question, and locks", async
   await others(ada, []);
 });
 
+test("a press is a click, though people come and go under it", async (context) => {
+  const ada = await chromium.tab();
+  context.after(() => ada.close());
+  const admin = await token("pressed", { participant: "ada", name: "Ada", admin: true });
+  await ada.open(`${address("pressed", "Ada", { camera: "0" })}#token=${admin}`);
+  await ada.state("in");
+  await inside(context, "pressed", ["Lin"]);
+  await hears(ada, "Lin");
+  await key(ada, "p");
+  /** @param {string} selector @param {() => Promise<unknown>} meanwhile */
+  const hold = async (selector, meanwhile) => {
+    await ada.page.hover(selector);
+    await ada.page.mouse.down();
+    await meanwhile();
+    await ada.page.mouse.up();
+  };
+  await hold('.people [aria-label="Mute Lin"]', async () => {
+    await inside(context, "pressed", ["Grace"]);
+    await others(ada, ["Lin", "Grace"]);
+  });
+  await until(async () => (await find(ada, "Lin", "MICROPHONE"))?.muted, { within: 3_000, what: "Lin is muted" });
+  await hold('.toolbar button[aria-label^="Chat"]', async () => {
+    await inside(context, "pressed", ["Mary"]);
+    await others(ada, ["Lin", "Grace", "Mary"]);
+  });
+  await ada.page.locator(".chat textarea").waitFor({ timeout: 3_000 });
+});
+
 test("who waits sees so, is admitted or denied, and the title tells", async (context) => {
   const ada = await chromium.tab();
   context.after(() => ada.close());
