@@ -19,7 +19,8 @@ help:
 	@echo '             LAN=1: over HTTPS for browsers in the same network, with an invitation and its QR code'
 	@echo 'make test    everything: make check, all tests, real browsers'
 	@echo 'make check   formatting, lints, documentation, licences, types of the page'
-	@echo 'make bench   cost of forwarding a packet and of a simulated conference; time from join to picture in Chromium'
+	@echo 'make bench   cost of forwarding a packet and of a simulated conference; the estimator on bad networks;'
+	@echo '             time from join to picture in Chromium'
 	@echo 'make soak    the long tests, 1,000 random scenes, churn, $(FUZZ_SECONDS) s of fuzzing for each target'
 
 run: tools-run
@@ -45,6 +46,7 @@ web-types: web/node_modules/.package-lock.json
 bench: tools-test
 	cargo bench --locked -p sfu
 	cargo test --locked --release -p loadtest --test forward -- --nocapture
+	cargo run --locked --release -p loadtest -- network-bench
 	cargo build --locked --release --bin plenum
 	cd loadtest/tests/browser && PLENUM_BIN=$(CURDIR)/target/release/plenum npm run join-time
 

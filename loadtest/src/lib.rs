@@ -7,6 +7,7 @@
 //! | [`media`] | synthetic audio and video whose bytes say who, when, which frame |
 //! | [`sim`] | world one: shards, robots and links under one virtual clock and seed |
 //! | [`net`] | world two: the same robots on real sockets |
+//! | [`network`] | the estimator on simulated bad networks |
 //! | [`load`] | the load generator against a running server |
 //! | [`churn`] | joins and leaves over real sockets: is anything left behind? |
 //! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
@@ -19,6 +20,7 @@ pub mod identity;
 pub mod load;
 pub mod media;
 pub mod net;
+pub mod network;
 pub mod report;
 pub mod robot;
 pub mod scene;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use loadtest::allocator::{Counting, counting};
 use loadtest::churn::{ChurnParameters, churn};
 use loadtest::load::{LoadParameters, run};
+use loadtest::network::bench;
 use loadtest::scene::Scene;
 
 #[global_allocator]
@@ -26,6 +27,8 @@ enum What {
     Run(RunArguments),
     /// Joins and leaves over real sockets, in this process: is anything left behind?
     Churn(ChurnArguments),
+    /// The estimator on simulated bad networks: the table of gates, one line of JSON, pictures.
+    NetworkBench(NetworkBenchArguments),
     /// Plays scenes in the simulated world; the laws hold, or the smallest scene is printed.
     Scene(SceneArguments),
 }
@@ -75,6 +78,19 @@ struct ChurnArguments {
 }
 
 #[derive(Debug, Args)]
+struct NetworkBenchArguments {
+    /// Only scenes whose name begins so.
+    #[arg(default_value = "")]
+    only: String,
+    /// Seeds 1 to this.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    seeds: u64,
+    /// A folder for pictures, one SVG for each scene.
+    #[arg(long)]
+    pictures: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct SceneArguments {
     /// A file with a scene; random ones unless said.
     file: Option<std::path::PathBuf>,
@@ -91,6 +107,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().what {
         What::Run(arguments) => load(arguments).await,
         What::Churn(arguments) => churned(arguments).await,
+        What::NetworkBench(arguments) => benched(&arguments),
         What::Scene(arguments) => played(&arguments),
     }
 }
@@ -130,6 +147,20 @@ async fn churned(arguments: ChurnArguments) -> anyhow::Result<ExitCode> {
         say(&format!("missed: {miss}\n"))?;
     }
     Ok(if misses.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn benched(arguments: &NetworkBenchArguments) -> anyhow::Result<ExitCode> {
+    let report = bench(
+        &arguments.only,
+        arguments.seeds,
+        arguments.pictures.as_deref(),
+    )?;
+    say(&format!("{}{}\n", report.table, report.json))?;
+    Ok(if report.is_met {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

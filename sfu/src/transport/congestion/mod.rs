@@ -1,7 +1,27 @@
-//! The one byte budget of a transport: RTP, retransmissions, probes, SCTP and DTLS share it.
+//! How fast a transport may send, and the one byte budget that RTP, retransmissions, probes, SCTP
+//! and DTLS share.
 //!
-//! Nothing is refused yet: the estimator and the pacer that fill the budget come into this folder
-//! later, on the same call. Audio, RTCP and STUN are charged but never held.
+//! | module | what it knows |
+//! |---|---|
+//! | [`estimator`] | the target rate, from the four below |
+//! | `history` | what was sent and not told of yet |
+//! | `acked` | what arrived per second |
+//! | `owd` | time spent in queues |
+//! | `loss` | loss of the path and loss of our making |
+//! | [`probe`] | whether more would fit |
+//!
+//! Nothing is refused by the budget yet: the estimator is measured (`loadtest`, `network-bench`)
+//! and not yet asked. Audio, RTCP and STUN are charged but never held.
+
+mod acked;
+pub mod estimator;
+mod history;
+mod loss;
+mod owd;
+pub mod probe;
+
+pub use estimator::{Cause, Estimate, Estimator};
+pub use probe::Probe;
 
 use crate::time::Instant;
 

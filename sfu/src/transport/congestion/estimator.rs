@@ -1,0 +1,542 @@
+//! How fast a transport may send: from transport-wide feedback to a target.
+//!
+//! Four things bound the target, each kept apart so that a decision can name its cause:
+//!
+//! 1. **Queue.** One-way delay above its floor ([`Owd`]) is time spent in a queue. Beyond a
+//!    threshold that follows the path's jitter, the target is what arrives, less a part that grows
+//!    with the queue, so that it drains within about a third of a second; as it drains the target
+//!    returns. A gradient alone does not see a queue that stands (Carlucci et al. 2016, §V).
+//! 2. **Loss** beyond what the path shows by itself ([`Loss`]).
+//! 3. **What was tried**: never more than half as much again as what arrived.
+//! 4. **Growth**: a constant number of bits per second each second where the path is full of other
+//!    flows, so that equals come out equal (Chiu and Jain 1989, additive increase), and probes
+//!    ([`Prober`]) where it is empty.
+//!
+//! Nothing is averaged on its way out. `fast` is the target; `stable` is its least value of the
+//! last two and a half seconds, for decisions that are costly to take back.
+
+use std::collections::VecDeque;
+
+use super::acked::Acked;
+use super::history::History;
+use super::loss::Loss;
+use super::owd::{Batch, Owd};
+use super::probe::{Found, Probe, Prober};
+use crate::time::{Duration, Instant};
+use crate::units::Bitrate;
+use crate::wire::twcc::TransportFeedback;
+
+/// Where a transport begins.
+pub const START: Bitrate = Bitrate::from_kbps(300);
+/// Below this a target never goes: audio and one small picture.
+pub const LEAST: Bitrate = Bitrate::from_kbps(30);
+/// A queue shorter than this part of the threshold is none.
+const QUEUE_NONE: f64 = 0.7;
+/// And than this many times the jitter, so that what the luckiest of many packets waited is below it.
+const NOISE: f64 = 4.0;
+/// A packet of this many bits is on the wire for a while itself: what would be one or two of them at
+/// the rate that arrives is no queue. The floor may be of a time when the link was faster.
+const PACKET_BITS: f64 = 1.2 * 9_600.0;
+/// A queue longer than this is one, µs, on a path without jitter.
+const QUEUE_SOFT: f64 = 10_000.0;
+/// And on any path, µs.
+const QUEUE_SOFT_MOST: f64 = 120_000.0;
+/// A queue is drained within about this, µs.
+const DRAIN: f64 = 300_000.0;
+/// What is left to send of what arrives, where the queue is longest.
+const DRAIN_LEAST: f64 = 0.35;
+/// What is sent of what arrives, where a queue just begins.
+const YIELD: f64 = 0.95;
+/// Growth each second, bits per second: a constant part, which makes equals of those who share a
+/// link, and a part of the target; together no more than the most.
+const GROWTH: f64 = 30_000.0;
+const GROWTH_PART: f64 = 0.05;
+const GROWTH_MOST: f64 = 150_000.0;
+/// The window of `stable`.
+const STABLE: Duration = Duration::from_millis(2_500);
+/// Samples of `stable` kept: one each 25 ms.
+const STABLE_KEPT: usize = 101;
+/// Feedback that does not come for this long halves the target, and again each time.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// Why the target is what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// It grows.
+    #[default]
+    Growing,
+    /// Less is sent than would be allowed: nothing new is learned.
+    Unused,
+    /// A queue stands on the way.
+    Queue,
+    /// More is lost than the path loses by itself.
+    Loss,
+    /// Nothing is heard from the receiver.
+    Silence,
+}
+
+impl Cause {
+    /// As logs, the API and the page write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Growing => "growing",
+            Self::Unused => "unused",
+            Self::Queue => "queue",
+            Self::Loss => "loss",
+            Self::Silence => "silence",
+        }
+    }
+}
+
+/// What is known of a path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// For going down: what may be sent now, wire bytes.
+    pub fast: Bitrate,
+    /// For going up: the least of `fast` in the last 2.5 s.
+    pub stable: Bitrate,
+    /// Time packets wait on the way.
+    pub queue: Duration,
+    /// Lost of sent, 0 to 1.
+    pub loss: f64,
+    /// Round trip, the receiver's waiting excluded.
+    pub rtt: Duration,
+    /// Why `fast` is what it is.
+    pub cause: Cause,
+}
+
+/// The estimator of one transport. No clock, no socket; nothing is allocated per packet.
+#[derive(Debug)]
+pub struct Estimator {
+    history: History,
+    acked: Acked,
+    owd: Owd,
+    loss: Loss,
+    prober: Prober,
+    /// The newest sequence number sent.
+    newest: u64,
+    clock: ReceiverClock,
+    /// The next sequence number not told of.
+    next: Option<u64>,
+    target: f64,
+    wanted: f64,
+    cause: Cause,
+    rtt: Duration,
+    settled_at: Instant,
+    feedback_at: Option<Instant>,
+    sent_at: Option<Instant>,
+    /// Since when no queue stood.
+    clear_since: Instant,
+    /// No queue stands.
+    is_empty: bool,
+    /// What arrived when a queue last stood: about the capacity.
+    capacity: Option<f64>,
+    probe_at: Instant,
+    probe_wait: Duration,
+    /// Until then a short queue is the probe's.
+    probed_until: Instant,
+    /// Initial or chained: does not wait for its time.
+    probe_next: VecDeque<f64>,
+    lows: VecDeque<(Instant, f64)>,
+}
+
+/// Receiver's time, unwrapped from 24 bits of 64 ms.
+#[derive(Debug, Default)]
+struct ReceiverClock {
+    last: Option<(i32, i64)>,
+}
+
+impl ReceiverClock {
+    /// µs.
+    fn micros(&mut self, reference: i32) -> i64 {
+        let unwrapped = match self.last {
+            None => i64::from(reference),
+            Some((before, at)) => {
+                let step = (reference.wrapping_sub(before) << 8) >> 8;
+                at + i64::from(step)
+            }
+        };
+        self.last = Some((reference, unwrapped));
+        unwrapped * 64_000
+    }
+}
+
+/// Bits per second as a number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "rates are far below 2^52")]
+fn number(rate: Bitrate) -> f64 {
+    rate.as_bps().min(1 << 50) as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is positive and finite; casts of floats saturate"
+)]
+fn rate(number: f64) -> Bitrate {
+    Bitrate::from_bps(number.max(0.0) as u64)
+}
+
+impl Estimator {
+    /// A transport's estimator; `start` is what it may send before anything is known.
+    #[must_use]
+    pub fn new(now: Instant, start: Bitrate) -> Self {
+        let target = number(start.max(LEAST));
+        Self {
+            history: History::default(),
+            acked: Acked::default(),
+            owd: Owd::default(),
+            loss: Loss::default(),
+            prober: Prober::default(),
+            newest: 0,
+            clock: ReceiverClock::default(),
+            next: None,
+            target,
+            wanted: target,
+            cause: Cause::Growing,
+            rtt: Duration::from_millis(100),
+            settled_at: now,
+            feedback_at: None,
+            sent_at: None,
+            clear_since: now,
+            is_empty: true,
+            capacity: None,
+            probe_at: now,
+            probe_wait: PROBE_EVERY,
+            probed_until: now,
+            probe_next: VecDeque::from([target * 3.0, target * 6.0]),
+            lows: VecDeque::with_capacity(STABLE_KEPT),
+        }
+    }
+
+    /// A packet with transport-wide `sequence` was handed to the kernel. `bytes` are the wire's, IP
+    /// and UDP included; `probe` is the id of the probe it belongs to, or 0.
+    pub fn sent(&mut self, now: Instant, sequence: u64, bytes: u32, probe: u32) {
+        let probe = self.prober.sent(probe, bytes);
+        self.history.push(sequence, now, bytes, probe);
+        self.newest = self.newest.max(sequence);
+        self.sent_at = Some(now);
+        if self.feedback_at.is_none() {
+            // Silence counts from the first packet.
+            self.feedback_at = Some(now);
+        }
+    }
+
+    /// How much would be sent if it fitted: the goal of probes.
+    pub fn want(&mut self, wanted: Bitrate) {
+        self.wanted = number(wanted);
+    }
+
+    /// Takes a feedback packet in.
+    pub fn feedback(&mut self, now: Instant, feedback: &TransportFeedback<'_>) {
+        let base = self.clock.micros(feedback.reference_time());
+        self.credit(feedback, base);
+        let (mut batch, mut small) = (Batch::default(), Batch::default());
+        for (sequence, arrival) in feedback {
+            let Some(sequence) = self.whole(sequence) else {
+                continue;
+            };
+            self.next = Some(
+                self.next
+                    .map_or(sequence + 1, |next| next.max(sequence + 1)),
+            );
+            let Some(sent) = self.history.take(sequence) else {
+                continue;
+            };
+            self.loss.push(arrival.is_none());
+            let at = arrival.map(|after| base + after);
+            if sent.probe != 0 {
+                self.prober.told(sent.probe, sent.bytes, sent.sent_at, at);
+            }
+            if let Some(at) = at {
+                self.acked.push(at, sent.bytes);
+                let sent_at = i64::try_from(sent.sent_at.as_micros()).unwrap_or(i64::MAX);
+                // Small ones wait behind large ones: that to and fro is no jitter of the path.
+                if sent.bytes >= LARGE {
+                    batch.push(at - sent_at);
+                } else {
+                    small.push(at - sent_at);
+                }
+                let trip = now.since(sent.sent_at);
+                self.rtt = if trip < self.rtt {
+                    trip
+                } else {
+                    // Rises slowly: the receiver's waiting is in it.
+                    self.rtt + (trip - self.rtt) / 256
+                };
+            }
+        }
+        self.owd
+            .push(now, if batch.is_empty() { small } else { batch });
+        self.feedback_at = Some(now);
+        self.settle(now);
+    }
+
+    /// The whole number behind 16 bits of it: nothing is told of before it was sent.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is what is told"
+    )]
+    fn whole(&self, sequence: u16) -> Option<u64> {
+        let behind = (self.newest as u16).wrapping_sub(sequence);
+        self.newest.checked_sub(u64::from(behind))
+    }
+
+    /// Packets whose feedback was lost did not all go lost: they count as arrived with the first
+    /// that is told of after them, or each lost feedback would look like a drop of the rate.
+    fn credit(&mut self, feedback: &TransportFeedback<'_>, base: i64) {
+        let Some(first) = self.whole(feedback.base_sequence()) else {
+            return;
+        };
+        let Some(next) = self.next.filter(|next| *next < first) else {
+            return;
+        };
+        let Some(at) = feedback.iter().find_map(|(_, arrival)| arrival) else {
+            return;
+        };
+        let mut bytes = 0_u32;
+        for sequence in next..first.min(next + CREDITED) {
+            bytes = bytes.saturating_add(self.history.get(sequence).map_or(0, |sent| sent.bytes));
+        }
+        if bytes > 0 {
+            self.acked.push(base + at, bytes);
+        }
+    }
+
+    /// Time passes: feedback that stays away is a signal too. Call every 25 ms or so.
+    pub fn tick(&mut self, now: Instant) {
+        let is_sending = self.sent_at.is_some_and(|at| now.since(at) < SILENCE);
+        let is_silent = self
+            .feedback_at
+            .is_some_and(|at| now.since(at) > SILENCE + self.rtt * 2);
+        if is_sending && is_silent {
+            self.target = (self.target * 0.5).max(number(LEAST));
+            self.cause = Cause::Silence;
+            self.feedback_at = Some(now);
+            self.probe_next.clear();
+        }
+        self.remember(now);
+    }
+
+    fn settle(&mut self, now: Instant) {
+        let since = now.since(self.settled_at).min(Duration::from_millis(250));
+        self.settled_at = now;
+        let is_lossy = self.loss.settle(now);
+        // The target may not run away from what was tried.
+        let arrived = self.acked.rate(Duration::from_millis(400));
+        let found = self.prober.take(now);
+        let noise = self.owd.noise();
+        let serial = PACKET_BITS / arrived.unwrap_or(self.target).max(number(LEAST)) * 1e6;
+        let soft = (noise * NOISE)
+            .max(serial)
+            .clamp(QUEUE_SOFT, QUEUE_SOFT_MOST);
+        let queue = self.owd.queue().max(self.owd.last() - noise * 3.0);
+        // What a probe put there goes by itself.
+        let soft = if now < self.probed_until {
+            soft + PROBED
+        } else {
+            soft
+        };
+        self.is_empty = queue < soft * QUEUE_NONE;
+        if queue > soft {
+            self.drain(now, queue, soft);
+        } else if let (true, Some(arrived)) = (is_lossy, arrived) {
+            self.target = self.target.min(arrived);
+            self.cause = Cause::Loss;
+            self.clear_since = now;
+        } else {
+            self.grow(now, since, arrived);
+        }
+        if let Some(found) = found {
+            self.learn(now, found, queue > soft);
+        }
+        self.target = self.target.max(number(LEAST));
+        self.remember(now);
+    }
+
+    /// A queue stands: send less than arrives, the less the longer it is.
+    fn drain(&mut self, now: Instant, queue: f64, soft: f64) {
+        // A queue that rises fast is a new one: the window must not reach behind its beginning.
+        let window = if queue > soft * 3.0 { 80 } else { 200 };
+        // Few packets make a short window's rate rough, and too high is the costly side.
+        let long = self.acked.rate(Duration::from_millis(400));
+        let short = self.acked.rate(Duration::from_millis(window));
+        let arrived = match (short, long) {
+            (Some(short), Some(long)) => Some(short.min(long)),
+            (short, long) => short.or(long),
+        };
+        let Some(arrived) = arrived else { return };
+        let keep = (YIELD - (queue - soft) / DRAIN).clamp(DRAIN_LEAST, YIELD);
+        self.target = if self.cause == Cause::Queue {
+            // On its way down already: follow what arrives, both ways.
+            (arrived * keep).min(self.target.max(arrived * 0.9))
+        } else {
+            self.target.min(arrived * keep)
+        };
+        // Few packets: a little more or less is how they fell, much is another link.
+        self.capacity = Some(match self.capacity {
+            Some(known) if (arrived / known - 1.0).abs() < ANOTHER => {
+                known + (arrived - known) * 0.25
+            }
+            _ => arrived,
+        });
+        self.cause = Cause::Queue;
+        self.clear_since = now;
+        self.probe_next.clear();
+    }
+
+    fn grow(&mut self, now: Instant, since: Duration, arrived: Option<f64>) {
+        let Some(arrived) = arrived else { return };
+        if self.cause == Cause::Queue {
+            // Drained: back to what the path carried.
+            if let Some(capacity) = self.capacity {
+                self.target = self.target.max(capacity * YIELD);
+            }
+        }
+        let used = arrived / (1.0 - self.loss.fraction().min(0.5));
+        if used < self.target * 0.65 {
+            self.cause = Cause::Unused;
+            return;
+        }
+        self.cause = Cause::Growing;
+        if self.is_empty {
+            let growth = (GROWTH + self.target * GROWTH_PART).min(GROWTH_MOST);
+            let step = growth * since.as_secs_f64();
+            let ceiling = (used * 1.5 + 10_000.0).max(self.target);
+            self.target = (self.target + step).min(ceiling);
+        }
+        if self
+            .capacity
+            .is_some_and(|capacity| self.target > capacity * (1.0 + ANOTHER))
+        {
+            // More goes through than did when a queue last stood: the path has changed.
+            self.capacity = None;
+            self.probe_wait = PROBE_EVERY;
+            self.probe_at = now;
+        }
+    }
+
+    fn learn(&mut self, now: Instant, found: Option<Found>, is_queued: bool) {
+        let before = self.target;
+        self.probed_until = now + self.rtt + Duration::from_millis(100);
+        if let Some(found) = found {
+            let rate = if found.is_saturated {
+                found.rate * YIELD
+            } else {
+                found.rate
+            };
+            if rate > self.target && !is_queued {
+                self.target = rate;
+                self.cause = Cause::Growing;
+                if self
+                    .capacity
+                    .is_some_and(|capacity| rate > capacity * (1.0 + ANOTHER))
+                {
+                    self.capacity = None;
+                }
+                // It is evidence: `stable` need not wait for more of it.
+                self.lows.clear();
+                if !found.is_saturated && self.probe_next.is_empty() && rate < self.wanted {
+                    self.probe_next.push_back(rate * 2.0);
+                }
+            }
+        }
+        if self.target > before * 1.1 {
+            self.probe_wait = PROBE_EVERY;
+        } else {
+            self.probe_wait = (self.probe_wait * 3 / 2).min(PROBE_SELDOM);
+        }
+        self.probe_at = now + self.probe_wait;
+    }
+
+    /// A probe to send, if it is time for one.
+    pub fn probe(&mut self, now: Instant) -> Option<Probe> {
+        if self.prober.is_busy() || self.wanted <= self.target {
+            return None;
+        }
+        let media = self.acked.rate(Duration::from_millis(400)).unwrap_or(0.0);
+        if let Some(rate) = self.probe_next.pop_front() {
+            let goal = rate.min((self.wanted * 1.2).max(self.target * 1.5));
+            return Some(self.prober.begin(now, self.target, goal, media, self.rtt));
+        }
+        let is_clear = now.since(self.clear_since) > CLEAR && self.is_empty;
+        // What is used and bounded by a queue grows by itself, and gently.
+        let is_growing = self.capacity.is_some() && self.cause != Cause::Unused;
+        if !is_clear || is_growing || now < self.probe_at || self.feedback_at.is_none() {
+            return None;
+        }
+        let goal = (self.wanted * 1.1).min(self.target * LEAP);
+        Some(self.prober.begin(now, self.target, goal, media, self.rtt))
+    }
+
+    /// The path is another (ICE restart, other candidate): what was learned of it is void.
+    pub fn path_changed(&mut self, now: Instant) {
+        self.acked.clear();
+        self.owd.clear();
+        self.loss.clear();
+        self.prober.clear();
+        self.capacity = None;
+        self.target = self.target.min(number(START));
+        self.probe_wait = PROBE_EVERY;
+        self.probe_next = VecDeque::from([self.target * 3.0, self.target * 6.0]);
+        self.clear_since = now;
+        self.lows.clear();
+    }
+
+    /// Keeps the least target of each 25 ms for `stable`.
+    fn remember(&mut self, now: Instant) {
+        match self.lows.back_mut() {
+            Some((at, low)) if now.since(*at) < Duration::from_millis(25) => {
+                *low = low.min(self.target);
+            }
+            _ => {
+                if self.lows.len() >= STABLE_KEPT {
+                    self.lows.pop_front();
+                }
+                self.lows.push_back((now, self.target));
+            }
+        }
+        while self
+            .lows
+            .front()
+            .is_some_and(|(at, _)| now.since(*at) > STABLE)
+        {
+            self.lows.pop_front();
+        }
+    }
+
+    /// What is known.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        let low = self
+            .lows
+            .iter()
+            .map(|(_, low)| *low)
+            .fold(self.target, f64::min);
+        Estimate {
+            fast: rate(self.target),
+            stable: rate(low),
+            queue: Duration::from_secs_f64(self.owd.queue() / 1e6),
+            loss: self.loss.fraction(),
+            rtt: self.rtt,
+            cause: self.cause,
+        }
+    }
+}
+
+/// Packets whose delay is looked at: pictures, not sound.
+const LARGE: u32 = 400;
+/// A capacity that differs by this part is another.
+const ANOTHER: f64 = 0.15;
+/// Packets credited for lost feedback at most.
+const CREDITED: u64 = 1_024;
+/// A probe follows the end of the last queue by this.
+const CLEAR: Duration = Duration::from_secs(1);
+/// And the probe before by this, where that one found more.
+const PROBE_EVERY: Duration = Duration::from_millis(1_000);
+/// Else half as long again each time, up to this.
+const PROBE_SELDOM: Duration = Duration::from_millis(2_000);
+/// Queue that a probe may leave behind, µs.
+const PROBED: f64 = 30_000.0;
+/// A probe leaps by no more than this.
+const LEAP: f64 = 4.0;
