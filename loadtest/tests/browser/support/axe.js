@@ -29,7 +29,7 @@ export const SIZES = [[390, 844], [844, 390], [1_280, 720], [1_920, 1_080]];
 
 /**
  * A state at all four sizes: a picture of each for people to look at, nothing wider than the
- * window, and axe at the narrowest and at a desktop's.
+ * window, nothing over the banner, and axe at the narrowest and at a desktop's.
  * @param {Tab} tab
  * @param {string} name
  */
@@ -41,6 +41,13 @@ export async function assertState(tab, name) {
     await tab.screenshot(`${name}-${width}x${height}`);
     const wide = await tab.ask(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(wide <= 0, `"${name}" is ${wide} px wider than ${width} px`);
+    const covered = await tab.ask(() => {
+      const banner = document.querySelector(".banner:not([hidden])");
+      if (!banner) return false;
+      const { left, top, width, height } = banner.getBoundingClientRect();
+      return !banner.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+    });
+    assert.equal(covered, false, `"${name}": nothing covers the banner at ${width} px`);
     if (width === 390 || width === 1_280) await assertAccessible(tab, `${name} at ${width} px`);
   }
   await tab.page.setViewportSize({ width: 1_280, height: 720 });
