@@ -38,6 +38,11 @@ export async function assertState(tab, name) {
     await tab.page.setViewportSize({ width, height });
     // Two frames: one to lay out, one for what observes the layout.
     await tab.ask(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(undefined)))));
+    // Tiles move to their new places: a picture of the way there says nothing.
+    await tab.ask(async () => {
+      const ends = document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().endTime !== Infinity);
+      await Promise.allSettled(ends.map(({ finished }) => finished));
+    });
     await tab.screenshot(`${name}-${width}x${height}`);
     const wide = await tab.ask(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(wide <= 0, `"${name}" is ${wide} px wider than ${width} px`);
