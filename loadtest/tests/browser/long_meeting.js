@@ -67,9 +67,10 @@ export class Watcher {
       const all = await received(tab).catch(() => []);
       const now = performance.now();
       this.#sent.set(name, [...(this.#sent.get(name) ?? []), { at: now, frames: await sent(tab) }].slice(-SENT_KEPT));
-      for (const { participant, source, framesDecoded, muted } of all) {
-        // A screen on which nothing moves sends nothing: it is no sign of anything.
-        if (source === "CAMERA" && !muted) this.#note(`${name} sees ${participant}`, name, participant, framesDecoded, now);
+      for (const { participant, source, framesDecoded, muted, paused } of all) {
+        // A screen on which nothing moves sends nothing: it is no sign of anything. A tile that is on
+        // another page of the stage, or has no room beside a shared screen, is paused.
+        if (source === "CAMERA" && !muted && paused === "") this.#note(`${name} sees ${participant}`, name, participant, framesDecoded, now);
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }

@@ -8,7 +8,7 @@ import { until } from "./until.js";
  * @typedef {{
  *   participant: string, source: string, kind: string, track: string, muted: boolean, mid: string|null,
  *   framesDecoded: number, width: number, height: number, codec: string, freezes: number,
- *   energy: number, samples: number, packets: number
+ *   energy: number, samples: number, packets: number, paused: string
  * }} Received
  */
 
@@ -47,6 +47,7 @@ export function received(tab) {
           energy: row.totalAudioEnergy ?? 0,
           samples: row.totalSamplesReceived ?? 0,
           packets: row.packetsReceived ?? 0,
+          paused: connection.roster.paused.get(track) ?? "",
         };
       }),
     );
