@@ -454,6 +454,9 @@ async fn what_is_denied_by_grpc_is_refused_with_its_reason() {
     assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused:?}");
     let details = String::from_utf8_lossy(refused.details()).into_owned();
     assert!(details.contains("PERMISSION_MISSING"), "{details}");
+    // It was there all the time.
+    permit(&running, "deaf", "lin", |it| it.subscribe = true).await;
+    more(&lin, clock, "granted, and nothing arrives").await;
     running.end().await;
 }
 
