@@ -396,6 +396,14 @@ async fn what_a_token_does_not_permit_is_refused_or_passes_nothing() {
         }
         quiet(&lin, clock, &format!("{what}: it does not end")).await;
         assert_eq!(lin.packets(), 0, "{what}");
+        if way != Way::Whip {
+            // It was there all the time.
+            let granted_at = clock.now();
+            permit(&running, &room, "ada", |it| it.publish_sources = None).await;
+            let why = format!("{what}: granted, and nothing arrives");
+            let first_at = more(&lin, clock, &why);
+            assert!(first_at.await.since(granted_at) <= GRANTED_WITHIN, "{what}");
+        }
     }
     let deaf = Permissions {
         subscribe: false,

@@ -13,7 +13,7 @@ use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind as StackKind, Mid};
 
 use super::Robot;
-use super::publication::Stage;
+use super::publication::{PublishParameters, Stage};
 
 /// A description on its way, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,10 +103,28 @@ impl Robot {
         }
         let offer = SdpOffer::from_sdp_string(text)
             .map_err(|error| RtcError::RemoteSdp(format!("{error}: {text}")))?;
+        self.stay_willing();
         let answer = self.rtc.sdp_api().accept_offer(offer)?.to_sdp_string();
         self.negotiation.agreed = Some((text.to_owned(), answer.clone()));
         self.negotiation.signals.push_back(Signal::Answer(answer));
         Ok(())
+    }
+
+    /// What was offered and not taken is offered still: a browser's transceiver keeps its direction
+    /// when an answer is inactive (RFC 9429 §4.2.4), where the stack takes the answer's for its own
+    /// and never sends there again.
+    fn stay_willing(&mut self) {
+        for publication in &self.publications {
+            let Some(mid) = publication.mid() else {
+                continue;
+            };
+            let media = self.rtc.media(mid);
+            if media.is_some_and(|media| media.direction() == Direction::Inactive) {
+                let wished = direction_of(publication.parameters());
+                // At once, and without an offer of ours: the answer that follows says it.
+                self.rtc.sdp_api().set_direction(mid, wished);
+            }
+        }
     }
 
     fn handle_answer(&mut self, text: &str) -> Result<(), RtcError> {
@@ -150,11 +168,7 @@ impl Robot {
         let mut api = self.rtc.sdp_api();
         let (mut mids, mut endings) = (Vec::new(), Vec::new());
         for publication in &mut self.publications {
-            let direction = if publication.parameters().receives {
-                Direction::SendRecv
-            } else {
-                Direction::SendOnly
-            };
+            let direction = direction_of(publication.parameters());
             let kind = match publication.parameters().kind {
                 MediaKind::Audio => StackKind::Audio,
                 MediaKind::Video => StackKind::Video,
@@ -205,5 +219,13 @@ impl Robot {
             channels,
             restart,
         });
+    }
+}
+
+const fn direction_of(parameters: &PublishParameters) -> Direction {
+    if parameters.receives {
+        Direction::SendRecv
+    } else {
+        Direction::SendOnly
     }
 }
