@@ -3,6 +3,7 @@
 
 import { language, say } from "../strings.js";
 import { icon, make } from "./dom.js";
+import { Seen } from "./seen.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
 /** @import {DataMessage, HistoryMessage} from "../plenum/messages.js" */
@@ -20,8 +21,11 @@ const ANSWER_MS_MAX = 5_000;
 /** Only these become links, and only whole words. */
 const LINK = /\bhttps?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/g;
 
+/** Stands for an application's backend: no participant's id. */
+const BACKEND = "*";
+
 /**
- * `from`: a participant's id, empty for oneself; `to`: whom a private one is for, by name.
+ * `from`: a participant's id, empty for oneself, `*` for the backend; `to`: whom a private one is for, by name.
  * @typedef {{key: string, from: string, name: string, text: string, at: number, to: string}} ChatMessage
  */
 
@@ -41,15 +45,20 @@ export class Chat {
   /** Keys of what is shown: history may bring it again.
    * @type {Set<string>} */
   #shown = new Set();
+  #seen;
+  /** When the newest message came. */
+  #newest = 0;
   /** @type {(() => void)[]} */
   #off = [];
 
   /**
    * @param {Connection} connection
+   * @param {string} room
    * @param {() => void} close
    */
-  constructor(connection, close) {
+  constructor(connection, room, close) {
     this.#connection = connection;
+    this.#seen = new Seen(room);
     this.#field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
@@ -121,6 +130,7 @@ export class Chat {
     this.element.hidden = !open;
     if (!open) return;
     this.unread = 0;
+    this.#seen.advance(this.#newest);
     this.onunread();
     this.#field.focus();
     this.#list.scrollTop = this.#list.scrollHeight;
@@ -129,32 +139,43 @@ export class Chat {
   /**
    * Takes a message of somebody else.
    * @param {DataMessage} message
-   * @returns {string|null} its text, if it is one
+   * @returns {ChatMessage|null} if it is one
    */
-  take({ from, topic, to, payload }) {
+  take({ from = BACKEND, topic, to, payload, time, from_name: given }) {
     if (topic !== TOPIC) return null;
     const { roster, self } = this.#connection;
-    const name = roster.participants.get(from)?.displayName ?? from;
-    const message = read(payload, { from, name, at: Date.now(), to: to?.length ? self : "" });
+    const name = roster.participants.get(from)?.displayName || nameOf(from, given);
+    const message = read(payload, { from, name, at: timeOf(time), to: to?.length ? self : "" });
     if (!message || this.#shown.has(message.key)) return null;
     this.#add(message);
-    if (this.element.hidden) {
-      this.unread += 1;
-      this.onunread();
-    }
-    return message.text;
+    this.#note(message.at, true);
+    this.onunread();
+    return message;
   }
 
   /** @param {HistoryMessage[]} messages */
   #takeHistory(messages) {
     const self = this.#connection.self;
-    for (const { from, from_name: given, topic, payload, time } of messages) {
+    for (const { from = BACKEND, from_name: given, topic, payload, time } of messages) {
       if (topic !== TOPIC) continue;
       const isOwn = from === self;
-      const at = Date.parse(time) || Date.now();
-      const message = read(payload, { from: isOwn ? "" : from, name: isOwn ? say("me") : given || from, at, to: "" });
-      if (message && !this.#shown.has(message.key)) this.#add(message);
+      const message = read(payload, { from: isOwn ? "" : from, name: isOwn ? say("me") : nameOf(from, given), at: timeOf(time), to: "" });
+      if (!message || this.#shown.has(message.key)) continue;
+      this.#add(message);
+      this.#note(message.at, !isOwn && !isOfThisTab(payload));
     }
+    this.onunread();
+  }
+
+  /**
+   * A message stands in the list: read at once where the panel is open, else unread.
+   * @param {number} at
+   * @param {boolean} isForeign
+   */
+  #note(at, isForeign) {
+    this.#newest = Math.max(this.#newest, at);
+    if (!this.element.hidden) this.#seen.advance(at);
+    else if (isForeign && !this.#seen.has(at)) this.unread += 1;
   }
 
   #submit() {
@@ -165,7 +186,7 @@ export class Chat {
     this.#field.value = "";
     this.#typed();
     // Distinct for each of ours is enough, and works where there is no https.
-    const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    const id = `${Seen.writer}-${Math.random().toString(36).slice(2)}`;
     const item = this.#add({ key: ` ${id}`, from: "", name: say("me"), text, at: Date.now(), to: toName });
     void this.#send(item, { text, id }, to);
   }
@@ -261,10 +282,30 @@ export class Chat {
  * @returns {ChatMessage|null}
  */
 function read(payload, about) {
-  const { text, id } = /** @type {any} */ (payload) ?? {};
+  // A backend's text is a string and nothing more.
+  const { text, id } = /** @type {any} */ (typeof payload === "string" ? { text: payload } : payload) ?? {};
   if (typeof text !== "string" || text === "") return null;
   const key = typeof id === "string" && id !== "" ? `${about.from} ${id.slice(0, 64)}` : `${about.from} ${about.at} ${text.slice(0, 64)}`;
   return { key, text: text.slice(0, LENGTH_MAX), ...about };
+}
+
+/**
+ * @param {string} from
+ * @param {string|undefined} given what they were called when they wrote
+ */
+function nameOf(from, given) {
+  return from === BACKEND ? say("announcement") : given || from;
+}
+
+/** @param {string|undefined} time of the server, RFC 3339 */
+function timeOf(time) {
+  return Date.parse(time ?? "") || Date.now();
+}
+
+/** @param {unknown} payload */
+function isOfThisTab(payload) {
+  const id = /** @type {any} */ (payload)?.id;
+  return typeof id === "string" && id.startsWith(`${Seen.writer}-`);
 }
 
 /**

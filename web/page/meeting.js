@@ -159,9 +159,10 @@ export class Meeting {
     }
     if (!matchMedia("(max-width: 600px), (max-height: 480px)").matches) return items;
     // What has no place in the bar of a phone.
+    const counted = (/** @type {string} */ label, /** @type {number} */ count) => (count > 0 ? `${label} (${count})` : label);
     return [
-      { label: say("chat"), icon: "chat", isChecked: panels.open === "chat", run: () => panels.toggle("chat") },
-      { label: say("people"), icon: "people", isChecked: panels.open === "people", run: () => panels.toggle("people") },
+      { label: counted(say("chat"), panels.unread), icon: "chat", isChecked: panels.open === "chat", run: () => panels.toggle("chat") },
+      { label: counted(say("people"), panels.waiting), icon: "people", isChecked: panels.open === "people", run: () => panels.toggle("people") },
       { label: say(panels.hand.isUp ? "lowerOwnHand" : "raiseHand"), icon: "hand", isChecked: panels.hand.isUp, run: () => void panels.toggleHand() },
       ...(Share.isSupported ? [/** @type {MenuItem} */ ({ label: say(this.#share.isOn ? "stopSharing" : "shareScreen"), icon: "share", run: () => void this.#share.toggle() })] : []),
       ...items,
@@ -220,7 +221,9 @@ export class Meeting {
     this.#drawToggle(this.#handButton, hand.isUp, "hand", say("hand"), say(hand.isUp ? "lowerOwnHand" : "raiseHand"));
     this.#drawToggle(this.#chatButton, open === "chat", "chat", say("chat"), say("openChat"), badge(unread, say("unread", unread)));
     this.#drawToggle(this.#peopleButton, open === "people", "people", say("people"), say("openPeople"), badge(waiting, say("waitingPeople")));
-    fill(this.#more, "more", say("more"), say("more"));
+    // On a phone chat and people stand in the menu: what is new there is told on its button.
+    const news = unread + waiting;
+    fill(this.#more, "more", say("more"), say("more"), badge(news, unread > 0 ? say("unread", unread) : say("waitingPeople"), "only-phone"));
     fill(this.#flip, "flip", say("flip"), say("flipCamera"));
   }
 
@@ -322,9 +325,9 @@ export class Meeting {
   }
 }
 
-/** @param {number} count @param {string} label */
-function badge(count, label) {
-  return count > 0 ? make("i", { class: "badge", role: "img", "aria-label": label }, String(Math.min(99, count))) : null;
+/** @param {number} count @param {string} label @param {string} [look] */
+function badge(count, label, look = "") {
+  return count > 0 ? make("i", { class: `badge ${look}`, role: "img", "aria-label": label }, String(Math.min(99, count))) : null;
 }
 
 function tool(look = "") {

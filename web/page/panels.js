@@ -53,7 +53,7 @@ export class Panels {
     const { connection, devices, displayName } = options;
     this.#banner = new Banner(connection);
     this.hand = new Hand(connection);
-    this.chat = new Chat(connection, () => this.toggle("chat", false));
+    this.chat = new Chat(connection, options.room, () => this.toggle("chat", false));
     this.people = new People({
       connection,
       devices,
@@ -143,10 +143,10 @@ export class Panels {
 
   /** @param {import("../plenum/messages.js").DataMessage} message */
   #data(message) {
-    const text = this.chat.take(message);
-    if (text === null || this.open === "chat") return;
+    const taken = this.chat.take(message);
+    if (taken === null || this.open === "chat") return;
     const show = { label: say("chat"), run: () => this.toggle("chat", true) };
-    this.toasts.show(`${this.#nameOf(message.from)}: ${text.slice(0, TOAST_TEXT_MAX)}`, show, { isBrief: true });
+    this.toasts.show(`${taken.name}: ${taken.text.slice(0, TOAST_TEXT_MAX)}`, show, { isBrief: true });
   }
 
   /** @param {string[]} ids */

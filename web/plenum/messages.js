@@ -58,7 +58,7 @@
 
 /**
  * An earlier message that was sent with `keep`. `time`: RFC 3339.
- * @typedef {{from: string, from_name: string, topic: string, payload: any, time: string}} HistoryMessage
+ * @typedef {{from?: string, from_name: string, topic: string, payload: any, time: string}} HistoryMessage
  */
 
 /**
@@ -78,7 +78,13 @@
 /** @typedef {{participant: string, level: number}} Speaker `level`: 0 loud … 127 silent */
 /** @typedef {{type: "speakers", sequence: number, speakers: Speaker[]}} SpeakersMessage */
 
-/** @typedef {{from: string, topic: string, to?: string[], payload: any}} DataMessage */
+/**
+ * `from`: none where an application's backend wrote. `from_name`: what the sender was called then.
+ * `time`: RFC 3339.
+ * @typedef {{
+ *   from?: string, topic: string, to?: string[], payload: any, from_name?: string, time?: string
+ * }} DataMessage
+ */
 /** @typedef {{type: "data", sequence: number, channel: number, from: string}} ChannelMessage */
 
 /**
