@@ -59,14 +59,10 @@ export class Lobby {
           else name.focus();
         },
       },
-      make("h1", {}, say("lobbyTitle")),
-      make("p", { class: "dim room-name" }, room),
-      make("label", { for: "name" }, say("yourName")),
-      name,
+      make("div", { class: "lobby-title" }, make("h1", {}, say("lobbyTitle")), make("p", { class: "dim room-name" }, room)),
+      make("div", { class: "name-row" }, make("label", { for: "name" }, say("yourName")), name),
       this.#pickers.element,
-      this.#preview.problems,
-      this.#there,
-      make("button", { class: "primary join", type: "submit" }, say("join")),
+      make("div", { class: "join-bar" }, this.#there, make("button", { class: "primary join", type: "submit" }, say("join"))),
     );
     root.replaceChildren(make("main", { class: "centre" }, make("div", { class: "lobby" }, this.#preview.element, form)));
     name.focus();

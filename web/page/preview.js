@@ -8,7 +8,7 @@ import { fill, make } from "./dom.js";
 export class Preview {
   element;
   /** What is wrong with the devices, each with its Retry. */
-  problems = make("div", { class: "problems", role: "status" });
+  #problems = make("div", { class: "problems", role: "status" });
   #devices;
   #video = make("video", { autoplay: true, muted: true, playsInline: true, "aria-label": say("preview") });
   #off = make("p", { class: "preview-off" });
@@ -22,7 +22,7 @@ export class Preview {
     this.#devices = devices;
     this.#microphone.onclick = () => void devices.setMicrophone(!devices.microphoneOn);
     this.#camera.onclick = () => void devices.setCamera(!devices.cameraOn);
-    this.element = make(
+    const picture = make(
       "section",
       { class: "preview", "aria-label": say("preview") },
       this.#video,
@@ -30,6 +30,7 @@ export class Preview {
       this.#bars,
       make("div", { class: "preview-bar" }, this.#microphone, this.#camera),
     );
+    this.element = make("div", { class: "preview-side" }, picture, this.#problems);
     this.#stop = [
       devices.on("changed", () => this.#show()),
       devices.on("level", (bars) => (this.#bars.dataset.level = String(bars))),
@@ -48,7 +49,7 @@ export class Preview {
     set(this.#microphone, microphoneOn, "mic", "micOff", say("mic"), say(microphoneOn ? "muteMicrophone" : "unmuteMicrophone"));
     set(this.#camera, cameraOn, "camera", "cameraOff", say("camera"), say(cameraOn ? "cameraOff" : "cameraOn"));
     if (!microphoneOn) this.#bars.dataset.level = "0";
-    this.problems.replaceChildren(
+    this.#problems.replaceChildren(
       ...problems.map((problem) =>
         make(
           "p",

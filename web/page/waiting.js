@@ -22,7 +22,6 @@ export class Waiting {
       { class: "lobby-form" },
       make("div", { role: "status" }, make("h1", {}, say("waitingTitle"))),
       make("p", { class: "dim room-name" }, room),
-      this.#preview.problems,
       make("button", { type: "button", onclick: leave }, say("leave")),
     );
     root.replaceChildren(make("main", { class: "centre" }, make("div", { class: "lobby waiting" }, this.#preview.element, words)));

@@ -72,6 +72,37 @@ test("the lobby shows a mirrored preview, a level, devices, and joins by Enter a
   assert.equal(await ada.page.inputValue("#name"), "Ada", "the name is remembered");
 });
 
+test("Join is in sight without scrolling, however low the window", async (context) => {
+  const blocked = await other(context, { without: ["use-fake-ui-for-media-stream"], flags: ["--deny-permission-prompts"] });
+  await blocked.open("/r/in-sight");
+  await says(blocked, ".problems", "Microphone is blocked.");
+  const free = await chromium.tab();
+  context.after(() => free.close());
+  await free.open("/r/in-sight");
+  await until(() => free.page.locator("#lobby-speaker option").count(), { within: 10_000, what: "devices are listed" });
+  await Promise.all([free, blocked].map((tab) => says(tab, ".there", "No one is here yet")));
+  for (const [what, tab] of /** @type {const} */ ([["free", free], ["blocked", blocked]])) {
+    for (const [width, height] of [[844, 390], [667, 375], [932, 430], [640, 360], [390, 844], [360, 640], [1_280, 720], [1_920, 1_080]]) {
+      await tab.page.setViewportSize({ width: width ?? 0, height: height ?? 0 });
+      await tab.ask(() => scrollTo(0, 0));
+      const seen = await tab.ask(() => {
+        const { left, top, right, bottom } = /** @type {Element} */ (document.querySelector(".join")).getBoundingClientRect();
+        const inside = left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+        return inside && document.elementFromPoint((left + right) / 2, (top + bottom) / 2)?.classList.contains("join");
+      });
+      assert.ok(seen, `${what}: Join is in sight at ${width}x${height}`);
+      await tab.screenshot(`join-${what}-${width}x${height}`);
+      // Nothing is under it for good: the last thing before it can be scrolled clear of it.
+      const apart = await tab.ask(() => {
+        scrollTo(0, document.documentElement.scrollHeight);
+        const top = (/** @type {string} */ selector) => document.querySelector(selector)?.getBoundingClientRect() ?? new DOMRect();
+        return top(".join-bar").top - top(".pickers").bottom;
+      });
+      assert.ok(apart >= 0, `${what}: nothing stays under Join at ${width}x${height}, ${apart}`);
+    }
+  }
+});
+
 test("who forbids camera and microphone reads how to allow them, and joins all the same", async (context) => {
   const ada = await other(context, { without: ["use-fake-ui-for-media-stream"], flags: ["--deny-permission-prompts"] });
   await ada.open("/r/denied");
