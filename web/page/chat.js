@@ -39,6 +39,7 @@ export class Chat {
   #empty = make("p", { class: "dim panel-empty" }, say("noMessages"));
   #field = make("textarea", { rows: 1, maxLength: LENGTH_MAX, placeholder: say("message"), "aria-label": say("message") });
   #to = make("select", { id: "chat-to" });
+  #denied = make("p", { class: "dim length", role: "status" });
   #length = make("p", { class: "dim length", role: "status" });
   /** @type {ChatMessage|null} */
   #last = null;
@@ -81,6 +82,7 @@ export class Chat {
     this.#off.push(
       connection.on("history", (messages) => this.#takeHistory(messages)),
       connection.on("roster", () => this.#drawTo()),
+      connection.on("permissions", ({ send_data: may }) => (this.#denied.textContent = may ? "" : say("writingDenied"))),
     );
     this.#drawTo();
   }
@@ -102,6 +104,7 @@ export class Chat {
         this.#field,
         make("button", { class: "icon-button accent", type: "submit", "aria-label": say("send"), title: say("send") }, icon("send")),
       ),
+      this.#denied,
       this.#length,
     );
   }

@@ -11,9 +11,10 @@ const MUTED_AGAIN_MS = 30_000;
 /**
  * @param {Devices} devices
  * @param {Toasts} toasts
+ * @param {() => boolean} maySpeak whether who is muted could do something about it
  * @returns {() => void} stops it
  */
-export function noticeDevices(devices, toasts) {
+export function noticeDevices(devices, toasts, maySpeak) {
   let toldMuted = -MUTED_AGAIN_MS;
   /** @type {Set<string>} */
   let told = new Set(devices.problems.map(({ text }) => text));
@@ -33,7 +34,7 @@ export function noticeDevices(devices, toasts) {
     }),
     devices.on("speech", () => {
       const now = performance.now();
-      if (devices.microphoneOn || !devices.microphone || now - toldMuted < MUTED_AGAIN_MS) return;
+      if (devices.microphoneOn || !devices.microphone || !maySpeak() || now - toldMuted < MUTED_AGAIN_MS) return;
       toldMuted = now;
       toasts.show(say("youAreMuted"));
     }),

@@ -6,6 +6,7 @@ import { fill, icon, make } from "./dom.js";
 import { Keys, showKeys } from "./keys.js";
 import { openMenu } from "./menu.js";
 import { Panels } from "./panels.js";
+import { Permits } from "./permits.js";
 import { set } from "./preview.js";
 import { showSettings } from "./settings.js";
 import { Share } from "./share.js";
@@ -26,6 +27,7 @@ export class Meeting {
   #stage;
   #share;
   #panels;
+  #permits;
   #statistics;
   #element;
   #keys;
@@ -65,6 +67,8 @@ export class Meeting {
     });
     this.#share = new Share({ connection, presenter: () => this.#stage.presenter, fail: (words) => this.#panels.toasts.show(words) });
     this.#share.onchange = () => this.#sharingChanged();
+    this.#permits = new Permits({ connection, devices, toasts: this.#panels.toasts, share: this.#share });
+    this.#permits.onchange = () => this.#drawTools();
     this.#statistics = new StatisticsPanel(connection, () => this.#panels.toggle("statistics", false));
     this.#panels.register("statistics", this.#statistics);
     this.#panels.onchange = () => this.#drawTools();
@@ -127,7 +131,7 @@ export class Meeting {
     this.#microphone.onclick = () => void this.#toggleMicrophone();
     this.#camera.onclick = () => void this.#toggleCamera();
     this.#flip.onclick = () => void this.#devices.flip();
-    this.#shareButton.onclick = () => void this.#share.toggle();
+    this.#shareButton.onclick = () => this.#toggleShare();
     this.#handButton.onclick = () => void this.#panels.toggleHand();
     for (const [button, name] of /** @type {const} */ ([[this.#chatButton, "chat"], [this.#peopleButton, "people"]])) {
       button.dataset.panel = name;
@@ -164,7 +168,7 @@ export class Meeting {
       { label: counted(say("chat"), panels.unread), icon: "chat", isChecked: panels.open === "chat", run: () => panels.toggle("chat") },
       { label: counted(say("people"), panels.waiting), icon: "people", isChecked: panels.open === "people", run: () => panels.toggle("people") },
       { label: say(panels.hand.isUp ? "lowerOwnHand" : "raiseHand"), icon: "hand", isChecked: panels.hand.isUp, run: () => void panels.toggleHand() },
-      ...(Share.isSupported ? [/** @type {MenuItem} */ ({ label: say(this.#share.isOn ? "stopSharing" : "shareScreen"), icon: "share", run: () => void this.#share.toggle() })] : []),
+      ...(Share.isSupported ? [/** @type {MenuItem} */ ({ label: say(this.#share.isOn ? "stopSharing" : "shareScreen"), icon: "share", run: () => this.#toggleShare() })] : []),
       ...items,
     ];
   }
@@ -216,7 +220,10 @@ export class Meeting {
     const { microphoneOn, cameraOn } = this.#devices;
     set(this.#microphone, microphoneOn, "mic", "micOff", say("mic"), say(microphoneOn ? "muteMicrophone" : "unmuteMicrophone"));
     set(this.#camera, cameraOn, "camera", "cameraOff", say("camera"), say(cameraOn ? "cameraOff" : "cameraOn"));
+    deny(this.#microphone, !this.#permits.may("MICROPHONE"), say("microphoneDenied"));
+    deny(this.#camera, !this.#permits.may("CAMERA"), say("cameraDenied"));
     this.#drawToggle(this.#shareButton, this.#share.isOn, "share", say("share"), say(this.#share.isOn ? "stopSharing" : "shareScreen"));
+    deny(this.#shareButton, !this.#permits.may("SCREEN"), say("screenDenied"));
     const { open, unread, waiting, hand } = this.#panels;
     this.#drawToggle(this.#handButton, hand.isUp, "hand", say("hand"), say(hand.isUp ? "lowerOwnHand" : "raiseHand"));
     this.#drawToggle(this.#chatButton, open === "chat", "chat", say("chat"), say("openChat"), badge(unread, say("unread", unread)));
@@ -242,11 +249,17 @@ export class Meeting {
   }
 
   async #toggleMicrophone() {
+    if (!this.#devices.microphoneOn && !this.#permits.ask("microphone")) return;
     await this.#devices.setMicrophone(!this.#devices.microphoneOn);
   }
 
   async #toggleCamera() {
+    if (!this.#devices.cameraOn && !this.#permits.ask("camera")) return;
     if (!this.#devices.starting) await this.#devices.setCamera(!this.#devices.cameraOn);
+  }
+
+  #toggleShare() {
+    if (this.#share.isOn || this.#permits.ask("screen")) void this.#share.toggle();
   }
 
   #toggleView() {
@@ -271,6 +284,7 @@ export class Meeting {
     // Who is not muted goes on as before.
     if (isDown && this.#devices.microphoneOn) return;
     if (!isDown && !this.#isTalking) return;
+    if (isDown && !this.#permits.ask("microphone")) return;
     this.#isTalking = isDown;
     void this.#devices.setMicrophone(isDown);
   }
@@ -286,7 +300,7 @@ export class Meeting {
       microphone: () => void this.#toggleMicrophone(),
       camera: () => void this.#toggleCamera(),
       talk: (isDown) => this.#talk(isDown),
-      share: () => void this.#share.toggle(),
+      share: () => this.#toggleShare(),
       hand: () => void panels.toggleHand(),
       chat: () => panels.toggle("chat"),
       people: () => panels.toggle("people"),
@@ -316,6 +330,7 @@ export class Meeting {
     clearInterval(this.#clockTimer);
     clearTimeout(this.#barTimer);
     for (const off of this.#off) off();
+    this.#permits.close();
     this.#share.close();
     this.#wakeLock.close();
     this.#keys.close();
@@ -328,6 +343,19 @@ export class Meeting {
 /** @param {number} count @param {string} label @param {string} [look] */
 function badge(count, label, look = "") {
   return count > 0 ? make("i", { class: `badge ${look}`, role: "img", "aria-label": label }, String(Math.min(99, count))) : null;
+}
+
+/**
+ * A button that the host does not let us use says why; pressed, it says so aloud.
+ * @param {HTMLButtonElement} button
+ * @param {boolean} isDenied
+ * @param {string} why
+ */
+function deny(button, isDenied, why) {
+  button.classList.toggle("denied", isDenied);
+  if (isDenied) button.setAttribute("aria-disabled", "true");
+  else button.removeAttribute("aria-disabled");
+  if (isDenied) button.title = why;
 }
 
 function tool(look = "") {

@@ -68,7 +68,7 @@ export class Panels {
     this.#off = [
       connection.on("data", (message) => this.#data(message)),
       connection.on("joined", (ids) => this.#joined(ids)),
-      noticeDevices(devices, this.toasts),
+      noticeDevices(devices, this.toasts, () => connection.may("MICROPHONE")),
     ];
     this.chat.onunread = () => this.onchange();
     this.hand.onchange = (raised) => this.#raised(raised);

@@ -80,7 +80,7 @@ export class Share {
       picture.addEventListener("ended", () => this.stop());
       this.#connection.publish("SCREEN", picture);
     }
-    if (sound) this.#connection.publish("SCREEN_AUDIO", sound);
+    if (sound && this.#connection.may("SCREEN_AUDIO")) this.#connection.publish("SCREEN_AUDIO", sound);
     this.onchange();
   }
 

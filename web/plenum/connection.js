@@ -140,6 +140,14 @@ export class Connection extends Emitter {
     return this.welcome?.participant ?? this.#options.participant ?? "";
   }
 
+  /**
+   * Whether we may publish a source; true before the server has said so.
+   * @param {Source} source
+   */
+  may(source) {
+    return this.permissions?.publish_sources.includes(source) ?? true;
+  }
+
   /** Joins, and keeps us in until `leave` or an end the server states. */
   join() {
     if (this.state !== "idle" && this.state !== "left" && this.state !== "refused") return;
@@ -403,8 +411,7 @@ export class Connection extends Emitter {
         this.emit("room", any.room);
         return;
       case "permissions":
-        this.permissions = any.permissions;
-        this.emit("permissions", any.permissions);
+        this.#takePermissions(any.permissions);
         return;
       case "waiting":
         this.#takeWaiting(any);
@@ -446,11 +453,17 @@ export class Connection extends Emitter {
   #takeRoster({ room, permissions, own, participants }) {
     this.roster.reset(this.self, own ? [...participants, own] : participants);
     this.room = room;
-    this.permissions = permissions;
     this.emit("room", room);
-    this.emit("permissions", permissions);
+    this.#takePermissions(permissions);
     this.emit("roster", undefined);
     this.emit("media", undefined);
+  }
+
+  /** @param {Permissions} permissions */
+  #takePermissions(permissions) {
+    this.permissions = permissions;
+    this.stay?.permit(permissions.publish_sources);
+    this.emit("permissions", permissions);
   }
 
   /** @param {any} message */

@@ -47,6 +47,8 @@ export class Stay extends Emitter {
   /** We had to be admitted: what was said of our m-lines before was passed over. */
   #waited = false;
   #closed = false;
+  /** What we may publish; null until it was said. @type {Set<Source>|null} */
+  #permitted = null;
 
   /**
    * @param {string} url of the socket
@@ -190,11 +192,24 @@ export class Stay extends Emitter {
     }
   }
 
+  /**
+   * What may be published changed. One source that may not be makes the server refuse all that are
+   * named with it, so they are named anew.
+   * @param {Source[]} sources
+   */
+  permit(sources) {
+    const before = this.#permitted;
+    this.#permitted = new Set(sources);
+    const own = [...this.#transceivers.keys()];
+    if (own.some((source) => (before?.has(source) ?? true) !== this.#permitted?.has(source))) this.#announce();
+  }
+
   /** Says which of our m-lines is which source. */
   #announce() {
     const tracks = [];
     for (const [source, { mid, direction }] of this.#transceivers) {
-      if (mid !== null && direction === "sendrecv") tracks.push({ mid, source });
+      const may = this.#permitted?.has(source) ?? true;
+      if (may && mid !== null && direction === "sendrecv") tracks.push({ mid, source });
     }
     if (tracks.length > 0) this.send({ type: "tracks", tracks });
   }
