@@ -135,7 +135,9 @@ impl Attendance {
         } else {
             self.until
         };
-        let connected = seat.drive(&mut wire, deadline, Robot::is_connected).await?;
+        let connected = seat
+            .drive(&mut wire, deadline, |robot| robot.is_connected())
+            .await?;
         if !connected {
             return Err(NetError::GaveUp(
                 self.number,

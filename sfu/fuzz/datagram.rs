@@ -422,6 +422,7 @@ impl World {
                 permissions: Permissions {
                     publish_audio: wanted,
                     publish_video: paused,
+                    muted_at_first: flags & 2 != 0,
                     subscribe: flags & 4 != 0,
                     send_data: flags & 8 != 0,
                     tracks_max: usize::from(flags >> 4),

@@ -50,7 +50,7 @@ pub(crate) use room::{RoomEdit, as_room_config, room, room_config, room_filter, 
 pub(crate) use subscription::{subscription, wishes};
 pub(crate) use time::{duration, moment, moment_in};
 pub(crate) use track::{track, track_filter};
-pub(crate) use transport::{described_as, description, offer, transport};
+pub(crate) use transport::{described_as, description, offer, transport, withheld};
 
 // Refusals.
 

@@ -2,10 +2,12 @@
 
 use proto::v1;
 use sfu::sdp::Description;
-use sfu::sdp::description::SdpType;
+use sfu::sdp::description::{SdpType, SectionKind};
+use sfu::units::MediaKind;
 
 use super::name::participant_path;
-use crate::registry::{ParticipantName, RoomName, TransportState, TransportView};
+use crate::registry::spec::not_permitted;
+use crate::registry::{ParticipantName, Permissions, RoomName, TransportState, TransportView};
 use crate::status::{Failure, Reason};
 
 /// A transport for an answer; with what we answered to its offer, where it made one.
@@ -25,7 +27,41 @@ pub(crate) fn transport(
         sdp_answer: answer.map(text).unwrap_or_default(),
         sdp_offer: view.offer.as_deref().map(text).unwrap_or_default(),
         srtp_cipher: view.srtp.unwrap_or_default().to_owned(),
+        withheld_sections: Vec::new(),
     }
+}
+
+/// What an offer would have published and its answer does not take, with the reason.
+pub(crate) fn withheld(
+    permissions: &Permissions,
+    offer: &Description,
+    answer: &Description,
+) -> Vec<v1::WithheldSection> {
+    let sections = offer.sections.iter().zip(&answer.sections);
+    let not_taken = sections.filter_map(|(asked, given)| {
+        let SectionKind::Media(kind) = asked.kind else {
+            return None;
+        };
+        let taken = given.rejected || given.direction.receives();
+        (!asked.rejected && asked.direction.sends() && !taken).then_some((asked.mid, kind))
+    });
+    let shown = not_taken.map(|(mid, kind)| {
+        let parameters = permissions.parameters();
+        let what = match kind {
+            _ if parameters.publishes(kind) => {
+                format!("more than {} tracks", parameters.tracks_max)
+            }
+            MediaKind::Audio => "publishing audio".to_owned(),
+            MediaKind::Video => "publishing video".to_owned(),
+        };
+        let failure = not_permitted(&what);
+        v1::WithheldSection {
+            mid: mid.to_string(),
+            reason: failure.reason.as_str().to_owned(),
+            message: failure.message,
+        }
+    });
+    shown.collect()
 }
 
 /// An offer of the other side.

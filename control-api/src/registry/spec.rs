@@ -272,14 +272,22 @@ impl Permissions {
     /// What the shard is told of them.
     #[must_use]
     pub fn parameters(&self) -> sfu::shard::command::Permissions {
-        let may = |sources: &[TrackSource]| sources.iter().any(|&source| self.may_publish(source));
+        let audio = [
+            TrackSource::Microphone,
+            TrackSource::ScreenAudio,
+            TrackSource::Other,
+        ];
+        let video = [TrackSource::Camera, TrackSource::Screen, TrackSource::Other];
+        let may = |sources: [TrackSource; 3]| {
+            let allowed = sources.map(|source| self.may_publish(source));
+            let (any, all) = (allowed.contains(&true), !allowed.contains(&false));
+            (any, any && !all)
+        };
+        let ((publish_audio, some_audio), (publish_video, some_video)) = (may(audio), may(video));
         sfu::shard::command::Permissions {
-            publish_audio: may(&[
-                TrackSource::Microphone,
-                TrackSource::ScreenAudio,
-                TrackSource::Other,
-            ]),
-            publish_video: may(&[TrackSource::Camera, TrackSource::Screen, TrackSource::Other]),
+            publish_audio,
+            publish_video,
+            muted_at_first: some_audio || some_video,
             subscribe: self.subscribe,
             send_data: self.send_data,
             tracks_max: self
@@ -694,17 +702,23 @@ mod tests {
             publish_sources: Some(sources.to_vec()),
             ..Permissions::default()
         };
-        for (permissions, audio, video) in [
-            (Permissions::default(), true, true),
-            (only(&[]), false, false),
-            (only(&[TrackSource::Microphone]), true, false),
-            (only(&[TrackSource::Screen]), false, true),
-            (only(&[TrackSource::Other]), true, true),
+        let picture = [TrackSource::Camera, TrackSource::Screen, TrackSource::Other];
+        for (permissions, audio, video, some) in [
+            (Permissions::default(), true, true, false),
+            (only(&[]), false, false, false),
+            (only(&[TrackSource::Microphone]), true, false, true),
+            (only(&[TrackSource::Screen]), false, true, true),
+            (only(&[TrackSource::Other]), true, true, true),
+            (only(&picture), true, true, true),
         ] {
             let parameters = permissions.parameters();
             assert_eq!(
-                (parameters.publish_audio, parameters.publish_video),
-                (audio, video)
+                (
+                    parameters.publish_audio,
+                    parameters.publish_video,
+                    parameters.muted_at_first
+                ),
+                (audio, video, some)
             );
         }
     }

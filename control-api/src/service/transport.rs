@@ -32,6 +32,7 @@ struct Made {
     offer: String,
     spec: ParticipantSpec,
     answer: Option<Description>,
+    withheld: Vec<v1::WithheldSection>,
 }
 
 /// TransportService over a node.
@@ -66,10 +67,14 @@ impl Transports {
         &self,
         (room, name): (&RoomName, &ParticipantName),
         answer: Option<&Description>,
+        withheld_sections: Vec<v1::WithheldSection>,
     ) -> Result<Response<v1::Transport>, Status> {
         let view = self.node.registry().transport(room, name)?;
         let shown = convert::transport((room, name), &view, answer);
-        Ok(Response::new(shown))
+        Ok(Response::new(v1::Transport {
+            withheld_sections,
+            ..shown
+        }))
     }
 
     /// One who is inside under the name already: the same create again, or another one.
@@ -84,7 +89,11 @@ impl Transports {
         };
         let made = self.made.get(&(room.clone(), name.clone()));
         match made.filter(|it| it.seat == seat && it.offer == offer && it.spec == *spec) {
-            Some(made) => self.shown((room, name), made.answer.as_ref()).map(Some),
+            Some(made) => {
+                let withheld = made.withheld.clone();
+                self.shown((room, name), made.answer.as_ref(), withheld)
+                    .map(Some)
+            }
             None => {
                 let why = format!("{name} is inside already, made otherwise");
                 Err(Failure::new(Reason::ConfigDiffers, why).into())
@@ -141,21 +150,25 @@ impl TransportService for Transports {
         });
         let joined = joined.await?.inside()?;
         let (seat, name) = (joined.seat, joined.view.name.clone());
-        let answer = match registry.negotiate(seat, offer).await {
-            Ok(Negotiated::Answer(answer)) => Some(*answer),
-            Ok(Negotiated::Accepted | Negotiated::Ignored) => None,
+        let (answer, withheld) = match registry.negotiate(seat, offer.clone()).await {
+            Ok(Negotiated::Answer(answer)) => {
+                let withheld = convert::withheld(&joined.view.spec.permissions, &offer, &answer);
+                (Some(*answer), withheld)
+            }
+            Ok(Negotiated::Accepted | Negotiated::Ignored) => (None, Vec::new()),
             Err(failure) => {
                 // All or nothing: an offer that cannot be used leaves nobody inside.
                 registry.leave(seat, LeaveReason::LeftItself);
                 return Err(convert::described_as("sdp_offer")(failure).into());
             }
         };
-        let shown = self.shown((&room, &name), answer.as_ref());
+        let shown = self.shown((&room, &name), answer.as_ref(), withheld.clone());
         let made = Made {
             seat,
             offer: request.sdp_offer,
             spec,
             answer,
+            withheld,
         };
         self.keep(&room, &name, made);
         shown
@@ -171,15 +184,21 @@ impl TransportService for Transports {
         let description = request.description.map(convert::description).transpose()?;
         let seat = self.seat(&room, &name)?;
         let Some(description) = description else {
-            return self.shown((&room, &name), None);
+            return self.shown((&room, &name), None, Vec::new());
         };
-        let negotiated = self.node.registry().negotiate(seat, description).await;
-        let answer = match negotiated.map_err(convert::described_as("description"))? {
-            Negotiated::Answer(answer) => Some(*answer),
+        let registry = self.node.registry();
+        let negotiated = registry.negotiate(seat, description.clone()).await;
+        match negotiated.map_err(convert::described_as("description"))? {
+            Negotiated::Answer(answer) => {
+                let view = registry.get_participant(&room, &name)?;
+                let withheld = convert::withheld(&view.spec.permissions, &description, &answer);
+                self.shown((&room, &name), Some(&answer), withheld)
+            }
             // An offer while ours stands is ignored: ours is in the answer, without one to theirs.
-            Negotiated::Accepted | Negotiated::Ignored => None,
-        };
-        self.shown((&room, &name), answer.as_ref())
+            Negotiated::Accepted | Negotiated::Ignored => {
+                self.shown((&room, &name), None, Vec::new())
+            }
+        }
     }
 
     async fn add_candidates(
@@ -220,7 +239,7 @@ impl TransportService for Transports {
         registry.restart_ice(seat).await?;
         // Without one in time the answer shows how things stand.
         drop(timeout(OFFER_TIMEOUT, offered).await);
-        self.shown((&room, &name), None)
+        self.shown((&room, &name), None, Vec::new())
     }
 
     async fn delete_transport(

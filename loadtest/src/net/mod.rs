@@ -153,14 +153,14 @@ impl Seat {
         &mut self,
         wire: &mut Wire,
         until: Instant,
-        mut done: impl FnMut(&Robot) -> bool,
+        mut done: impl FnMut(&mut Robot) -> bool,
     ) -> Result<bool, NetError> {
         loop {
             self.flush(wire).await?;
             if let Some(failure) = self.robot.failure() {
                 return Err(NetError::GaveUp(self.robot.number(), failure.to_owned()));
             }
-            if done(&self.robot) {
+            if done(&mut self.robot) {
                 return Ok(true);
             }
             let now = self.clock.now();

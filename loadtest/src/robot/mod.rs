@@ -226,14 +226,22 @@ impl Robot {
 
     /// Publishes one more track; [`Robot::poll_signal`] has the offer then. Answers its number.
     pub fn publish(&mut self, now: Instant, parameters: PublishParameters) -> u8 {
-        let at = self.enter(now);
         let track = u8::try_from(self.publications.len()).unwrap_or(u8::MAX);
-        let publication = Publication::new(self.parameters.number, track, parameters, now);
-        self.publications.push(publication);
+        self.publish_all(now, &[parameters]);
+        track
+    }
+
+    /// Publishes several tracks by one offer, as those who may offer once do.
+    pub fn publish_all(&mut self, now: Instant, all: &[PublishParameters]) {
+        let at = self.enter(now);
+        for parameters in all {
+            let track = u8::try_from(self.publications.len()).unwrap_or(u8::MAX);
+            let publication = Publication::new(self.parameters.number, track, *parameters, now);
+            self.publications.push(publication);
+        }
         self.negotiate();
         let outcome = self.rtc.handle_input(Input::Timeout(at));
         self.leave(outcome);
-        track
     }
 
     /// Stops publishing a track.

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use sfu::time::Instant;
 use sfu::units::MediaKind;
-use str0m::RtcError;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind as StackKind, Mid};
+use str0m::{Input, RtcError};
 
 use super::Robot;
 use super::publication::{PublishParameters, Stage};
@@ -60,12 +60,14 @@ impl Robot {
 
     /// The other side's description. Answers are for the offer that is out; others are stale.
     pub fn handle_signal(&mut self, now: Instant, signal: &Signal) {
-        self.enter(now);
+        let at = self.enter(now);
         let outcome = match signal {
             Signal::Offer(text) => self.handle_offer(text),
             Signal::Answer(text) => self.handle_answer(text),
         };
         self.negotiate();
+        // A stack that has never been told the time does not begin its checks.
+        let outcome = outcome.and_then(|()| self.rtc.handle_input(Input::Timeout(at)));
         self.leave(outcome);
     }
 

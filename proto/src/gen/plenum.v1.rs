@@ -9081,7 +9081,7 @@ pub mod token_service_server {
     }
 }
 /// ICE, DTLS and SRTP to one remote host.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Transport {
     /// `rooms/{room}/participants/{participant}/transport`.
     #[prost(string, tag = "1")]
@@ -9098,6 +9098,9 @@ pub struct Transport {
     /// \[O\] The cipher that was agreed: "AEAD_AES_128_GCM".
     #[prost(string, tag = "5")]
     pub srtp_cipher: ::prost::alloc::string::String,
+    /// \[O\] M-lines of the last offer that would publish and may not; once they may, the server offers.
+    #[prost(message, repeated, tag = "6")]
+    pub withheld_sections: ::prost::alloc::vec::Vec<WithheldSection>,
 }
 /// Nested message and enum types in `Transport`.
 pub mod transport {
@@ -9148,6 +9151,19 @@ pub mod transport {
             }
         }
     }
+}
+/// An m-line that was answered, and of which nothing is forwarded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithheldSection {
+    /// Its `a=mid`.
+    #[prost(string, tag = "1")]
+    pub mid: ::prost::alloc::string::String,
+    /// As in ErrorInfo: "PERMISSION_MISSING".
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// What is missing, for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
 }
 /// Makes participant and transport.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -38,6 +38,9 @@ pub struct Permissions {
     pub publish_audio: bool,
     /// Send pictures.
     pub publish_video: bool,
+    /// A new track is muted until [`Command::SetTrackMuted`] says otherwise: of a caller who allows
+    /// some sources of a kind only. It knows which m-line is what; here kinds are known.
+    pub muted_at_first: bool,
     /// Receive tracks.
     pub subscribe: bool,
     /// Send over data channels.
@@ -51,6 +54,7 @@ impl Default for Permissions {
         Self {
             publish_audio: true,
             publish_video: true,
+            muted_at_first: false,
             subscribe: true,
             send_data: true,
             tracks_max: crate::limits::TRACKS_PER_PARTICIPANT,

@@ -125,6 +125,11 @@ impl Channels {
         ours.into_iter().map(|channel| channel.stream).collect()
     }
 
+    fn drop_early(&mut self, from: ParticipantId) {
+        self.early.retain(|early| early.from != from);
+        self.early_bytes = self.early.iter().map(Early::bytes).sum();
+    }
+
     /// A channel closed, whichever side it was of; true where it was the participant's own.
     pub(super) fn closed(&mut self, stream: u16) -> bool {
         self.outgoing.retain(|channel| channel.stream != stream);
@@ -151,6 +156,14 @@ impl Channels {
 }
 
 impl Room {
+    /// `from` may send nothing more: what waits for receivers without an association is dropped.
+    /// Its channels stay, for it may be allowed again.
+    pub(super) fn drop_early(&mut self, from: ParticipantId) {
+        for (_, receiver) in &mut self.members {
+            receiver.channels.drop_early(from);
+        }
+    }
+
     /// Carries one message from `from` to whom its channel names; says who is to be offered a data
     /// m-line for it.
     pub(super) fn relay_data(
@@ -296,6 +309,39 @@ impl Member {
 mod tests {
     use super::*;
     use crate::transport::ReliabilityLimit;
+
+    #[test]
+    fn what_waits_of_one_who_may_send_no_more_is_dropped_and_the_rest_still_waits() {
+        let mut channels = Channels::default();
+        for (from, word) in [(1, "ada's"), (2, "lin's"), (1, "ada's too")] {
+            channels.keep_early(Early {
+                from: ParticipantId(from),
+                channel: Incoming {
+                    stream: 0,
+                    label: String::new(),
+                    protocol: String::new(),
+                    reliability: Reliability {
+                        ordered: true,
+                        limit: ReliabilityLimit::Unlimited,
+                    },
+                },
+                message: Message {
+                    stream: 0,
+                    text: true,
+                    payload: Bytes::from_static(word.as_bytes()),
+                },
+            });
+        }
+        channels.drop_early(ParticipantId(1));
+        let left: Vec<&[u8]> = channels
+            .early
+            .iter()
+            .map(|early| &early.message.payload[..])
+            .collect();
+        assert_eq!(left, [b"lin's"]);
+        let bytes: usize = channels.early.iter().map(Early::bytes).sum();
+        assert_eq!(channels.early_bytes, bytes);
+    }
 
     #[test]
     fn a_protocol_addresses_only_where_it_says_to() {

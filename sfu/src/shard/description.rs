@@ -215,6 +215,9 @@ impl Shard {
         };
         let key = room.router.publish(now, place.member, id, plan)?;
         if let Some(member) = room.members.get_mut(place.member.index()) {
+            let muted = member.permissions.muted_at_first;
+            room.router
+                .set_muted(now, key, muted, &mut self.commons.pages);
             member.published.push(Published {
                 id,
                 key,

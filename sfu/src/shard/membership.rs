@@ -227,6 +227,11 @@ impl Shard {
         if !permissions.subscribe {
             self.halt_sections(now, place);
         }
+        if !permissions.send_data
+            && let Some(room) = self.rooms.get_mut(place.room.index())
+        {
+            room.drop_early(participant);
+        }
         self.place_tracks_of(now, place);
         self.settle_member(now, place);
         Ok(Reply::Done)

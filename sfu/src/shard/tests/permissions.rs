@@ -138,3 +138,40 @@ fn what_was_offered_without_permission_is_asked_for_when_it_is_given() {
     pass(now, 500, &mut shard, &mut [&mut ada, &mut lin]);
     assert_eq!(offers(&mut shard), []);
 }
+
+#[test]
+fn a_track_whose_source_is_yet_to_be_told_is_muted_until_it_is() {
+    let mut shard = shard();
+    support::create(&mut shard, 7, 10);
+    let mut ada = Guest::join(&mut shard, 1, true);
+    let some = permit(&ada, |may| may.muted_at_first = true);
+    shard.handle_command(Instant::ZERO, some).unwrap();
+    let sends = [line("a", false, "sendonly", 11)];
+    ada.negotiate(Instant::ZERO, &mut shard, &sends);
+    ada.nominate(Instant::ZERO, &mut shard);
+    exchange(Instant::ZERO, &mut shard, &mut [&mut ada]);
+    let hears = [line("a", false, "recvonly", 0)];
+    let mut lin = connected(Instant::ZERO, &mut shard, 2, false, &hears);
+    let mut told = Vec::new();
+    for event in events(&mut shard) {
+        if let Event::TrackChanged { facts, .. } = event {
+            told.push((facts.track, facts.muted));
+        }
+    }
+    let [(track, true)] = told[..] else {
+        panic!("{told:?}");
+    };
+    let mut now = Instant::from_millis(100);
+    ada.rtp(now, &mut shard, (96, 11, 1), &[], &sound(1));
+    now = pass(now, 100, &mut shard, &mut [&mut ada, &mut lin]);
+    assert_eq!(heard(&lin, 1), (false, false));
+    let command = Command::SetTrackMuted {
+        room: ROOM,
+        track,
+        muted: false,
+    };
+    shard.handle_command(now, command).unwrap();
+    ada.rtp(now, &mut shard, (96, 11, 2), &[], &sound(2));
+    pass(now, 100, &mut shard, &mut [&mut ada, &mut lin]);
+    assert_eq!(heard(&lin, 2), (true, false));
+}
