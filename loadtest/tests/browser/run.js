@@ -1,4 +1,4 @@
-// Runs the browser tests, or with `join-time` the join measurement, in a network namespace of
+// Runs the browser tests, or with a name of `MEASUREMENTS` one of those, in a network namespace of
 // their own: nothing reaches the machine's network, and Firefox gets the default route without
 // which it gathers no candidate.
 //
@@ -7,6 +7,7 @@
 //   node run.js page/           those of the folder
 //   node run.js long-meeting 10 six tabs for ten minutes, a table of frozen tiles
 //   node run.js join-time       20 joins, a table, one line of JSON
+//   node run.js profile 30      what the page's scripts cost with six tiles, a table
 //
 // Environment: PLENUM_BIN (the server; default target/debug/plenum), PLENUM_SHOTS (where
 // screenshots go; default a new folder in the temporary one), PLENUM_URL (a server that runs
@@ -21,6 +22,8 @@ import { HOST, startServer } from "./support/server.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const names = process.argv.slice(2);
+/** What is no test, by its name on the command line. @type {{[name: string]: string}} */
+const MEASUREMENTS = { "join-time": "join_time.js", "long-meeting": "long_meeting.js", profile: "profile.js" };
 
 if (process.env.PLENUM_NAMESPACE !== "1" && !process.env.PLENUM_URL) {
   // Root makes a namespace as it is; anybody else as root of a user namespace.
@@ -51,10 +54,9 @@ const env = {
 
 /** @type {string[]} */
 let command;
-if (names[0] === "join-time") {
-  command = [join(here, "join_time.js")];
-} else if (names[0] === "long-meeting") {
-  command = [join(here, "long_meeting.js"), ...names.slice(1)];
+const measurement = MEASUREMENTS[names[0] ?? ""];
+if (measurement !== undefined) {
+  command = [join(here, measurement), ...names.slice(1)];
 } else {
   const filesOf = (/** @type {string} */ folder) => readdirSync(join(here, folder)).map((name) => folder + name);
   const all = [...filesOf(""), ...filesOf("page/")].filter((name) => name.endsWith(".test.js")).sort();
@@ -66,5 +68,5 @@ if (names[0] === "join-time") {
 const tests = spawn(process.execPath, command, { stdio: "inherit", env });
 const status = await new Promise((resolve) => tests.on("exit", (code) => resolve(code ?? 1)));
 await server?.stop();
-if (!["join-time", "long-meeting"].includes(names[0] ?? "")) console.log(`screenshots: ${shots}`);
+if (measurement === undefined) console.log(`screenshots: ${shots}`);
 process.exit(/** @type {number} */ (status));
