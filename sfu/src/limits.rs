@@ -83,6 +83,13 @@ limits! {
     NACK_TRIES: u8 = 10, "times one packet is asked for";
     RETRANSMISSIONS_PER_PACKET: u8 = 8, "times one section answers for one packet";
 
+    DEPENDENCY_TEMPLATES: usize = 64, "templates of one dependency structure: their numbers have six bits";
+    DECODE_TARGETS: usize = 32, "decode targets of one dependency structure, and chains, of which there are no more: their number has five bits";
+    FRAME_REFERENCES: usize = 8, "frames one frame may refer to, or its descriptor is malformed: AV1 has eight reference slots, other codecs here use fewer";
+    SPATIAL_LAYERS: usize = 4, "spatial layers of one dependency structure: AV1's spatial_id has two bits";
+    TEMPORAL_LAYERS: u8 = 8, "temporal layers of one dependency structure: AV1's temporal_id has three bits";
+    DEPENDENCY_FRAMES: u64 = 256, "frames a decode target selector remembers: a chain's difference has eight bits; a frame that refers farther back counts as undecodable";
+
     SDP_BYTES: usize = 256 << 10, "a description as text";
     SDP_LINES: usize = 16_384, "lines of a description";
     SDP_LINE_BYTES: usize = 8 << 10, "one line of a description";

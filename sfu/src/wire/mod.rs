@@ -8,6 +8,7 @@
 //! | [`sequence`] | 16 and 32 bit counters unwrapped to 64 bits |
 //! | [`rtp`] | an RTP packet as a view; its header written |
 //! | [`extension`] | RTP header extensions by negotiated id |
+//! | [`dependency_descriptor`] | which frames a frame depends on, and which decode targets need it |
 //! | [`rtcp`] | RTCP compounds taken apart and put together |
 //! | [`feedback`] | NACK, PLI, FIR, REMB |
 //! | [`twcc`] | transport-wide feedback, read and written |
@@ -16,6 +17,7 @@
 
 pub(crate) mod bytes;
 pub mod demux;
+pub mod dependency_descriptor;
 pub mod extension;
 pub mod feedback;
 pub mod payload;
