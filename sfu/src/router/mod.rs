@@ -15,11 +15,13 @@
 //! | `subscription` | a wish that has a section |
 //! | `section` | one outgoing m-line: SSRCs, numbering, repeats, sender report |
 //! | `selector` | which encoding passes now |
+//! | [`decode_target`] | which frames of a scalable encoding pass |
 //! | `forwarder` | timestamps and picture numbers across switches and re-bindings |
 //! | [`ticket`] | orders to send |
 //! | [`port`] | doors for plaintext media |
 //! | `speaker` | audio levels to active speaker |
 
+pub mod decode_target;
 mod departure;
 mod encoding;
 mod forwarder;
