@@ -327,7 +327,7 @@ export class Connection extends Emitter {
     };
     this.#wasConnected = false;
     this.#isLost = false;
-    const stay = new Stay(url, join, this.#sources);
+    const stay = new Stay(url, join, this.#sources, this.welcome?.ice_servers ?? []);
     this.stay = stay;
     stay.on("message", (message) => this.#take(message));
     stay.on("media", () => this.emit("media", undefined));

@@ -47,6 +47,8 @@ export class Stay extends Emitter {
   /** We had to be admitted: what was said of our m-lines before was passed over. */
   #waited = false;
   #closed = false;
+  /** STUN and TURN servers in use, as JSON. */
+  #servers;
   /** What we may publish; null until it was said. @type {Set<Source>|null} */
   #permitted = null;
 
@@ -54,12 +56,14 @@ export class Stay extends Emitter {
    * @param {string} url of the socket
    * @param {{[field: string]: any}} join fields of the `join` message
    * @param {Map<Source, LocalSource>} sources
+   * @param {RTCIceServer[]} iceServers as the last stay was told them
    */
-  constructor(url, join, sources) {
+  constructor(url, join, sources, iceServers) {
     super();
     this.#url = url;
     this.#sources = sources;
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.#servers = JSON.stringify(iceServers);
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
     this.channels = new Channels(this.pc);
     this.pc.addEventListener("connectionstatechange", () => {
       if (!this.#closed) this.emit("transport", this.pc.connectionState);
@@ -134,6 +138,8 @@ export class Stay extends Emitter {
     if (this.#closed || message.type === "pong") return;
     if (message.type === "resumed") {
       this.#resumeToken = message.resume_token;
+      // A restart of ICE follows, which gathers with them.
+      this.#use(message.ice_servers);
       // Where it does not go on behind our last one, a fresh roster follows instead.
       this.#sequence = message.sequence;
       this.#missed = message.missed;
@@ -142,13 +148,16 @@ export class Stay extends Emitter {
     }
     this.#count(message);
     if (message.type === "waiting" && message.participant) this.#waited = true;
-    if (message.type === "welcome") this.#welcome(/** @type {any} */ (message));
+    const gathersAnew = message.type === "welcome" && this.#welcome(/** @type {any} */ (message));
     if (message.type === "data" && typeof message.channel === "number") {
       this.channels.name(message.channel, message.from);
     } else {
       this.emit("message", message);
     }
     if (message.description) void this.#negotiation.take(message.description);
+    // Our first offer left before we were told of any server, so none was asked yet. What is gathered
+    // now goes by another offer (RFC 9429 §4.1.18), behind the answer to the first.
+    if (gathersAnew) this.restartIce();
     if (this.#missed > 0 && (this.#missed -= 1) === 0) this.#resumed();
   }
 
@@ -179,17 +188,37 @@ export class Stay extends Emitter {
     this.#socket.suspect();
   }
 
-  /** @param {Welcome} welcome */
+  /**
+   * Takes STUN and TURN servers for the next gathering; true where they are others than before.
+   * @param {RTCIceServer[]} [iceServers]
+   */
+  #use(iceServers = []) {
+    const servers = JSON.stringify(iceServers);
+    if (servers === this.#servers) return false;
+    this.#servers = servers;
+    try {
+      this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
+    } catch (error) {
+      // An address the browser does not take: without it there may still be a way.
+      this.emit("failed", error);
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * True where ICE has to gather anew.
+   * @param {Welcome} welcome
+   */
   #welcome(welcome) {
     this.#resumeToken = welcome.resume_token;
-    if (welcome.ice_servers?.length) {
-      this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: welcome.ice_servers });
-    }
+    const isNew = this.#use(welcome.ice_servers);
     if (this.#waited) this.#announce();
     this.#waited = false;
     for (const [source, { muted }] of this.#sources) {
       if (muted) this.setMuted(source, true);
     }
+    return isNew;
   }
 
   /**

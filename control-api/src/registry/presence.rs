@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Joined;
 use super::news::channel_after;
 use super::room::{Member, Room};
+use crate::clock::Ulid;
 use crate::limits::SILENCE_WITHOUT_SOCKET;
 use crate::status::{Failure, Reason};
 
@@ -60,6 +61,10 @@ impl Room {
             member.resume_token = token;
         });
         Ok(())
+    }
+
+    pub(super) fn uid_of(&self, id: ParticipantId) -> Result<Ulid, Failure> {
+        Ok(self.member(id)?.uid)
     }
 
     /// All there is now for a member, and a fresh queue for what follows.

@@ -15,7 +15,7 @@ use super::news::DataMessage;
 use super::room::{MuteOrder, Room};
 use super::spec::{TrackSource, not_permitted};
 use super::{Joined, Registry, drawn_id};
-use crate::clock::UnixTime;
+use crate::clock::{Ulid, UnixTime};
 use crate::limits;
 use crate::status::{Failure, Reason};
 
@@ -255,6 +255,15 @@ impl Registry {
         };
         self.set_silence_max(shard, seat, sfu::limits::CONSENT_TIMEOUT);
         Ok(token)
+    }
+
+    /// The uid of one that is inside.
+    ///
+    /// # Errors
+    /// It is not: `ROOM_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`.
+    pub fn uid_of(&self, seat: Seat) -> Result<Ulid, Failure> {
+        let seat = self.locate(seat);
+        self.room(seat.room)?.uid_of(seat.participant)
     }
 
     /// All there is now, and a fresh queue for what follows, in place of one that was cut.

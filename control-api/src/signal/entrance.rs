@@ -10,6 +10,7 @@ use super::rate::Rates;
 use super::socket::{End, Socket};
 use super::websocket::{arrive, first_text};
 use super::{digest, join, lobby};
+use crate::clock::{Ulid, UnixTime};
 use crate::limits::{JOIN_TIMEOUT, LOOK_TIMEOUT};
 use crate::node::Node;
 use crate::registry::Entered;
@@ -142,11 +143,16 @@ async fn enter_by_resume<'n>(
     if let Some(offer) = held.line.unanswered(after) {
         missed.push(held.line.number(&offer)?);
     }
+    let failed = |_| End::Refused(Failure::of(Reason::ServerFailed));
+    // Who is out by now is told so by what was missed, and needs no servers.
+    let uid = node.registry().uid_of(held.line.seat);
+    let now = UnixTime::now();
+    let told = |uid: Ulid| node.ice_servers().told(&uid.to_string(), now);
     let resumed = Outgoing::Resumed {
         resume_token,
         missed: missed.len(),
+        ice_servers: uid.map(told).unwrap_or_default(),
     };
-    let failed = |_| End::Refused(Failure::of(Reason::ServerFailed));
     let first = resumed.text(after).map_err(failed)?;
     let first = [first.into()].into_iter().chain(missed).collect();
     Ok(Entrance { held, first })

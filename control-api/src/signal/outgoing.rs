@@ -389,6 +389,8 @@ pub(super) enum Outgoing {
     Resumed {
         resume_token: String,
         missed: usize,
+        /// Anew: a name and password for TURN may have ended since the welcome.
+        ice_servers: Vec<IceServer>,
     },
     Snapshot(Box<SnapshotOut>),
     Lobby {
