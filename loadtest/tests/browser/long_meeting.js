@@ -10,40 +10,32 @@
 import { others, received, sees } from "./support/media.js";
 import { press } from "./support/sentences.js";
 import { startServer } from "./support/server.js";
+import { Standstills } from "./support/standstill.js";
 import { address, startChromium } from "./support/tabs.js";
 import { until } from "./support/until.js";
 
 const NAMES = ["Ada", "Lin", "Grace", "Joan", "Mary", "Hedy"];
 const PORT = 23_080;
 const LOOK_MS = 200;
-/** Counts of a sender kept: a minute of looks. */
-const SENT_KEPT = 300;
-const FROZEN_MS = 1_000;
 /** After a tab or the server was away, pictures have this long to be back. */
 const GRACE_MS = 10_000;
 
 /** @typedef {import("./support/tabs.js").Tab} Tab */
-/** @typedef {{frames: number, changed: number, seen: number, frozen: number, starved: number, longest: number, isFrozen: boolean}} Tile */
 
 export class Watcher {
-  /** @type {Map<string, Tile>} */
-  tiles = new Map();
-  /** Until then nothing is counted, for all or by tab.
-   * @type {Map<string, number>} */
-  #excused = new Map();
+  #counts;
   #isRunning = true;
-  /** The last counts of frames sent, by name. @type {Map<string, {at: number, frames: number}[]>} */
-  #sent = new Map();
   #tabs;
-  #size;
-  #say;
 
   /** @param {{tab: Tab, name: string}[]} tabs @param {(line: string) => void} say */
   constructor(tabs, say) {
     this.#tabs = tabs;
-    this.#say = say;
-    this.#size = tabs.length;
-    this.done = Promise.all(tabs.map((each) => this.#watch(each)));
+    this.#counts = new Standstills(say);
+    this.done = Promise.all(this.#tabs.map((each) => this.#watch(each)));
+  }
+
+  get tiles() {
+    return this.#counts.tiles;
   }
 
   /**
@@ -52,77 +44,46 @@ export class Watcher {
    * @param {number} [ms]
    */
   excuse(name, ms = GRACE_MS) {
-    this.#excused.set(name, performance.now() + ms);
-  }
-
-  /** @param {string} viewer @param {string} shown */
-  #isExcused(viewer, shown) {
-    const now = performance.now();
-    return ["", viewer, shown].some((name) => (this.#excused.get(name) ?? 0) > now);
+    this.#counts.excuse(name, performance.now() + ms);
   }
 
   /** @param {{tab: Tab, name: string}} each */
   async #watch({ tab, name }) {
+    let before = 0;
     while (this.#isRunning) {
-      const all = await received(tab).catch(() => []);
+      // A page that is being loaded answers nothing, and that is no count of anything.
+      const all = await received(tab).catch(() => null);
       const now = performance.now();
-      this.#sent.set(name, [...(this.#sent.get(name) ?? []), { at: now, frames: await sent(tab) }].slice(-SENT_KEPT));
-      for (const { participant, source, framesDecoded, muted, paused } of all) {
+      const frames = await sent(tab);
+      if (frames !== null) this.#counts.sent(name, frames, performance.now());
+      if (all !== null) {
         // A screen on which nothing moves sends nothing: it is no sign of anything. A tile that is on
-        // another page of the stage, or has no room beside a shared screen, is paused.
-        if (source === "CAMERA" && !muted && paused === "") this.#note(`${name} sees ${participant}`, name, participant, framesDecoded, now);
+        // another page of the stage, or has no room beside a shared screen, is paused as it wished.
+        const seen = all.filter(({ source, muted, paused }) => source === "CAMERA" && !muted && paused !== "WISHED");
+        this.#counts.look(name, seen.map(({ participant, framesDecoded }) => ({ shown: participant, frames: framesDecoded })), { now, before });
+        before = now;
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
 
-  /** @param {string} key @param {string} viewer @param {string} shown @param {number} frames @param {number} now */
-  #note(key, viewer, shown, frames, now) {
-    const tile = this.tiles.get(key) ?? { frames: 0, changed: now, seen: now, frozen: 0, starved: 0, longest: 0, isFrozen: false };
-    // A tile that was not there, or not looked at, has not stood still.
-    if (frames !== tile.frames || frames === 0 || this.#isExcused(viewer, shown) || now - tile.seen > 5 * LOOK_MS) {
-      tile.changed = now;
-      tile.isFrozen = false;
-    } else if (now - tile.changed > FROZEN_MS) {
-      tile.longest = Math.max(tile.longest, now - tile.changed);
-      // A sender that sent nothing either: six browsers on two cores starve each other.
-      const isStarved = this.#sentSince(shown, tile.changed) < 3;
-      if (!tile.isFrozen && isStarved) tile.starved += 1;
-      if (!tile.isFrozen && !isStarved) {
-        tile.frozen += 1;
-        this.#say(`${key}: stands still for ${Math.round(now - tile.changed)} ms, while ${shown} has sent ${this.#sentSince(shown, tile.changed)} frames`);
-      }
-      tile.isFrozen = true;
-    }
-    tile.frames = frames;
-    tile.seen = now;
-    this.tiles.set(key, tile);
-  }
-
-  /** Frames that somebody's camera sent since then. @param {string} name @param {number} since */
-  #sentSince(name, since) {
-    const counts = this.#sent.get(name) ?? [];
-    const first = counts.findLast(({ at }) => at <= since) ?? counts[0];
-    return (counts.at(-1)?.frames ?? 0) - (first?.frames ?? 0);
-  }
-
   async stop() {
     this.#isRunning = false;
     await this.done;
-    return this.#size;
   }
 }
 
-/** Frames that a tab's camera has sent so far. @param {Tab} tab */
+/** Frames that a tab's camera has sent so far; null without an answer. @param {Tab} tab */
 function sent(tab) {
   return tab.ask(async () => {
-    let frames = 0;
     const report = await /** @type {any} */ (window).plenum.pc?.getStats();
-    report?.forEach((/** @type {any} */ row) => {
+    if (!report) return null;
+    let frames = 0;
+    report.forEach((/** @type {any} */ row) => {
       if (row.type === "outbound-rtp" && row.kind === "video" && row.frameHeight <= 180) frames += row.framesSent;
     });
     return frames;
-  }).catch(() => 0);
+  }).catch(() => null);
 }
 
 /**
