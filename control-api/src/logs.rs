@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::reload::{Error, Handle};
 
 use crate::config::{ConfigError, LogAddresses, LogConfig, LogFormat};
@@ -20,6 +21,15 @@ pub fn filter(config: &LogConfig) -> Result<EnvFilter, ConfigError> {
 fn read(level: &str) -> Result<EnvFilter, ConfigError> {
     if level.trim().is_empty() {
         return Err(wrong(&"it is empty"));
+    }
+    // A word alone is a target to the library, and all else falls silent for a misspelt level.
+    let is_bare = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
+    let mut bare = level.split(',').map(str::trim).filter(is_bare);
+    if let Some(word) = bare.find(|word| word.parse::<LevelFilter>().is_err()) {
+        let why = format!(
+            "{word:?} is no level; write error, warn, info, debug or trace, or {word}=debug"
+        );
+        return Err(wrong(&why));
     }
     EnvFilter::try_new(level.trim()).map_err(|error| wrong(&error))
 }
@@ -68,6 +78,9 @@ pub fn start(config: &LogConfig) -> Result<Filter, ConfigError> {
     let filter = filter(config)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A full disk or a terminal that is gone costs lines: the complaint about a lost line would
+        // go to standard error too, and panic in whatever task had something to say.
+        .log_internal_errors(false)
         // Colours are for a terminal; in a file they are noise.
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -115,6 +128,31 @@ fn wrong(why: &impl ToString) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_refused_and_not_taken_for_a_target() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "info,sfu=debug",
+            "sfu=debug",
+            "a[b{c}]=trace,info",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "debgu",
+            "foo",
+            "info,sfu",
+            "sfu::transport",
+            "a=b=c",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn addresses_are_shown_as_far_as_they_may() {

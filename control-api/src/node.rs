@@ -79,7 +79,7 @@ struct Inner {
     authority: Authority,
     config: Config,
     urls: Urls,
-    ice_servers: IceServers,
+    ice_servers: watch::Sender<Arc<IceServers>>,
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     sockets: AtomicUsize,
@@ -139,8 +139,13 @@ impl Node {
 
     /// The STUN and TURN servers clients are told.
     #[must_use]
-    pub fn ice_servers(&self) -> &IceServers {
-        &self.0.ice_servers
+    pub fn ice_servers(&self) -> Arc<IceServers> {
+        Arc::clone(&self.0.ice_servers.borrow())
+    }
+
+    /// Clients are told these from now on.
+    pub fn replace_ice_servers(&self, new: IceServers) {
+        drop(self.0.ice_servers.send_replace(Arc::new(new)));
     }
 
     /// Whether tokens are optional and rooms come into being at first join.
@@ -300,7 +305,7 @@ impl Running {
             registry,
             authority: Authority::new(keys).with_issuer(issuer),
             urls: Urls::new(&config, http_address),
-            ice_servers: config.ice_servers()?,
+            ice_servers: watch::Sender::new(Arc::new(config.ice_servers()?)),
             config,
             ending: watch::Sender::new(false),
             sockets: AtomicUsize::new(0),

@@ -13,6 +13,7 @@ fn every_gate_is_met_at_the_median_of_five_seeds() {
     for scene in SCENES {
         let figures: Vec<_> = SEEDS.map(|seed| (scene.measure)(seed).0).collect();
         let rows = figures.first().map_or(0, Vec::len);
+        assert!(rows > 0, "{} measures nothing", scene.name);
         for row in 0..rows {
             let column: Vec<_> = figures.iter().filter_map(|each| each.get(row)).collect();
             assert_eq!(column.len(), figures.len(), "{}", scene.name);

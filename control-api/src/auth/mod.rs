@@ -254,7 +254,10 @@ impl Authority {
             }
             invalid(failure.message)
         };
-        let expires_at = last_moment(claims.exp, claims.iat)?;
+        let iat = claims
+            .iat
+            .ok_or_else(|| invalid("iat is missing: a participant's says when it was issued"))?;
+        let expires_at = last_moment(claims.exp, iat)?;
         // Kept for as long as its bearer is inside.
         if claims
             .jti
@@ -279,7 +282,7 @@ impl Authority {
             spec: claim.spec().map_err(in_token)?,
             room_config: room_config.transpose().map_err(in_token)?,
             token_id: claims.jti,
-            issued_at: claims.iat.map_or_else(UnixTime::default, moment),
+            issued_at: moment(iat),
             expires_at,
         })
     }
@@ -428,10 +431,8 @@ fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation 
 
 /// Until when a participant's token is good: `exp`, but `TOKEN_TTL_MAX` after its issue at the
 /// latest, whoever issued it. Revocations are forgotten after that time.
-fn last_moment(exp: f64, iat: Option<f64>) -> Result<UnixTime, Failure> {
-    let exp = moment(exp);
-    let longest = iat.map(|iat| moment(iat).after(TOKEN_TTL_MAX));
-    let last = longest.map_or(exp, |longest| longest.min(exp));
+fn last_moment(exp: f64, iat: f64) -> Result<UnixTime, Failure> {
+    let last = moment(iat).after(TOKEN_TTL_MAX).min(moment(exp));
     if last.after(CLOCK_SKEW) < UnixTime::now() {
         return Err(Failure::of(Reason::TokenExpired));
     }

@@ -217,8 +217,13 @@ impl FromStr for IceUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
+            // Before an @ stand names and passwords, where other software takes them.
+            let shown = match text.contains('@') {
+                true => "one of them".to_owned(),
+                false => format!("{text:?}"),
+            };
             format!(
-                "{text:?} is no STUN or TURN server; write stun:stun.example.org:3478 or \
+                "{shown} is no STUN or TURN server; write stun:stun.example.org:3478 or \
                  turn:turn.example.org:3478?transport=udp"
             )
         };

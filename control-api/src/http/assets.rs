@@ -25,7 +25,12 @@ static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 pub(super) async fn answer(request: Request) -> Response {
     let (method, headers) = (request.method(), request.headers());
     if method != Method::GET && method != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        // RFC 9110 §15.5.6: what is allowed stands beside it.
+        return (
+            StatusCode::METHOD_NOT_ALLOWED,
+            [(header::ALLOW, "GET, HEAD")],
+        )
+            .into_response();
     }
     let Some(asset) = find(request.uri()) else {
         return (StatusCode::NOT_FOUND, "not found\n").into_response();

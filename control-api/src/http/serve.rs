@@ -7,8 +7,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::middleware::map_request;
+use axum::response::Response;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -109,12 +112,14 @@ async fn connection(mut stream: TcpStream, tls: Option<Tls>, router: Router, nod
 
 async fn speak(stream: impl Io, router: Router, node: Node) {
     let stream = Quiet::new(stream, HTTP_IDLE_TIMEOUT);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| without_length(router.call(request)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Runs between requests too: a connection kept open and unused is closed by it.
         .header_read_timeout(HTTP_HEADER_TIMEOUT)
         .max_buf_size(HTTP_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut ended = tokio::select! {
@@ -128,6 +133,18 @@ async fn speak(stream: impl Io, router: Router, node: Node) {
     if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// 204 has no content and so no length of it (RFC 9110 §8.6); the router writes one for HEAD, after
+/// its layers.
+async fn without_length<E>(
+    answer: impl Future<Output = Result<Response, E>>,
+) -> Result<Response, E> {
+    let mut answer = answer.await?;
+    if answer.status() == StatusCode::NO_CONTENT {
+        answer.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    Ok(answer)
 }
 
 /// What a connection is read from and written to.

@@ -67,8 +67,9 @@ async fn options() -> [(HeaderName, &'static str); 2] {
 }
 
 /// GET and HEAD of an address that has no representation (RFC 9725 §4.1).
-async fn nothing() -> StatusCode {
-    StatusCode::NO_CONTENT
+async fn nothing(Path(room): Path<String>) -> Result<StatusCode, Refusal> {
+    RoomName::new(room)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn other_method() -> Refusal {

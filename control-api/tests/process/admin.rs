@@ -23,7 +23,10 @@ none=
 participant=$("$PLENUM" token --keys-file "$KEYS" --room a)
 reader=$("$PLENUM" token --keys-file "$KEYS" --scopes stats.read,nodes.read)
 writer=$("$PLENUM" token --keys-file "$KEYS" --scopes nodes.write)
-forged=x$writer
+# Another first character of the signature: well formed, and not ours.
+head=${writer%.*} signature=${writer##*.}
+case $signature in A*) first=B ;; *) first=A ;; esac
+forged=$head.$first${signature#?}
 ask() {
   exec 3<>/dev/tcp/198.51.100.7/9464
   printf '%s %s HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 4\r\n' $2 $3 >&3

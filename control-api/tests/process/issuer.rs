@@ -47,7 +47,7 @@ impl Login {
     fn token(&self, plenum: &Value) -> String {
         let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let claims = json!({"iss": "https://login.example", "aud": "plenum", "sub": "ada",
-            "exp": UnixTime::now().as_secs() + 600, "plenum": plenum});
+            "exp": UnixTime::now().as_secs() + 600, "iat": UnixTime::now().as_secs(), "plenum": plenum});
         let signed = format!(
             "{}.{}",
             text(&json!({"alg": "EdDSA", "kid": "login-1"})),

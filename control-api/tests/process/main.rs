@@ -7,6 +7,7 @@ mod admin;
 mod drain;
 #[cfg(test)]
 mod issuer;
+mod logs;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]

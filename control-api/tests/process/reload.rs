@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ::aws_lc_rs::hmac;
 use ::aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use control_api::clock::UnixTime;
 use proto::v1::token_service_client::TokenServiceClient;
 use rcgen::{CertificateParams, KeyPair};
@@ -19,6 +20,37 @@ use tokio_rustls::TlsConnector;
 use tonic::Code;
 
 use super::support::{Folder, PATIENCE, SECRET, Server, backend, exchange};
+
+#[tokio::test]
+async fn a_turn_secret_changes_without_a_restart() {
+    let folder = Folder::new("turn");
+    let keys = folder.write("keys", format!("main: {SECRET}\n"));
+    let secret = folder.write("turn", "a".repeat(32));
+    let config = format!("ice.turn_secret_file = {secret:?}\nice.servers = [\"turn:a.example\"]\n");
+    let config = folder.write("config.toml", config);
+    let arguments = ["--keys-file", &keys, "--config", &config];
+    let mut server = Server::start(&folder, &arguments).await;
+    let told = |welcome: &serde_json::Value, secret: &str| {
+        let server = &welcome["ice_servers"][0];
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
+        let tag = hmac::sign(&key, server["username"].as_str().unwrap().as_bytes());
+        assert_eq!(server["credential"], STANDARD.encode(tag), "{welcome}");
+    };
+    told(&server.welcome("a", "ada").await, &"a".repeat(32));
+
+    folder.write("turn", "too short");
+    let said = server.reload().await;
+    assert!(said.contains("not reloaded"), "{said}");
+    told(&server.welcome("a", "lin").await, &"a".repeat(32));
+
+    folder.write("turn", "b".repeat(32));
+    let said = server.reload().await;
+    assert!(
+        said.contains("the newest") && !said.contains("restart"),
+        "{said}"
+    );
+    told(&server.welcome("a", "eve").await, &"b".repeat(32));
+}
 
 #[tokio::test]
 async fn keys_and_the_log_level_change_without_a_restart_or_not_at_all() {

@@ -83,14 +83,30 @@ impl Server {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let mut server = Self {
+        let mut server = Self::new(child, log);
+        let up = server.logged("is up").await;
+        server.addresses(&up);
+        server
+    }
+
+    /// One that runs, and the line that says where.
+    pub(crate) fn of(child: Child, log: PathBuf, up: &str) -> Self {
+        let mut server = Self::new(child, log);
+        server.addresses(up);
+        server
+    }
+
+    const fn new(child: Child, log: PathBuf) -> Self {
+        Self {
             child,
             log,
             http: String::new(),
             grpc: String::new(),
             admin: String::new(),
-        };
-        let up = server.logged("is up").await;
+        }
+    }
+
+    fn addresses(&mut self, up: &str) {
         let address = |name: &str| {
             let words = up.split_whitespace();
             let found = words.filter_map(|word| word.strip_prefix(name)).next();
@@ -98,10 +114,9 @@ impl Server {
                 .unwrap_or_else(|| panic!("no {name} in {up}"))
                 .to_owned()
         };
-        server.http = address("http=");
-        server.grpc = address("grpc=");
-        server.admin = address("admin=");
-        server
+        self.http = address("http=");
+        self.grpc = address("grpc=");
+        self.admin = address("admin=");
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -159,6 +174,17 @@ impl Server {
             }
         };
         timeout(PATIENCE, ended).await.unwrap()
+    }
+
+    /// One more visitor; what it is welcomed with.
+    pub(crate) async fn welcome(&self, room: &str, name: &str) -> Value {
+        let mut socket = Socket::open(self).await;
+        let token = participant(room, name);
+        let join = serde_json::json!({"type": "join", "token": token});
+        socket.say(&join).await;
+        let welcome = socket.next().await.unwrap();
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        welcome
     }
 
     /// The status and the body of a GET.

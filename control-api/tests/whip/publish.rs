@@ -386,9 +386,12 @@ async fn what_cannot_be_used_is_refused_with_its_place_and_nobody_has_joined() {
 async fn other_methods_and_places_are_refused() {
     let running = start(config()).await;
     for method in ["GET", "HEAD"] {
+        let bad = ask(running.http, method, "/whip/%20bad", &[], "").await;
+        assert_eq!(bad.status, 400, "{method}");
         for path in ["/whip/standup", "/whep/standup"] {
             let answer = ask(running.http, method, path, &[], "").await;
             assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{method}");
+            assert_eq!(answer.header("content-length"), None, "{method}");
         }
     }
     for method in ["PUT", "PATCH", "DELETE"] {

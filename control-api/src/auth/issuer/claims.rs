@@ -120,8 +120,14 @@ pub(super) fn ours(
     rules: &[ClaimRule],
     claims: &Value,
 ) -> Result<(Option<String>, Value), &'static str> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let mut subject = claims.get("sub").and_then(text);
+    let mut subject = match claims.get("sub") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        // Without a name it would be an invitation, and nobody could put its bearer out by name.
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            return Err("sub");
+        }
+    };
     if rules.is_empty() {
         let plenum = claims.get("plenum").cloned().unwrap_or(Value::Null);
         return Ok((subject, plenum));
@@ -132,7 +138,7 @@ pub(super) fn ours(
         let found = rule.find(claims);
         match (&rule.ours, found) {
             // Not another claim in its place: that could be somebody else.
-            (Ours::Subject, found) => subject = found.and_then(words),
+            (Ours::Subject, found) => subject = Some(found.and_then(words).ok_or("sub")?),
             (_, None) => {}
             (Ours::Member(member @ ("scopes" | "rooms")), Some(found)) => {
                 let listed = list(found, *member == "scopes");

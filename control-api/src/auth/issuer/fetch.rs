@@ -18,6 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -80,8 +81,13 @@ impl TryFrom<String> for JwksUrl {
 }
 
 impl From<JwksUrl> for String {
+    /// As `--print` shows it: what follows the question mark may be a key.
     fn from(url: JwksUrl) -> Self {
-        url.0.to_string()
+        let text = url.0.to_string();
+        match text.split_once('?') {
+            Some((place, _)) => format!("{place}?(secret)"),
+            None => text,
+        }
     }
 }
 
@@ -94,18 +100,34 @@ pub enum KeySource {
     Url(JwksUrl, Option<PathBuf>),
 }
 
+async fn in_time<T>(read: impl Future<Output = T>) -> Result<T, String> {
+    let read = timeout(JWKS_TIMEOUT, read).await;
+    read.map_err(|_| format!("no answer within {} s", JWKS_TIMEOUT.as_secs()))
+}
+
 impl KeySource {
+    /// One file is read at a time: `reading` has one permit.
+    ///
     /// # Errors
     /// What went wrong, as a sentence's end.
-    pub(super) async fn read(&self) -> Result<Vec<u8>, String> {
+    pub(super) async fn read(&self, reading: &Arc<Semaphore>) -> Result<Vec<u8>, String> {
         match self.clone() {
-            Self::File(path) => tokio::task::spawn_blocking(move || files::read(&path, JWKS_BYTES))
-                .await
-                .map_err(|error| error.to_string())?
-                .map_err(|error| error.to_string()),
-            Self::Url(url, authorities) => timeout(JWKS_TIMEOUT, get(&url.0, authorities))
-                .await
-                .map_err(|_| format!("no answer within {} s", JWKS_TIMEOUT.as_secs()))?,
+            // A file may hang too, where its disk is a network's; then it holds one thread, not one
+            // for each time it is asked for.
+            Self::File(path) => {
+                let permit = Arc::clone(reading).try_acquire_owned();
+                let permit = permit.map_err(|_| "it has hung since it was read last")?;
+                let read = tokio::task::spawn_blocking(move || {
+                    let read = files::read(&path, JWKS_BYTES);
+                    drop(permit);
+                    read
+                });
+                in_time(read)
+                    .await?
+                    .map_err(|error| error.to_string())?
+                    .map_err(|error| error.to_string())
+            }
+            Self::Url(url, authorities) => in_time(get(&url.0, authorities)).await?,
         }
     }
 }

@@ -22,12 +22,6 @@ pub enum JwksError {
     /// It has too many keys.
     #[error("it has more than {JWKS_KEYS} keys")]
     Many,
-    /// None of its keys may sign tokens.
-    #[error(
-        "none of its keys is for signatures by EdDSA (Ed25519) or RS256 (2048 to 8192 bits) and \
-         has a kid"
-    )]
-    Empty,
 }
 
 /// One key.
@@ -86,9 +80,6 @@ impl KeySet {
                 continue;
             }
             keys.push(key);
-        }
-        if keys.is_empty() {
-            return Err(JwksError::Empty);
         }
         Ok(Self(keys))
     }

@@ -24,14 +24,14 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, decode};
 use serde_json::Value;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, sleep};
 
 use super::claims::Claims;
 use super::{invalid, refusal, validation};
 use crate::files;
 use crate::limits::{JWKS_BYTES, JWKS_REFETCH_INTERVAL, JWKS_RETRY_INTERVAL};
-use crate::status::{Failure, Reason};
+use crate::status::Failure;
 
 pub use claims::ClaimRule;
 pub use fetch::{JwksUrl, KeySource, check_authorities};
@@ -84,6 +84,7 @@ struct Inner {
     keys: watch::Sender<Arc<KeySet>>,
     /// Who holds it asks; the rest wait for the outcome.
     asking: Mutex<Asked>,
+    reading: Arc<Semaphore>,
     taken: AtomicU64,
     failed: AtomicU64,
 }
@@ -103,6 +104,7 @@ impl Issuer {
             rules,
             keys: watch::Sender::new(Arc::new(KeySet::default())),
             asking: Mutex::default(),
+            reading: Arc::new(Semaphore::new(1)),
             taken: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }))
@@ -174,22 +176,30 @@ impl Issuer {
             )
         })?;
         let theirs = theirs.claims;
-        let (sub, plenum) = claims::ours(&rules.claims, &theirs)
-            .map_err(|member| invalid(format!("the claim that stands for {member} is missing")))?;
+        let (sub, plenum) = claims::ours(&rules.claims, &theirs).map_err(|member| {
+            invalid(format!(
+                "the claim that stands for {member} is missing or no text"
+            ))
+        })?;
         if !plenum.is_object() {
             return Err(invalid(
                 "there is no plenum claim, and jwks.claims maps none",
             ));
         }
-        let number = |name: &str| theirs.get(name).and_then(Value::as_f64);
-        let text = |name: &str| theirs.get(name).and_then(Value::as_str).map(str::to_owned);
+        // What revocations go by must not get lost because it is written otherwise.
+        let wrong = |name: &str| invalid(format!("{name} has the wrong type"));
+        let claim = |name: &str| theirs.get(name).filter(|value| !value.is_null());
+        let iat = claim("iat").map(|it| it.as_f64().ok_or_else(|| wrong("iat")));
+        let jti = claim("jti").map(|it| it.as_str().ok_or_else(|| wrong("jti")));
         Ok(Claims {
             iss: rules.issuer.clone(),
             aud: Value::Null,
             // The library has seen that it is a number.
-            exp: number("exp").ok_or_else(|| Failure::of(Reason::TokenInvalid))?,
-            iat: number("iat"),
-            jti: text("jti"),
+            exp: claim("exp")
+                .and_then(Value::as_f64)
+                .ok_or_else(|| wrong("exp"))?,
+            iat: iat.transpose()?,
+            jti: jti.transpose()?.map(str::to_owned),
             sub,
             plenum,
         })
@@ -210,14 +220,21 @@ impl Inner {
     async fn ask(&self, asked: &mut Asked) -> Result<(), String> {
         asked.last = Some(Instant::now());
         let source = &self.rules.source;
-        let read = source.read().await;
+        let read = source.read(&self.reading).await;
         let keys = read.and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()));
         // Counted from the answer: a slow source is not asked without a pause.
         asked.last = Some(Instant::now());
         match keys {
             Ok(keys) => {
                 let before = self.taken.fetch_add(1, Ordering::Relaxed);
-                if before == 0 || !asked.complaint.is_empty() {
+                if keys.len() == 0 {
+                    // All of them withdrawn: an issuer's way to say that none is good any longer.
+                    let complaint = format!("{source}: no key of the set signs tokens");
+                    if complaint != asked.complaint {
+                        tracing::warn!("no token of this issuer is good: {complaint}");
+                        asked.complaint = complaint;
+                    }
+                } else if before == 0 || !asked.complaint.is_empty() {
                     tracing::info!(keys = keys.len(), "{source}: the keys are there");
                     asked.complaint.clear();
                 }

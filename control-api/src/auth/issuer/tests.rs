@@ -16,6 +16,7 @@ use super::*;
 use crate::auth::{Authority, Keys};
 use crate::clock::UnixTime;
 use crate::limits::{JWKS_BYTES, JWKS_KEYS, TOKEN_BYTES};
+use crate::status::Reason;
 
 const ISSUER: &str = "https://login.example";
 
@@ -216,6 +217,12 @@ async fn a_forged_token_of_another_issuer_is_refused() {
         (claim("exp", json!("soon")), "exp"),
         (claim("nbf", json!(now + 60)), "nbf"),
         (claim("iat", json!(now + 60)), "iat"),
+        // Written otherwise it must not count as not there: it would escape what goes by it.
+        (claim("iat", json!((now + 60).to_string())), "iat"),
+        (claim("iat", Value::Null), "iat"),
+        (claim("jti", json!(7)), "jti"),
+        (claim("sub", json!(42)), "sub"),
+        (claim("sub", json!(["ada"])), "read"),
         (claim("plenum", Value::Null), "no plenum claim"),
         (claim("plenum", json!([1])), "no plenum claim"),
         (claim("pad", json!("x".repeat(TOKEN_BYTES))), "longer"),
@@ -333,7 +340,6 @@ fn a_set_of_keys_is_taken_for_what_can_be_used_of_it() {
     let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for (bytes, error) in [
         (json!({"keys": many}).to_string(), JwksError::Many),
-        (json!({"keys": []}).to_string(), JwksError::Empty),
         (json!({"keys": {}}).to_string(), JwksError::Form),
         (signer.ed_jwk("a").to_string(), JwksError::Form),
         ("<html>".to_owned(), JwksError::Form),
@@ -342,6 +348,31 @@ fn a_set_of_keys_is_taken_for_what_can_be_used_of_it() {
     ] {
         assert_eq!(KeySet::parse(bytes.as_bytes()).unwrap_err(), error);
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_withdraws_all_its_keys_is_believed() {
+    let signer = Signer::new();
+    let name = format!("plenum-jwks-withdrawn-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, signer.set()).unwrap();
+    let issuer = Issuer::new(rules(KeySource::File(path.clone()), &[]));
+    issuer.reload().await.unwrap();
+    let keys = Keys::parse(&format!("main: {}", "s".repeat(32))).unwrap();
+    let authority = Authority::new(keys).with_issuer(Some(issuer.clone()));
+    let token = signer.good("ed", &good_claims());
+    assert!(authority.participant(&token).is_ok());
+    // What cannot be read changes nothing.
+    std::fs::write(&path, "<html>").unwrap();
+    issuer.reload().await.unwrap_err();
+    assert!(authority.participant(&token).is_ok());
+    let other = json!({"keys": [{"kty": "EC", "kid": "ed", "crv": "P-256"}]});
+    std::fs::write(&path, other.to_string()).unwrap();
+    issuer.reload().await.unwrap();
+    let refused = authority.participant(&token).unwrap_err();
+    assert_eq!(refused.reason, Reason::TokenInvalid);
+    assert_eq!(issuer.counts().keys, 0);
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test]
@@ -358,7 +389,8 @@ async fn the_claims_of_others_are_read_as_the_map_says() {
     let authority_of = async |map: &[&str]| authority(&signer.set(), map).await;
     let acme = authority_of(&map).await;
     let theirs = json!({"iss": ISSUER, "sub": "auth0|7", "aud": ["other", "plenum"],
-        "exp": UnixTime::now().as_secs() + 60, "email": "ada@acme.example",
+        "exp": UnixTime::now().as_secs() + 60, "iat": UnixTime::now().as_secs(),
+        "email": "ada@acme.example",
         "https://acme.example/room": "standup", "team": "core",
         "profile": {"name": "Ada", "level": 7}, "may": {"subscribe": true},
         "plenum": {"room": "elsewhere", "permissions": {"admin": true}}});
@@ -375,6 +407,9 @@ async fn the_claims_of_others_are_read_as_the_map_says() {
         ("https://acme.example/room", Value::Null, "room"),
         ("https://acme.example/room", json!(7), "plenum"),
         ("email", json!("a b"), "participant"),
+        // Not an invitation instead, whose bearer nobody could put out by name.
+        ("email", Value::Null, "sub"),
+        ("email", json!(["ada@acme.example"]), "sub"),
         ("profile", json!({"name": ["Ada"]}), "plenum"),
     ] {
         let token = signer.good("rsa", &with(theirs.clone(), name, new));
@@ -564,7 +599,6 @@ async fn whatever_a_source_of_keys_does_the_last_good_ones_stay() {
             "jwks.url",
         ),
         (ok("<html>"), "no JSON Web Key Set"),
-        (ok("{\"keys\": []}"), "none of its keys"),
     ];
     for (failed, (answer, needle)) in (1..).zip(cases) {
         site.answer.send_replace(answer);

@@ -124,7 +124,10 @@ pub struct Estimator {
     cause: Cause,
     rtt: Duration,
     settled_at: Instant,
-    feedback_at: Option<Instant>,
+    /// Feedback has come at all.
+    is_heard: bool,
+    /// When the first packet after the last feedback was sent.
+    waiting_since: Option<Instant>,
     sent_at: Option<Instant>,
     /// Since when no queue stood.
     clear_since: Instant,
@@ -196,7 +199,8 @@ impl Estimator {
             cause: Cause::Growing,
             rtt: Duration::from_millis(100),
             settled_at: now,
-            feedback_at: None,
+            is_heard: false,
+            waiting_since: None,
             sent_at: None,
             clear_since: now,
             is_empty: true,
@@ -216,10 +220,8 @@ impl Estimator {
         self.history.push(sequence, now, bytes, probe);
         self.newest = self.newest.max(sequence);
         self.sent_at = Some(now);
-        if self.feedback_at.is_none() {
-            // Silence counts from the first packet.
-            self.feedback_at = Some(now);
-        }
+        // Silence counts from what could have been answered: a pause of ours is none.
+        self.waiting_since.get_or_insert(now);
     }
 
     /// How much would be sent if it fitted: the goal of probes.
@@ -268,7 +270,8 @@ impl Estimator {
         }
         self.owd
             .push(now, if batch.is_empty() { small } else { batch });
-        self.feedback_at = Some(now);
+        self.is_heard = true;
+        self.waiting_since = None;
         self.settle(now);
     }
 
@@ -307,12 +310,12 @@ impl Estimator {
     pub fn tick(&mut self, now: Instant) {
         let is_sending = self.sent_at.is_some_and(|at| now.since(at) < SILENCE);
         let is_silent = self
-            .feedback_at
+            .waiting_since
             .is_some_and(|at| now.since(at) > SILENCE + self.rtt * 2);
         if is_sending && is_silent {
             self.target = (self.target * 0.5).max(number(LEAST));
             self.cause = Cause::Silence;
-            self.feedback_at = Some(now);
+            self.waiting_since = Some(now);
             self.probe_next.clear();
         }
         self.remember(now);
@@ -462,7 +465,7 @@ impl Estimator {
         let is_clear = now.since(self.clear_since) > CLEAR && self.is_empty;
         // What is used and bounded by a queue grows by itself, and gently.
         let is_growing = self.capacity.is_some() && self.cause != Cause::Unused;
-        if !is_clear || is_growing || now < self.probe_at || self.feedback_at.is_none() {
+        if !is_clear || is_growing || now < self.probe_at || !self.is_heard {
             return None;
         }
         let goal = (self.wanted * 1.1).min(self.target * LEAP);
