@@ -213,7 +213,7 @@ impl DecodeTargetSelector {
         } = packet;
         let number = self.numbers.peek(descriptor.mandatory.frame_number);
         if let Some(&entry) = self.window.get(number) {
-            return self.answer(descriptor, entry);
+            return self.answer(packet, entry);
         }
         if self.window.is_forgotten(number) {
             // So far back no packet is late; an encoder that starts again counts from anywhere.
@@ -336,20 +336,22 @@ impl DecodeTargetSelector {
         let told = descriptor.mandatory.frame_number.wrapping_add(self.offset);
         self.newest_told = Some(told);
         self.window.put(number, entry);
-        self.answer(descriptor, entry)
+        self.answer(view.packet, entry)
     }
 
     /// The answer to each packet of a frame.
-    fn answer(&self, descriptor: &DependencyDescriptor, entry: Entry) -> FramePassage {
+    fn answer(&self, packet: FramePacket<'_>, entry: Entry) -> FramePassage {
         if !entry.passed {
             return FramePassage::No;
         }
+        let (descriptor, structure) = (packet.descriptor, packet.structure);
+        // A publisher may say another structure within a frame, or use a number twice.
         let active = entry
             .active
-            .filter(|_| descriptor.active_decode_targets != entry.active);
+            .map(|active| active & structure.all_decode_targets());
         FramePassage::Yes {
             frame_number: descriptor.mandatory.frame_number.wrapping_add(self.offset),
-            active_decode_targets: active,
+            active_decode_targets: active.filter(|_| descriptor.active_decode_targets != active),
         }
     }
 }

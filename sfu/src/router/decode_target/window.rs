@@ -20,6 +20,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     entries: Box<[Option<Entry>]>,
+    /// The one it began with.
+    first: Option<u64>,
     newest: Option<u64>,
     newest_passed: Option<u64>,
 }
@@ -29,6 +31,7 @@ impl Window {
         let entries = (0..DEPENDENCY_FRAMES).map(|_| None).collect();
         Self {
             entries,
+            first: None,
             newest: None,
             newest_passed: None,
         }
@@ -37,6 +40,7 @@ impl Window {
     /// Forgets all frames.
     pub(super) fn clear(&mut self) {
         self.entries.fill(None);
+        self.first = None;
         self.newest = None;
         self.newest_passed = None;
     }
@@ -78,6 +82,7 @@ impl Window {
         for skipped in (newest + 1..number).rev().take(self.entries.len()) {
             self.place(skipped, None);
         }
+        self.first = self.first.or(Some(number));
         self.newest = Some(newest.max(number));
         if entry.passed {
             self.newest_passed = self.newest_passed.max(Some(number));
@@ -95,9 +100,17 @@ impl Window {
     /// The receiver misses a frame for good, and with it all that refer to it; whether
     /// `precious` is among them.
     pub(super) fn lose(&mut self, number: u64, precious: Option<u64>) -> bool {
-        let (Some(newest), true) = (self.newest, self.get(number).is_some()) else {
+        let (Some(first), Some(newest)) = (self.first, self.newest) else {
             return false;
         };
+        if number < first {
+            return false;
+        }
+        if self.is_forgotten(number) {
+            // Who refers to it is not known any more.
+            self.entries.fill(None);
+            return true;
+        }
         let mut hit = false;
         let mut lost = [0_u64; 4];
         for later in number..=newest {
@@ -156,4 +169,86 @@ fn is_marked(lost: &[u64; 4], at: u64) -> bool {
 
 fn place(number: u64) -> usize {
     usize::try_from(number % DEPENDENCY_FRAMES).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames from 1,000 on that were passed, each with the distances to those it refers to.
+    fn window(frames: &[&[u16]]) -> Window {
+        let mut window = Window::new();
+        for (frame_diffs, number) in frames.iter().zip(1_000..) {
+            let entry = Entry {
+                passed: true,
+                references: references(frame_diffs),
+                ..Entry::default()
+            };
+            window.put(number, entry);
+        }
+        window
+    }
+
+    fn passed(window: &Window) -> Vec<u64> {
+        let numbers = 900..1_900;
+        numbers
+            .filter(|&number| window.passed(number, 0).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn a_lost_frame_takes_along_what_refers_to_it_through_others_too() {
+        let frames: &[&[u16]] = &[&[], &[1], &[2], &[2, 1], &[2], &[4]];
+        let check = |lost: u64, left: &[u64]| {
+            let mut window = window(frames);
+            assert_eq!(window.lose(lost, Some(1_003)), !left.contains(&1_003));
+            assert_eq!(passed(&window), left, "{lost}");
+        };
+        check(1_000, &[]);
+        check(1_001, &[1_000, 1_002, 1_004]);
+        check(1_002, &[1_000, 1_001, 1_005]);
+        check(1_003, &[1_000, 1_001, 1_002, 1_004, 1_005]);
+        // Of another rung, or not sent yet.
+        check(999, &[1_000, 1_001, 1_002, 1_003, 1_004, 1_005]);
+        check(1_006, &[1_000, 1_001, 1_002, 1_003, 1_004, 1_005]);
+    }
+
+    #[test]
+    fn far_references_are_taken_for_all_that_is_far() {
+        let mut frames: Vec<&[u16]> = vec![&[]; 100];
+        frames[90] = &[70];
+        frames[91] = &[63];
+        let mut window = window(&frames);
+        window.lose(1_010, None);
+        let gone: Vec<u64> = (1_000..1_100)
+            .filter(|number| !passed(&window).contains(number))
+            .collect();
+        // It refers to 1,020, which is as far as 1,010.
+        assert_eq!(gone, [1_010, 1_090]);
+        window.lose(1_028, None);
+        assert!(window.passed(1_091, 0).is_none());
+    }
+
+    #[test]
+    fn frames_too_long_ago_are_forgotten_and_leaps_leave_nothing_behind() {
+        let mut window = window(&[&[], &[]]);
+        let entry = Entry {
+            passed: true,
+            ..Entry::default()
+        };
+        window.put(1_200, entry);
+        assert_eq!(passed(&window), [1_000, 1_001, 1_200]);
+        window.put(1_256, entry);
+        assert_eq!(passed(&window), [1_001, 1_200, 1_256]);
+        assert!(window.is_forgotten(1_000) && !window.is_forgotten(1_001));
+        assert!(window.is_overtaken(1_255) && !window.is_overtaken(1_257));
+        assert!(window.is_newest(1_257) && !window.is_newest(1_256));
+        window.put(1_800, entry);
+        assert_eq!(passed(&window), [1_800]);
+        // Who refers to what is forgotten nobody knows.
+        assert!(window.lose(1_256, None));
+        assert_eq!(passed(&window), []);
+        window.clear();
+        assert!(!window.lose(1_256, None));
+    }
 }
