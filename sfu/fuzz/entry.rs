@@ -7,6 +7,8 @@
 
 #[path = "datagram.rs"]
 mod datagram;
+#[path = "descriptor.rs"]
+mod descriptor;
 #[path = "program.rs"]
 mod program;
 #[path = "route.rs"]
@@ -15,6 +17,7 @@ mod route;
 use std::collections::BTreeSet;
 
 pub(crate) use datagram::datagram;
+pub(crate) use descriptor::dependency_descriptor;
 pub(crate) use route::route;
 
 use sfu::id::{Mid, Rid};
@@ -39,6 +42,7 @@ pub(crate) const ALL: &[(&str, Entry)] = &[
     ("stun", stun),
     ("rtp", rtp),
     ("extension", extension),
+    ("dependency_descriptor", dependency_descriptor),
     ("rtcp", rtcp),
     ("twcc", twcc),
     ("payload", payload),

@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     stun(&mut seeds);
     rtp(&mut seeds);
+    dependency_descriptor(&mut seeds);
     rtcp(&mut seeds);
     twcc(&mut seeds);
     payload(&mut seeds);
@@ -111,6 +112,46 @@ fn rtp(seeds: &mut Vec<Seed>) {
     seeds.push(("rtp", "bare".to_owned(), out[..len + 20].to_vec()));
     out[0] |= 2;
     seeds.push(("rtp", "two_csrcs".to_owned(), out[..len + 20].to_vec()));
+}
+
+macro_rules! capture {
+    ($name:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/dependency_descriptor/",
+            $name,
+            ".hex"
+        ))
+    };
+}
+
+/// What Chromium sent first, each value behind a byte that says what is done and one with its
+/// length; before them a wish for the highest layer, then others.
+fn dependency_descriptor(seeds: &mut Vec<Seed>) {
+    for (name, text) in [
+        ("l1t3", capture!("chromium-av1-l1t3")),
+        ("l3t3", capture!("chromium-av1-l3t3")),
+        ("s2t3", capture!("chromium-av1-s2t3")),
+        ("without_chains", capture!("chromium-vp8-l1t3")),
+        ("l3t3_key", capture!("chromium-vp9-l3t3-key")),
+    ] {
+        let mut out = vec![0xF3, 0];
+        for (line, at) in text.lines().zip(1..=60_u8) {
+            let pairs = (0..line.len()).step_by(2);
+            let value = pairs.map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap());
+            let value: Vec<u8> = value.collect();
+            if at % 20 == 0 {
+                out.extend([0x53, 0]);
+            }
+            // Every 25th is reported missing.
+            out.extend([
+                if at % 25 == 0 { 0x80 } else { 0 },
+                u8::try_from(line.len() / 2).unwrap(),
+            ]);
+            out.extend(value);
+        }
+        seeds.push(("dependency_descriptor", name.to_owned(), out));
+    }
 }
 
 fn rtcp(seeds: &mut Vec<Seed>) {
