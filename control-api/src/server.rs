@@ -23,7 +23,7 @@ use proto::v1::track_service_server::TrackServiceServer;
 use proto::v1::transport_service_server::TransportServiceServer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -206,7 +206,8 @@ where
     let Ok(Ok(stream)) = timeout(HTTP_HEADER_TIMEOUT, greeted(stream)).await else {
         return;
     };
-    let service = TowerToHyperService::new(router);
+    let (age, aging) = Aging::begin();
+    let service = TowerToHyperService::new(router.layer(Extension(aging)));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(GRPC_KEEPALIVE_INTERVAL)
@@ -225,9 +226,32 @@ where
         () = sleep(GRPC_CONNECTION_AGE) => CALL_TIMEOUT,
         () = node.ending() => GRACE,
     };
+    // Streams end with a word of why; calls are waited for.
+    drop(age);
     connection.as_mut().graceful_shutdown();
     if timeout(grace, connection).await.is_err() {
         tracing::debug!("a gRPC connection did not end in time");
+    }
+}
+
+/// Whether a connection is to end, for streams that would outlive it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aging(Option<watch::Receiver<()>>);
+
+impl Aging {
+    /// It ends with the first of both.
+    fn begin() -> (watch::Sender<()>, Self) {
+        let (age, aging) = watch::channel(());
+        (age, Self(Some(aging)))
+    }
+
+    /// Waits until it is to end.
+    pub(crate) async fn ended(&mut self) {
+        match &mut self.0 {
+            // Nothing is ever sent.
+            Some(aging) => while aging.changed().await.is_ok() {},
+            None => std::future::pending().await,
+        }
     }
 }
 

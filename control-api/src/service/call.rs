@@ -47,8 +47,17 @@ const WATCH: &str = "/grpc.health.v1.Health/Watch";
 /// What reflection serves needs a backend's token outside development.
 const REFLECTION: &str = "/grpc.reflection.";
 
+/// When the caller stops to wait, where it said so. A stream goes on until then; the head of its
+/// answer, as other calls, until [`CALL_TIMEOUT`] at the latest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
 /// Lets a call through to its method, or answers it.
-pub(crate) async fn around(State(calls): State<Calls>, request: Request, next: Next) -> Response {
+pub(crate) async fn around(
+    State(calls): State<Calls>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if request.uri().path() == WATCH {
         return next.run(request).await;
     }
@@ -58,6 +67,9 @@ pub(crate) async fn around(State(calls): State<Calls>, request: Request, next: N
         Ok(timeout) => timeout.map(|timeout| started + timeout),
         Err(status) => return status.into_http(),
     };
+    if let Some(deadline) = deadline {
+        request.extensions_mut().insert(Deadline(deadline));
+    }
     let most = started + CALL_TIMEOUT;
     let deadline = deadline.map_or(most, |deadline| deadline.min(most));
     let answer = tokio::select! {

@@ -17,15 +17,17 @@ use proto::v1;
 use proto::v1::event_service_server::EventService;
 use proto::v1::watch_events_response::Item;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Request, Response, Status};
 
+use super::call::Deadline;
 use super::{Covered, absent, opened};
 use crate::clock::Ulid;
 use crate::convert;
 use crate::limits::{BOOKMARK_INTERVAL, WATCHERS};
 use crate::node::Node;
 use crate::registry::{EventKind, Recorded, RoomName, WatchEnd, Watcher};
+use crate::server::Aging;
 use crate::status::{Failure, Reason};
 
 /// EventService over a node.
@@ -127,12 +129,35 @@ struct Watch {
     wanted: Wanted,
     watcher: Watcher,
     reading: Option<Reading>,
+    /// When its caller stops to wait.
+    deadline: Option<Instant>,
+    /// Its connection is to end.
+    aging: Aging,
     _place: OwnedSemaphorePermit,
 }
 
 impl Watch {
     /// The next item; an error is the last.
     async fn next(&mut self) -> Result<v1::WatchEventsResponse, Status> {
+        let (deadline, mut aging) = (self.deadline, self.aging.clone());
+        let late = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = late => Err(Status::deadline_exceeded("the deadline has passed")),
+            () = aging.ended() => {
+                let why = "this connection is old: resume on another";
+                Err(Failure::new(Reason::NodeDraining, why).into())
+            }
+            item = self.next_item() => item,
+        }
+    }
+
+    async fn next_item(&mut self) -> Result<v1::WatchEventsResponse, Status> {
         while let Some(reading) = &mut self.reading {
             if let Some(item) = reading.items.pop_front() {
                 return Ok(untokened(Item::SnapshotItem(item)));
@@ -221,6 +246,9 @@ impl EventService for Events {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Items>, Status> {
+        let extensions = request.extensions();
+        let deadline = extensions.get::<Deadline>().map(|deadline| deadline.0);
+        let aging = extensions.get::<Aging>().cloned().unwrap_or_default();
         let (covered, request) = opened(request)?;
         let wanted = Wanted::new(covered, &request.parent, &request.types)?;
         if request.snapshot && !request.resume_token.is_empty() {
@@ -253,6 +281,8 @@ impl EventService for Events {
             wanted,
             watcher,
             reading,
+            deadline,
+            aging,
             _place: place,
         };
         let items = futures_util::stream::unfold(Some(watch), async |watch| {

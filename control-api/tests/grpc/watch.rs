@@ -173,6 +173,36 @@ async fn a_slow_watcher_is_cut_and_goes_on_where_it_was() {
     }
 }
 
+#[tokio::test]
+async fn a_watch_ends_when_its_caller_stops_to_wait() {
+    let bench = Bench::open().await;
+    bench.create(create("here")).await.unwrap();
+    for (snapshot, wait) in [(false, 300), (true, 300), (false, 30)] {
+        let mut client = EventServiceClient::new(bench.channel.clone());
+        let mut request = bench.request(of!(WatchEventsRequest {
+            parent: "rooms/-",
+            snapshot: snapshot
+        }));
+        let wait = Duration::from_millis(wait);
+        request.set_timeout(wait);
+        let started = std::time::Instant::now();
+        let mut stream = client.watch_events(request).await.unwrap().into_inner();
+        let status = loop {
+            match stream.message().await {
+                Ok(item) => assert!(item.is_some(), "it ends with a word of why"),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+        let took = started.elapsed();
+        assert!(took >= wait && took < Duration::from_secs(20), "{took:?}");
+    }
+    // One that says nothing goes on.
+    let mut stream = watch(&bench, everywhere("")).await.unwrap();
+    let quiet = tokio::time::timeout(Duration::from_millis(400), stream.message());
+    assert!(quiet.await.is_err());
+}
+
 async fn rename(registry: &control_api::registry::Registry, display_name: String) {
     let name = control_api::registry::RoomName::new("busy").unwrap();
     let change = move |spec: &mut control_api::registry::RoomSpec| {
