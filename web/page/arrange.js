@@ -8,6 +8,10 @@ import { focus, GAP, grid, pair } from "./grid.js";
 export const STRIP = 5;
 /** Narrower is a phone. */
 const PHONE = 600;
+/** So many tiles under each other are as large as an upright phone can show them. */
+const COLUMN_MAX = 4;
+/** The card that says how to invite needs so much to show its QR code. */
+const CARD_MIN = 360;
 /** The small tile of oneself keeps away from the edges. */
 const MARGIN = 16;
 
@@ -54,19 +58,21 @@ export function arrange({ others, self, main, corner, width, height }) {
 }
 
 /**
- * Two columns of tiles as high as there is room for: what an upright phone shows.
+ * What an upright phone shows: few under each other, where they are nearly 16:9, more in two
+ * columns; as high as there is room for.
  * @param {number} count
  * @param {number} width
  * @param {number} height
  * @returns {Box[]}
  */
 function upright(count, width, height) {
-  const rows = Math.ceil(count / 2);
-  const tile = { width: Math.floor((width - GAP) / 2), height: Math.floor((height - GAP * (rows - 1)) / rows) };
+  const columns = count <= COLUMN_MAX ? 1 : 2;
+  const rows = Math.ceil(count / columns);
+  const tile = { width: Math.floor((width - GAP * (columns - 1)) / columns), height: Math.floor((height - GAP * (rows - 1)) / rows) };
   return Array.from({ length: count }, (_, index) => {
-    const isAlone = index === count - 1 && count % 2 === 1;
-    const x = isAlone ? Math.round((width - tile.width) / 2) : (index % 2) * (tile.width + GAP);
-    return { x, y: Math.floor(index / 2) * (tile.height + GAP), ...tile };
+    const isAlone = index === count - 1 && count % columns === 1;
+    const x = isAlone ? Math.round((width - tile.width) / 2) : (index % columns) * (tile.width + GAP);
+    return { x, y: Math.floor(index / columns) * (tile.height + GAP), ...tile };
   });
 }
 
@@ -103,11 +109,13 @@ export function cornerOf(x, y, width, height) {
  * @returns {Box[]}
  */
 function alone(width, height) {
-  const upright = width < 720;
-  const card = upright ? Math.min(320, height * 0.5) : Math.min(360, width * 0.42);
-  const own = upright ? { x: 0, y: 0, width, height: height - card - GAP } : { x: 0, y: 0, width: width - card - GAP, height };
-  const rest = upright
-    ? { x: 0, y: height - card, width, height: card }
-    : { x: width - card, y: 0, width: card, height };
-  return [own, rest];
+  if (width < 720) {
+    const card = Math.min(320, height * 0.5);
+    return [{ x: 0, y: 0, width, height: height - card - GAP }, { x: 0, y: height - card, width, height: card }];
+  }
+  const card = Math.min(360, width * 0.42);
+  const [own = { x: 0, y: 0, width: 0, height: 0 }] = grid(1, width - card - GAP, height);
+  // As high as the picture, where that is enough.
+  const isHigh = own.height >= CARD_MIN;
+  return [own, { x: width - card, y: isHigh ? own.y : 0, width: card, height: isHigh ? own.height : height }];
 }

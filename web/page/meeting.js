@@ -142,7 +142,7 @@ export class Meeting {
     this.#more.dataset.panel = "statistics";
     this.#more.setAttribute("aria-haspopup", "menu");
     this.#more.setAttribute("aria-expanded", "false");
-    this.#more.onclick = () => openMenu(this.#more, say("more"), this.#moreItems());
+    this.#more.onclick = () => openMenu(this.#more, say("more"), withoutKeys(this.#moreItems()));
     this.#shareButton.hidden = !Share.isSupported;
   }
 
@@ -348,6 +348,15 @@ export class Meeting {
 /** @param {number} count @param {string} label @param {string} [look] */
 function badge(count, label, look = "") {
   return count > 0 ? make("i", { class: `badge ${look}`, role: "img", "aria-label": label }, String(Math.min(99, count))) : null;
+}
+
+/**
+ * Where there is no keyboard its keys are not named.
+ * @param {MenuItem[]} items
+ */
+function withoutKeys(items) {
+  if (!matchMedia("(hover: none) and (pointer: coarse)").matches) return items;
+  return items.filter(({ icon }) => icon !== "keys").map((item) => ({ ...item, label: item.label.replace(/ \([A-Z]\)$/, "") }));
 }
 
 /**

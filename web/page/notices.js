@@ -105,13 +105,14 @@ export class Toasts {
    * is not shown twice at once.
    * @param {string} text
    * @param {ToastAction} [action]
-   * @param {{isBrief?: boolean}} [options] `isBrief`: five seconds all the same
+   * @param {{isBrief?: boolean, about?: string}} [options] `isBrief`: five seconds all the same;
+   *   `about`: what `drop` takes away
    */
-  show(text, action, { isBrief = action === undefined } = {}) {
+  show(text, action, { isBrief = action === undefined, about = "" } = {}) {
     for (const shown of this.element.children) {
       if (/** @type {HTMLElement} */ (shown).dataset.text === text) shown.remove();
     }
-    const toast = make("div", { class: "toast", "data-text": text }, make("span", { class: "toast-text" }, text));
+    const toast = make("div", { class: "toast", "data-text": text, "data-about": about }, make("span", { class: "toast-text" }, text));
     const drop = () => {
       toast.remove();
       if (this.#joinedToast !== toast) return;
@@ -129,6 +130,16 @@ export class Toasts {
     while (this.element.childElementCount > TOASTS_MAX) this.element.firstElementChild?.remove();
     setTimeout(drop, isBrief ? TOAST_MS : QUESTION_MS);
     return toast;
+  }
+
+  /**
+   * Takes away what has been seen to by other means.
+   * @param {string} about as `show` was told
+   */
+  drop(about) {
+    for (const shown of [...this.element.children]) {
+      if (/** @type {HTMLElement} */ (shown).dataset.about === about) shown.remove();
+    }
   }
 
   /**

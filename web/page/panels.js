@@ -111,6 +111,7 @@ export class Panels {
       if (isOpen || !panel.element.hidden) panel.show(isOpen);
     }
     this.open = open ? name : null;
+    if (open) this.toasts.drop(name);
     this.onchange();
     // Who closes a panel by a button in it goes on at the button that opened it.
     const isLost = !open && (opener === document.body || !opener?.isConnected || this.#panels.get(name)?.element.contains(opener));
@@ -146,7 +147,7 @@ export class Panels {
     const taken = this.chat.take(message);
     if (taken === null || this.open === "chat") return;
     const show = { label: say("chat"), run: () => this.toggle("chat", true) };
-    this.toasts.show(`${taken.name}: ${taken.text.slice(0, TOAST_TEXT_MAX)}`, show, { isBrief: true });
+    this.toasts.show(`${taken.name}: ${taken.text.slice(0, TOAST_TEXT_MAX)}`, show, { isBrief: true, about: "chat" });
   }
 
   /** @param {string[]} ids */
@@ -171,7 +172,7 @@ export class Panels {
     if (waiting > this.waiting) {
       const show = { label: say("people"), run: () => this.toggle("people", true) };
       const [last] = this.#options.connection.waitingParticipants.slice(-1);
-      this.toasts.show(say("wantsIn", last?.displayName ?? ""), show);
+      this.toasts.show(say("wantsIn", last?.displayName ?? ""), show, { about: "people" });
     }
     this.waiting = waiting;
     this.onchange();

@@ -269,7 +269,11 @@ export class Stage {
     const width = this.element.clientWidth - 2 * GAP;
     const main = this.#main();
     const pages = this.#pager.pages(this.#size());
-    const height = this.element.clientHeight - 2 * GAP - (pages > 1 && main === null ? TURNER : 0);
+    // Beside a large tile the strip is at the right and the buttons lie on the large one; under it,
+    // they would lie on the strip.
+    const { clientHeight } = this.element;
+    const hasTurner = pages > 1 && (main === null || clientHeight > width);
+    const height = clientHeight - 2 * GAP - (hasTurner ? TURNER : 0);
     if (width <= 0 || height <= 0) return;
     // Further shares stand in the strip, before the people.
     const screens = this.#screens.filter((key) => key !== main);

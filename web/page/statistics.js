@@ -211,7 +211,7 @@ function headRows(transport) {
     [say("path"), localCandidate ? `${localCandidate} → ${remoteCandidate}, ${protocol.toUpperCase()}` : NONE],
     [say("roundTrip"), milliseconds(transport.rttMs)],
     ["DTLS", transport.dtlsVersion.replace("DTLS ", "") || NONE],
-    [say("ciphers"), transport.dtls.replace(/^TLS_/, "") || NONE],
+    [say("ciphers"), transport.dtls.replace(/^TLS_/, "").replace("_WITH_", ", ") || NONE],
     ["SRTP", transport.srtp.replace(/^SRTP_/, "") || NONE],
     [say("estimate"), transport.estimateKbps === null ? NONE : `${Math.round(transport.estimateKbps)} kb/s`],
   ];

@@ -53,6 +53,7 @@ test("chat: lines, groups, links, a badge, a toast, one person, and a history fo
   await write(lin, "and more");
   await says(ada, ".toolbar .badge", "2");
   await key(ada, "c");
+  assert.equal(await ada.page.locator(".toast:has-text('Lin:')").count(), 0, "what the panel shows is not said beside it");
   assert.deepEqual(await texts(ada), ["first\nsecond javascript:alert(1) https://example.org/x", "and more"]);
   assert.deepEqual(await ada.ask(() => [...document.querySelectorAll(".messages a")].map((each) => [each.getAttribute("href"), each.getAttribute("rel")])), [["https://example.org/x", "noopener noreferrer"]]);
   assert.equal(await ada.page.locator(".messages .who").count(), 1, "within three minutes there is one name");

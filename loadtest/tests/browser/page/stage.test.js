@@ -40,6 +40,28 @@ test("every number of people in every view has a place inside, apart from the ot
   }
 });
 
+test("an upright phone shows three or four under each other, nearly 16:9, and six in two columns", () => {
+  for (const [count = 0, columns] of [[3, 1], [4, 1], [5, 2], [6, 2]]) {
+    const others = Array.from({ length: count - 1 }, (_, index) => `p${index}`);
+    const { boxes } = arrange({ others, self: "me", main: null, corner: "bottom-right", width: 374, height: 750 });
+    assert.equal(new Set([...boxes.values()].slice(0, 2).map(({ x }) => x)).size, columns, `${count} people`);
+    // No more than a quarter of a picture is cut off, or two thirds where faces stand upright.
+    const { width = 0, height = 0 } = boxes.get("me") ?? {};
+    const ratio = 16 / 9 / (width / height);
+    assert.ok(1 - Math.min(ratio, 1 / ratio) < (height > width ? 0.65 : 0.255), `${count} people: ${width}x${height} is filled`);
+  }
+});
+
+test("who is alone is shown whole, and the card is as high where that is enough", () => {
+  for (const [width = 0, height = 0, isHigh] of [[1_264, 712, true], [1_264, 632, true], [748, 374, false]]) {
+    const { boxes, card } = arrange({ others: [], self: "me", main: null, corner: "bottom-right", width, height });
+    const own = boxes.get("me");
+    assert.ok(own && card);
+    assert.ok(Math.abs(own.width / own.height - 16 / 9) < 0.01);
+    assert.equal(card.height === own.height && card.y === own.y, isHigh, `${width}x${height}`);
+  }
+});
+
 test("one's own small view rests in the corner it was dragged to", () => {
   for (const corner of /** @type {const} */ (["top-left", "top-right", "bottom-left", "bottom-right"])) {
     const { boxes } = arrange({ others: ["ada"], self: "me", main: null, corner, width: 1_000, height: 600 });
