@@ -33,7 +33,7 @@ use window::{Entry, Window, references};
 pub struct Wish {
     /// Simulcast rung, lowest is 0; 0 where there is one encoding.
     pub rung: u8,
-    /// The highest layer within it.
+    /// The highest layer within it. Where nothing that low is produced, the lowest that is passes.
     pub layer: Layer,
 }
 
@@ -199,6 +199,7 @@ impl DecodeTargetSelector {
         self.rung = Some(packet.rung);
         self.target = Some(target);
         self.is_stuck = false;
+        self.structure_at = None;
         self.produced = produced;
         self.keyframe_wanted = view.is_broken(view.wished(wish.layer), self.target);
         self.pass(number, &view, structure.within(target.0) & produced)
@@ -228,8 +229,10 @@ impl DecodeTargetSelector {
         if in_order {
             self.choose(wish, &view);
         }
+        // Where a chain broke nothing overtakes the frame that would mend it.
+        let is_shut = in_order && self.is_stuck || self.window.is_overtaken(number);
         match self.target {
-            Some((target, _)) if view.passes(target) && !self.window.is_overtaken(number) => {
+            Some((target, _)) if !is_shut && view.passes(target) => {
                 self.pass(number, &view, structure.within(target) & self.produced)
             }
             Some(_) | None => {
@@ -318,7 +321,7 @@ impl DecodeTargetSelector {
     fn pass(&mut self, number: u64, view: &View<'_>, receives: u32) -> FramePassage {
         let descriptor = view.packet.descriptor;
         let attached = descriptor.structure != StructureNews::None;
-        if attached {
+        if descriptor.structure == StructureNews::New || (attached && self.structure_at.is_none()) {
             self.structure_at = Some(number);
         }
         if receives != self.produced {
@@ -372,8 +375,7 @@ impl View<'_> {
     /// The highest decode target under `limit` that can pass from here on, where `present` has
     /// passed up to here.
     fn best(&self, present: Option<u8>, limit: Layer) -> Option<(u8, Layer)> {
-        self.targets()
-            .filter(|&(_, layer)| is_under(layer, limit))
+        self.under(limit)
             .filter(|&(target, _)| self.is_open(target, present))
             .max_by_key(|&(_, layer)| layer)
     }
@@ -389,9 +391,22 @@ impl View<'_> {
 
     /// The decode target that `limit` means.
     fn wished(&self, limit: Layer) -> Option<(u8, Layer)> {
+        self.under(limit).max_by_key(|&(_, layer)| layer)
+    }
+
+    /// The produced decode targets under `limit`; where nothing that low is produced, the lowest.
+    fn under(&self, limit: Layer) -> impl Iterator<Item = (u8, Layer)> {
+        let is_under = |layer: Layer, limit: Layer| {
+            layer.spatial <= limit.spatial && layer.temporal <= limit.temporal
+        };
+        let layers = self.targets().map(|(_, layer)| layer);
+        let limit = if layers.clone().any(|layer| is_under(layer, limit)) {
+            limit
+        } else {
+            layers.min().unwrap_or(limit)
+        };
         self.targets()
-            .filter(|&(_, layer)| is_under(layer, limit))
-            .max_by_key(|&(_, layer)| layer)
+            .filter(move |&(_, layer)| is_under(layer, limit))
     }
 
     /// Only a key frame leads to what is wished. Where it is only waited for a frame that says
@@ -440,7 +455,7 @@ impl View<'_> {
     }
 
     /// The decode targets that are produced.
-    fn targets(&self) -> impl Iterator<Item = (u8, Layer)> {
+    fn targets(&self) -> impl Iterator<Item = (u8, Layer)> + Clone {
         let structure = self.packet.structure;
         (0..structure.decode_targets())
             .filter(|&target| self.produced >> target & 1 != 0)
@@ -452,10 +467,6 @@ impl View<'_> {
             .filter_map(|(target, _)| self.packet.structure.chain(target))
             .fold(0, |chains, chain| chains | 1 << chain)
     }
-}
-
-fn is_under(layer: Layer, limit: Layer) -> bool {
-    layer.spatial <= limit.spatial && layer.temporal <= limit.temporal
 }
 
 /// The decode targets that a packet with a structure says are produced.

@@ -11,11 +11,12 @@ pub(super) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    /// From the bit `at` on.
+    pub(super) const fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
     }
 
-    /// Bits read so far.
+    /// The place of the next bit.
     pub(super) const fn at(&self) -> usize {
         self.at
     }
@@ -119,7 +120,7 @@ impl<'a> BitWriter<'a> {
 
     /// The bits of `bytes` from one place up to another.
     pub(super) fn copy(&mut self, bytes: &[u8], from: usize, to: usize) -> Option<()> {
-        let mut reader = BitReader { bytes, at: from };
+        let mut reader = BitReader::new(bytes, from);
         for _ in from..to {
             self.bit(reader.bit().ok()?)?;
         }
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_reader_ends_where_its_slice_ends() {
-        let mut reader = BitReader::new(&[0xA5, 0xC0]);
+        let mut reader = BitReader::new(&[0xA5, 0xC0], 0);
         assert_eq!(reader.u8(3), Ok(0b101));
         assert_eq!(reader.u16(7), Ok(0b001_0111));
         assert_eq!(reader.at(), 10);
@@ -154,7 +155,7 @@ mod tests {
             let mut writer = BitWriter::new(&mut out);
             assert_eq!(writer.non_symmetric(value, 5), Some(()));
             assert_eq!(out, [bits << (8 - n)]);
-            let mut reader = BitReader::new(&out);
+            let mut reader = BitReader::new(&out, 0);
             assert_eq!(reader.non_symmetric(5), Ok(value));
             assert_eq!(reader.at(), n);
         }
@@ -168,7 +169,7 @@ mod tests {
                 let mut writer = BitWriter::new(&mut out);
                 assert_eq!(writer.non_symmetric(value, n), Some(()));
                 let bits = writer.at;
-                let mut reader = BitReader::new(&out);
+                let mut reader = BitReader::new(&out, 0);
                 assert_eq!(reader.non_symmetric(n), Ok(value), "{value} of {n}");
                 assert_eq!(reader.at(), bits);
             }

@@ -263,8 +263,7 @@ struct Reading {
 impl Reading {
     fn of(value: &[u8], known: Option<&DependencyStructure>) -> Result<Self, Unreadable> {
         let mandatory = Mandatory::parse(value)?;
-        let mut reader = BitReader::new(value);
-        reader.u32(24)?;
+        let mut reader = BitReader::new(value, 8 * MANDATORY_BYTES);
         // A.8.2: the flags are there where there is a fourth byte.
         let flags = if value.len() > MANDATORY_BYTES {
             Flags::parse(&mut reader)?

@@ -6,7 +6,7 @@ use super::{Dice, wish};
 use crate::router::decode_target::{DecodeTargetSelector, FramePacket, FramePassage};
 use crate::wire::dependency_descriptor::fixtures::{CAPTURES, capture, structure};
 use crate::wire::dependency_descriptor::{
-    DependencyDescriptor, Indication, Mandatory, StructureNews,
+    DependencyDescriptor, DependencyStructure, Indication, Mandatory, StructureNews,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -369,6 +369,88 @@ fn what_chromium_sent_stays_decodable_under_wishes_and_losses_by_chance() {
     }
 }
 
+/// Whether a frame passes that its template describes; the first one brings the structure, and says
+/// what is produced.
+fn passes(
+    selector: &mut DecodeTargetSelector,
+    structure: &DependencyStructure,
+    frame_number: u16,
+    template_id: u8,
+    produced: u32,
+) -> bool {
+    let template = structure.template(template_id).unwrap();
+    let descriptor = DependencyDescriptor {
+        mandatory: Mandatory {
+            starts_frame: true,
+            ends_frame: true,
+            template_id,
+            frame_number,
+        },
+        structure: if frame_number == 1 {
+            StructureNews::New
+        } else {
+            StructureNews::None
+        },
+        active_decode_targets: (frame_number == 1).then_some(produced),
+        dependencies: template.dependencies.clone(),
+        ..DependencyDescriptor::default()
+    };
+    let passage = selector.passes(FramePacket {
+        rung: 0,
+        descriptor: &descriptor,
+        structure,
+    });
+    passage != FramePassage::No
+}
+
+#[test]
+fn behind_a_broken_chain_nothing_passes_that_could_overtake_the_missing_frame() {
+    let rows = [
+        (0, 0, "S", &[][..], &[0][..]),
+        (0, 0, "S", &[1], &[1]),
+        (0, 0, "D", &[2], &[1]),
+        (0, 0, "S", &[2], &[2]),
+    ];
+    let structure = structure(0, &rows, &[0], &[]);
+    let mut selector = DecodeTargetSelector::new();
+    selector.set_wish(Some(wish(0, 0, 0)));
+    let mut check = |frame_number: u16, template_id: u8, expected: bool| {
+        let passed = passes(&mut selector, &structure, frame_number, template_id, 1);
+        assert_eq!(passed, expected, "{frame_number}");
+        let current = selector.current();
+        assert_eq!(
+            current.is_some(),
+            !(3..=4).contains(&frame_number),
+            "{frame_number}"
+        );
+    };
+    check(1, 0, true);
+    check(2, 1, true);
+    // 3 is missing; 4 leans on 2 alone, and a decoder that had it could not go back for 3.
+    check(4, 2, false);
+    check(3, 1, true);
+    check(5, 3, true);
+    check(6, 1, true);
+}
+
+#[test]
+fn where_nothing_so_low_is_produced_the_lowest_passes() {
+    let rows = [
+        (0, 0, "SS", &[][..], &[0, 0][..]),
+        (1, 0, "-S", &[], &[0, 0]),
+        (1, 0, "-S", &[1], &[0, 1]),
+    ];
+    let structure = structure(0, &rows, &[0, 1], &[]);
+    let mut selector = DecodeTargetSelector::new();
+    selector.set_wish(Some(wish(0, 0, 0)));
+    for (frame_number, template_id) in [(1, 1), (2, 2), (3, 2)] {
+        let passed = passes(&mut selector, &structure, frame_number, template_id, 0b10);
+        assert!(passed, "{frame_number}");
+        assert_eq!(selector.current(), Some(wish(0, 1, 0)));
+        assert_eq!(selector.keyframe_wanted(), None);
+    }
+}
+
 #[test]
 fn without_chains_a_lost_frame_that_others_need_stops_all_until_a_switch() {
     let rows = [
@@ -380,29 +462,9 @@ fn without_chains_a_lost_frame_that_others_need_stops_all_until_a_switch() {
     let structure = structure(0, &rows, &[], &[]);
     let mut selector = DecodeTargetSelector::new();
     selector.set_wish(Some(wish(0, 0, 0)));
-    let mut check = |frame_number: u16, template_id: u8, passes: bool, wanted: bool| {
-        let template = structure.template(template_id).unwrap();
-        let descriptor = DependencyDescriptor {
-            mandatory: Mandatory {
-                starts_frame: true,
-                ends_frame: true,
-                template_id,
-                frame_number,
-            },
-            structure: if frame_number == 1 {
-                StructureNews::New
-            } else {
-                StructureNews::None
-            },
-            dependencies: template.dependencies.clone(),
-            ..DependencyDescriptor::default()
-        };
-        let passage = selector.passes(FramePacket {
-            rung: 0,
-            descriptor: &descriptor,
-            structure: &structure,
-        });
-        assert_eq!(passage != FramePassage::No, passes, "{frame_number}");
+    let mut check = |frame_number: u16, template_id: u8, expected: bool, wanted: bool| {
+        let passed = passes(&mut selector, &structure, frame_number, template_id, 1);
+        assert_eq!(passed, expected, "{frame_number}");
         assert_eq!(selector.keyframe_wanted(), wanted.then_some(0));
     };
     check(1, 0, true, false);
