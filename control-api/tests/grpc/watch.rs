@@ -185,7 +185,7 @@ async fn a_watch_ends_when_its_caller_stops_to_wait() {
         }));
         let wait = Duration::from_millis(wait);
         request.set_timeout(wait);
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let mut stream = client.watch_events(request).await.unwrap().into_inner();
         let status = loop {
             match stream.message().await {

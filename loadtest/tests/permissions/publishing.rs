@@ -203,7 +203,7 @@ pub(crate) fn offer_of(media: &[PublishParameters]) -> String {
         number: 999,
         seed: 1,
         address: "127.0.0.1:9".parse().unwrap(),
-        epoch: std::time::Instant::now(),
+        epoch: tokio::time::Instant::now().into_std(),
         traced: false,
     };
     let mut robot = Robot::new(parameters, now).unwrap();
