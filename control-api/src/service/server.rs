@@ -73,3 +73,44 @@ impl ServerService for Server {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::methods::METHODS;
+
+    /// Each by a method without which it is not there. The rest are fields, doors and permissions.
+    const BY_METHOD: [(&str, &str); 17] = [
+        ("diagnostics", "DiagnosticsService/GetConnectReport"),
+        ("events", "EventService/WatchEvents"),
+        ("events", "EventService/ListEvents"),
+        ("filter", "RoomService/ListRooms"),
+        ("ice_restart", "TransportService/RestartIce"),
+        ("mixes", "MixService/CreateMix"),
+        ("move_participant", "ParticipantService/MoveParticipant"),
+        ("nodes", "NodeService/DrainNode"),
+        ("recordings", "RecordingService/StartRecording"),
+        ("revoke_tokens", "TokenService/RevokeTokens"),
+        ("send_message", "RoomService/SendMessage"),
+        ("stats", "StatsService/WatchStats"),
+        ("subscriptions", "SubscriptionService/UpdateSubscriptions"),
+        ("tracks", "TrackService/SetTrackMuted"),
+        ("transports", "TransportService/CreateTransport"),
+        ("waiting_room", "ParticipantService/AdmitParticipant"),
+        ("webhooks", "EventService/CreateWebhook"),
+    ];
+
+    #[test]
+    fn a_feature_is_named_where_its_methods_are_acted_on_and_only_there() {
+        for (feature, method) in BY_METHOD {
+            let known = METHODS.get(&format!("/plenum.v1.{method}"));
+            let acted_on = known.map(|known| known.acted_on);
+            assert_eq!(
+                acted_on,
+                Some(FEATURES.contains(&feature)),
+                "{feature}: {method}"
+            );
+        }
+        assert!(FEATURES.is_sorted(), "{FEATURES:?}");
+    }
+}
