@@ -11,7 +11,7 @@ use crate::error::DropReason;
 use crate::id::{MemberKey, Rid, TrackKey};
 use crate::limits::{GATHER_AUDIO, GATHER_VIDEO, HOLD_PACKETS};
 use crate::router::history::History;
-use crate::router::keyframe::KeyframeGate;
+use crate::router::keyframe::{KeyframeGate, KeyframeHead};
 use crate::router::nack::{NackList, Repair};
 use crate::router::selector::Flow;
 use crate::sdp::negotiate::MediaPlan;
@@ -76,6 +76,7 @@ pub(super) struct Encoding {
     pub(super) history: History,
     pub(super) nack: NackList,
     pub(super) keyframe: KeyframeGate,
+    pub(super) head: KeyframeHead,
     pub(super) flow: Flow,
     /// Packets gathered, not offered to sections yet.
     pub(super) held: ArrayVec<u64, HOLD_PACKETS>,
@@ -110,6 +111,7 @@ impl Encoding {
             history: History::new(kind),
             nack: NackList::default(),
             keyframe: KeyframeGate::default(),
+            head: KeyframeHead::default(),
             flow: Flow::default(),
             held: ArrayVec::new(),
             hold_due: None,

@@ -21,7 +21,7 @@ use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 use crate::wheel::soonest;
 use crate::wire::extension::ExtensionValues;
-use crate::wire::payload::{Format, describe};
+use crate::wire::payload::{Codec, Format, describe};
 use crate::wire::rtp::RtpPacket;
 
 /// A publisher is told early how its packets arrive.
@@ -516,7 +516,10 @@ fn receive(
         abs_capture_time: input.values.abs_capture_time,
     };
     let facts = describe(media.format.codec, media.payload);
-    entry.starts = encoding.kind == MediaKind::Video && facts.keyframe;
+    entry.starts = encoding.kind == MediaKind::Video
+        && facts.keyframe
+        && (media.format.codec != Codec::H264
+            || encoding.head.starts(timestamp, facts.decodable_parameters));
     entry.empty = false;
     if !encoding.history.insert(entry, media.payload, pages) {
         return Err(DropReason::LimitReached);

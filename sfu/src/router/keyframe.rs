@@ -1,4 +1,4 @@
-//! Many subscribers' requests become few to the publisher: at most one per `KEYFRAME_INTERVAL`
+//! Where key frames begin, and who asks for them. Many subscribers' requests become few to the publisher: at most one per `KEYFRAME_INTERVAL`
 //! and encoding, repeated until a key frame arrives.
 
 use crate::limits::KEYFRAME_INTERVAL;
@@ -39,9 +39,56 @@ impl KeyframeGate {
     }
 }
 
+/// Where an H264 key frame begins: with its parameters, which often come in a packet of their own
+/// before the IDR picture. Where that packet is lost the picture must wait for its repair; a start
+/// at the picture could not be decoded. Some senders send bare pictures, though, with parameters
+/// once or in SDP only: what the last key frame was decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeyframeHead {
+    /// RTP timestamp of the newest key frame.
+    timestamp: Option<u32>,
+    /// Its parameters have come.
+    has_parameters: bool,
+    /// The one before it had none.
+    is_bare: bool,
+}
+
+impl KeyframeHead {
+    /// Whether a decoder can start with this packet of a key frame.
+    pub(super) fn starts(&mut self, timestamp: u32, parameters: bool) -> bool {
+        let is_older = |newest: u32| timestamp.wrapping_sub(newest) > 1 << 31;
+        if self.timestamp.is_some_and(is_older) {
+            return parameters;
+        }
+        if self.timestamp != Some(timestamp) {
+            self.is_bare = self.timestamp.is_some() && !self.has_parameters;
+            self.timestamp = Some(timestamp);
+            self.has_parameters = false;
+        }
+        self.has_parameters |= parameters;
+        parameters || (self.is_bare && !self.has_parameters)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_waits_for_parameters_unless_key_frames_come_without() {
+        let mut head = KeyframeHead::default();
+        let mut starts = |timestamp, parameters| head.starts(timestamp, parameters);
+        // In order; then the parameters come late; then an old picture's come again.
+        assert_eq!((starts(10, true), starts(10, false)), (true, false));
+        assert_eq!((starts(20, false), starts(20, true)), (false, true));
+        assert_eq!((starts(10, true), starts(10, false)), (true, false));
+        assert!(!starts(20, false));
+        // From here on bare ones: the first of them could be one whose parameters are late.
+        assert!(!starts(1 << 31, false));
+        assert!(starts(u32::MAX, false) && starts(9, false));
+        assert_eq!((starts(30, true), starts(30, false)), (true, false));
+        assert!(!starts(40, false));
+    }
 
     #[test]
     fn requests_are_gathered_and_repeated_until_a_key_frame_arrives() {

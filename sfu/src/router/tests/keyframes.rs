@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::units::MediaKind;
+use crate::wire::payload::Codec;
 
 #[test]
 fn requests_of_many_are_gathered() {
@@ -157,4 +158,39 @@ fn a_rung_that_says_bye_gives_way_at_once_and_may_come_back() {
     // Acknowledged long ago, a browser says mid and rid no more.
     let again = room.send(ADA, &video(22, 5_180, 90, true).marker());
     assert_eq!((again.forwarded, again.dropped), (true, None));
+}
+
+#[test]
+fn an_h264_picture_waits_for_its_parameters() {
+    let mut room = Room::new();
+    let mut plan = plan("v", MediaKind::Video);
+    plan.payloads = vec![payload(102, Some(103), Codec::H264)];
+    let track = room.publish(ADA, &plan);
+    let section = room.section(BOB, &plan, 7_000);
+    room.router.bind(room.now, section, Some(track));
+    // One unit in a packet: header, then a first macroblock number of 0.
+    let unit = |sequence: u16, picture: u16, header: u8| {
+        let mut packet = video(1, sequence, picture, false);
+        packet.header.payload_type = 102;
+        // Behind it stands what the sender put there to be known by.
+        packet.payload.splice(..2, [header, 0x88]);
+        packet
+    };
+    let (parameters, key, other) = (0x67, 0x65, 0x41);
+    room.send(ADA, &unit(100, 10, other).marker());
+    // The parameters (101) are late: the picture goes behind them.
+    room.send(ADA, &unit(102, 11, key).marker());
+    assert!(room.inputs(BOB).is_empty());
+    room.pass(40);
+    assert_eq!(room.rtcp(ADA).nacked, [(1, 101)]);
+    room.send(ADA, &unit(101, 11, parameters));
+    assert_eq!(room.inputs(BOB), [101, 102]);
+    room.send(ADA, &unit(103, 12, other).marker());
+    assert_eq!(room.inputs(BOB), [103]);
+    // A sender of bare pictures is shown from the second one on.
+    room.router.set_paused(room.now, section, true);
+    room.router.set_paused(room.now, section, false);
+    room.send(ADA, &unit(104, 13, key).marker());
+    room.send(ADA, &unit(105, 14, key).marker());
+    assert_eq!(room.inputs(BOB), [105]);
 }

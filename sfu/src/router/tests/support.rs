@@ -27,7 +27,7 @@ pub(super) fn extensions() -> ExtensionMap {
     map
 }
 
-fn payload(payload_type: u8, rtx: Option<u8>, codec: Codec) -> PayloadPlan {
+pub(super) fn payload(payload_type: u8, rtx: Option<u8>, codec: Codec) -> PayloadPlan {
     let video = codec.kind() == MediaKind::Video;
     PayloadPlan {
         payload_type,
