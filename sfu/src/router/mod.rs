@@ -17,10 +17,12 @@
 //! | `selector` | which encoding passes now |
 //! | [`decode_target`] | which frames of a scalable encoding pass |
 //! | `forwarder` | timestamps and picture numbers across switches and re-bindings |
+//! | [`allocator`] | one participant's bitrate to a layer for each section; not asked yet |
 //! | [`ticket`] | orders to send |
 //! | [`port`] | doors for plaintext media |
 //! | `speaker` | audio levels to active speaker |
 
+pub mod allocator;
 pub mod decode_target;
 mod departure;
 mod encoding;
