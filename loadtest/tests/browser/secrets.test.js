@@ -26,8 +26,8 @@ after(() => {
 /** @param {object} claims @param {string} [secret] */
 function sign(claims, secret = SIGNING) {
   const text = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const exp = Math.floor(Date.now() / 1_000) + 600;
-  const body = `${text({ alg: "HS256", typ: "JWT", kid: "lan" })}.${text({ iss: "lan", aud: "plenum", exp, ...claims })}`;
+  const iat = Math.floor(Date.now() / 1_000);
+  const body = `${text({ alg: "HS256", typ: "JWT", kid: "lan" })}.${text({ iss: "lan", aud: "plenum", iat, exp: iat + 600, ...claims })}`;
   return `${body}.${createHmac("sha256", secret).update(body).digest("base64url")}`;
 }
 
