@@ -97,7 +97,7 @@ keys! {
     "shards" ["--shards"] Number "2", "Threads of the media plane, each with a UDP port of its own. Unset: the CPU quota within the affinity mask.";
     "keys" Secret "main: at least 32 bytes of secret", "Signing keys, one `key-id: secret` per line; the first one signs. Better kept in a file, see `keys_file`. No key at all, and everything on loopback: development mode.";
     "keys_file" ["--keys-file"] Text "/etc/plenum/keys", "A file with what `keys` would hold. Taken anew by SIGHUP: tokens of a key that is gone are refused, who is inside stays.";
-    "ice.servers" List "stun:stun.example.org:3478", "STUN and TURN servers that clients are told: in the welcome of the WebSocket, and in `Link` headers of WHIP and WHEP. URLs as RFC 7064 and RFC 7065 write them, such as `turn:turn.example.org:3478?transport=udp`. A node with an address that clients reach needs none.";
+    "ice.servers" List "stun:stun.example.org:3478", "STUN and TURN servers that clients are told: by the WebSocket when somebody joins or resumes, and in `Link` headers of WHIP and WHEP. URLs as RFC 7064 and RFC 7065 write them, such as `turn:turn.example.org:3478?transport=udp`. A node with an address that clients reach needs none.";
     "ice.turn_secret" Secret "at least 32 bytes of secret, as the TURN server has them", "What the TURN servers of `ice.servers` share with this node (coturn: `static-auth-secret`): names and passwords that hold for `ice.turn_ttl` are made of it. Better kept in a file, see `ice.turn_secret_file`.";
     "ice.turn_secret_file" Text "/etc/plenum/turn", "A file with what `ice.turn_secret` would hold.";
     "ice.turn_ttl" Text "12h", "How long a name and password for TURN hold, from when a client is told them.";
@@ -131,7 +131,7 @@ pub fn reference(defaults: &toml::Table) -> String {
          is `PLENUM_CONFIG`), which beats defaults. Nested keys are written with two underscores \
          in variables, lists with commas. Unknown keys are refused, and so is what would be \
          unsafe: with one sentence and exit code 2. SIGHUP reads everything anew and takes keys, \
-         certificates, another issuer's keys and `log.level`; where anything is wrong, nothing \
+         certificates, another issuer's keys, ICE servers and `log.level`; where anything is wrong, nothing \
          changes, and what needs a restart is named in the log. Variables that Kubernetes makes for a Service \
          named `plenum` are passed over.\n\n\
          `plenum check-config` says whether a start would be refused; with `--print` it shows \

@@ -129,6 +129,7 @@ impl Encoding {
         self.ssrc = ssrc;
         self.serial = serial;
         self.nack.clear();
+        self.head = KeyframeHead::default();
         self.held.clear();
         self.hold_due = None;
         self.clock = None;

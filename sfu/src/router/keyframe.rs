@@ -39,6 +39,9 @@ impl KeyframeGate {
     }
 }
 
+/// Repairs come within this, in ticks of 90 kHz: ten seconds.
+const REPAIRED: u32 = 900_000;
+
 /// Where an H264 key frame begins: with its parameters, which often come in a packet of their own
 /// before the IDR picture. Where that packet is lost the picture must wait for its repair; a start
 /// at the picture could not be decoded. Some senders send bare pictures, though, with parameters
@@ -56,7 +59,8 @@ pub(super) struct KeyframeHead {
 impl KeyframeHead {
     /// Whether a decoder can start with this packet of a key frame.
     pub(super) fn starts(&mut self, timestamp: u32, parameters: bool) -> bool {
-        let is_older = |newest: u32| timestamp.wrapping_sub(newest) > 1 << 31;
+        // What lies further behind is no repair but another clock.
+        let is_older = |newest: u32| (1..REPAIRED).contains(&newest.wrapping_sub(timestamp));
         if self.timestamp.is_some_and(is_older) {
             return parameters;
         }
@@ -88,6 +92,8 @@ mod tests {
         assert!(starts(u32::MAX, false) && starts(9, false));
         assert_eq!((starts(30, true), starts(30, false)), (true, false));
         assert!(!starts(40, false));
+        // Another clock, behind the one before.
+        assert!(starts(40_u32.wrapping_sub(900_000), false));
     }
 
     #[test]
