@@ -231,6 +231,21 @@ async fn who_is_no_admin_waits_until_it_is_let_in_denied_or_the_waiting_room_is_
 }
 
 #[tokio::test]
+async fn who_comes_is_told_of_the_others_in_order_of_joining() {
+    let registry = registry();
+    let mut there: Vec<String> = Vec::new();
+    for name in ["zoe", "ada", "mia", "bob", "lin", "eve", "cleo"] {
+        let joined = inside(&registry, named(name)).await;
+        let others = joined.others.iter().map(|view| view.name.to_string());
+        assert_eq!(others.collect::<Vec<_>>(), there);
+        there.push(name.to_owned());
+        // Two of one millisecond came at the same time.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    registry.engine().shutdown().await;
+}
+
+#[tokio::test]
 async fn viewers_and_hidden_ones_are_counted_apart_and_told_to_nobody() {
     let registry = registry();
     let mut she = inside(&registry, named("ada")).await;

@@ -197,10 +197,12 @@ impl Room {
         all.map(|member| self.view_of(member)).collect()
     }
 
-    /// Those inside that others may know of.
+    /// Those inside that others may know of, in order of joining: their keys are drawn.
     pub(super) fn roster(&self) -> Vec<ParticipantView> {
         let shown = self.members.values().filter(|member| member.shown);
-        shown.map(|member| self.view_of(member)).collect()
+        let mut views: Vec<_> = shown.map(|member| self.view_of(member)).collect();
+        views.sort_by_key(|view| view.uid);
+        views
     }
 
     /// What one who has come in is told: the others, the room, what was said before.
