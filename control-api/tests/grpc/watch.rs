@@ -186,11 +186,17 @@ async fn a_watch_ends_when_its_caller_stops_to_wait() {
         let wait = Duration::from_millis(wait);
         request.set_timeout(wait);
         let started = tokio::time::Instant::now();
-        let mut stream = client.watch_events(request).await.unwrap().into_inner();
-        let status = loop {
-            match stream.message().await {
-                Ok(item) => assert!(item.is_some(), "it ends with a word of why"),
-                Err(status) => break status,
+        // On a busy machine even the head of the answer may come too late.
+        let status = match client.watch_events(request).await {
+            Err(status) => status,
+            Ok(stream) => {
+                let mut stream = stream.into_inner();
+                loop {
+                    match stream.message().await {
+                        Ok(item) => assert!(item.is_some(), "it ends with a word of why"),
+                        Err(status) => break status,
+                    }
+                }
             }
         };
         assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");

@@ -7,7 +7,7 @@ use loadtest::robot::{Robot, RobotParameters, Signal};
 use sfu::units::MediaKind;
 
 use crate::node::*;
-use crate::watched::{Counted, listener, more, quiet, robot};
+use crate::watched::{Counted, connected, listener, more, quiet, robot};
 
 /// Why one may not publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,8 @@ async fn publishing_that_a_token_does_not_permit_is_refused_or_passes_nothing() 
         } else {
             let near = enter(&running, way, (&room, "ada"), denied.permissions(kind));
             let near: Wire = near.await.unwrap();
-            robot(201 + 2 * index, clock, near, &media).await;
+            let ada = robot(201 + 2 * index, clock, near, &media).await;
+            connected(&ada, clock, &format!("{what}: ada is not there")).await;
         }
         quiet(&lin, clock, &format!("{what}: it does not end")).await;
         assert_eq!(lin.count(), 0, "{what}");

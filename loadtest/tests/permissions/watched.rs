@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use loadtest::net::{Clock, Seat, Wire};
 use loadtest::robot::publication::PublishParameters;
@@ -32,6 +32,7 @@ pub(crate) enum Counted {
 #[derive(Debug)]
 pub(crate) struct Watched {
     counted: Counted,
+    is_connected: AtomicBool,
     count: AtomicU64,
     /// Of the last one, in microseconds of the clock.
     last_at: AtomicU64,
@@ -39,6 +40,9 @@ pub(crate) struct Watched {
 
 impl Watched {
     fn look(&self, robot: &mut Robot, now: Instant) {
+        if robot.is_connected() {
+            self.is_connected.store(true, Ordering::Release);
+        }
         let before = self.count();
         let count = match self.counted {
             Counted::Messages => {
@@ -58,8 +62,9 @@ impl Watched {
             }
         };
         if count != before {
-            self.count.store(count, Ordering::Release);
+            // The time first: whoever sees the count takes it for that one's.
             self.last_at.store(now.as_micros(), Ordering::Release);
+            self.count.store(count, Ordering::Release);
         }
     }
 
@@ -131,6 +136,7 @@ async fn seat(number: u32, clock: Clock) -> Seat {
 fn live(mut seat: Seat, mut near: Wire, clock: Clock, counted: Counted) -> Arc<Watched> {
     let watched = Arc::new(Watched {
         counted,
+        is_connected: AtomicBool::new(false),
         count: AtomicU64::new(0),
         last_at: AtomicU64::new(0),
     });
@@ -143,6 +149,15 @@ fn live(mut seat: Seat, mut near: Wire, clock: Clock, counted: Counted) -> Arc<W
         drop(driven.await);
     }));
     watched
+}
+
+/// Waits until a robot is there: only then does silence say that something does not pass.
+pub(crate) async fn connected(watched: &Watched, clock: Clock, what: &str) {
+    let began_at = clock.now();
+    while !watched.is_connected.load(Ordering::Acquire) {
+        assert!(clock.now().since(began_at) < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// Waits until more arrives; when the first of it did.
