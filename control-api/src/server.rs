@@ -223,11 +223,14 @@ where
             }
             return;
         }
-        () = sleep(GRPC_CONNECTION_AGE) => CALL_TIMEOUT,
+        () = sleep(GRPC_CONNECTION_AGE) => {
+            // Streams end with a word of why; calls are waited for.
+            drop(age);
+            CALL_TIMEOUT
+        }
+        // What streams do at a node's end is theirs: there are last events to be told.
         () = node.ending() => GRACE,
     };
-    // Streams end with a word of why; calls are waited for.
-    drop(age);
     connection.as_mut().graceful_shutdown();
     if timeout(grace, connection).await.is_err() {
         tracing::debug!("a gRPC connection did not end in time");
