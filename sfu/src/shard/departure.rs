@@ -243,15 +243,22 @@ impl Visit<'_> {
         let plain = slot.get_mut(..space).ok_or(DropReason::TooLarge)?;
         let transport = &mut self.member.transport;
         let abs_send = abs_send_time(self.commons.config.clock.ntp(self.now));
+        let mut numbered = false;
         let written = self.router.rewrite(
             self.now,
             ticket,
-            || transport.next_transport_sequence(),
+            || {
+                numbered = true;
+                transport.next_transport_sequence()
+            },
             abs_send,
             plain,
         )?;
         let length = self.member.transport.seal_rtp(slot, written.len)?;
         outbox.commit(length);
+        if numbered {
+            self.member.transport.note_sent(self.now, path, length);
+        }
         let class = match written.class {
             TicketClass::Audio => BudgetClass::Audio,
             TicketClass::Repair => BudgetClass::Retransmission,

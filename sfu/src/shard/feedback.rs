@@ -73,8 +73,13 @@ impl super::room::Room {
                     self.router.handle_keyframe_request(now, member, ssrc);
                 }
             }
-            // They feed an estimator, which this budget does without: it is unlimited.
-            Feedback::Remb { .. } | Feedback::TransportWide(_) | Feedback::Unknown => {}
+            Feedback::TransportWide(feedback) => {
+                if let Some(member) = self.members.get_mut(member.index()) {
+                    member.transport.handle_transport_feedback(now, &feedback);
+                }
+            }
+            // Nothing is limited by it yet.
+            Feedback::Remb { .. } | Feedback::Unknown => {}
         }
     }
 }

@@ -59,6 +59,7 @@ use crate::limits;
 use crate::path::{Ecn, LocalId, Path};
 use crate::router::PagePool;
 use crate::time::{Instant, ServerClock};
+use crate::transport::congestion::Estimate;
 use crate::transport::{Identity, TransportShared};
 use crate::wheel::{TimerId, Wheel};
 
@@ -235,6 +236,14 @@ impl Shard {
                 .sum::<usize>();
         }
         sizes
+    }
+
+    /// What a participant's path carries; none where it says nothing of what arrives.
+    #[must_use]
+    pub fn estimate(&self, room: RoomId, participant: ParticipantId) -> Option<Estimate> {
+        let room = self.rooms.get(self.room_key(room).ok()?.index())?;
+        let member = room.members.get(room.member(participant)?.index())?;
+        member.transport.estimate()
     }
 
     /// What the shard was told at its start.

@@ -39,6 +39,11 @@ use crate::limits::CONTROL_QUEUE;
 use crate::path::Path;
 use crate::sdp::description::{Fingerprint, IceCredentials, Setup};
 use crate::time::{Duration, Instant};
+use crate::wire::twcc::TransportFeedback;
+
+/// Headers below ours on the wire (RFC 791 §3.1, RFC 768; RFC 8200 §3).
+const IPV4_UDP: u32 = 20 + 8;
+const IPV6_UDP: u32 = 40 + 8;
 
 /// Room a slot needs behind a plaintext RTP packet: the longest tag (RFC 7714 §12).
 pub const SRTP_OVERHEAD: usize = 16;
@@ -164,7 +169,10 @@ pub struct Transport {
     sctp_port: Option<u16>,
     arrivals: arrival::Log,
     budget: congestion::Budget,
-    transport_sequence: u16,
+    /// The last transport-wide number given; its low 16 bits go on the wire.
+    transport_sequence: u64,
+    /// From the first numbered packet on.
+    estimator: Option<Box<congestion::Estimator>>,
     control: VecDeque<ice::Outgoing>,
     events: VecDeque<TransportEvent>,
     told: Told,
@@ -197,6 +205,7 @@ impl Transport {
             arrivals: arrival::Log::default(),
             budget: congestion::Budget::default(),
             transport_sequence: 0,
+            estimator: None,
             control: VecDeque::new(),
             events: VecDeque::new(),
             told: Told::default(),
@@ -376,9 +385,45 @@ impl Transport {
     }
 
     /// The next transport-wide sequence number.
-    pub fn next_transport_sequence(&mut self) -> u16 {
-        self.transport_sequence = self.transport_sequence.wrapping_add(1);
-        self.transport_sequence
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is what is sent"
+    )]
+    pub const fn next_transport_sequence(&mut self) -> u16 {
+        self.transport_sequence += 1;
+        self.transport_sequence as u16
+    }
+
+    /// The packet that got the last transport-wide number leaves for `path`: `length` bytes and the
+    /// headers below.
+    pub fn note_sent(&mut self, now: Instant, path: Path, length: usize) {
+        let below = if path.remote.is_ipv6() {
+            IPV6_UDP
+        } else {
+            IPV4_UDP
+        };
+        let bytes = u32::try_from(length)
+            .unwrap_or(u32::MAX)
+            .saturating_add(below);
+        let estimator = self
+            .estimator
+            .get_or_insert_with(|| Box::new(congestion::Estimator::new(now, congestion::START)));
+        estimator.sent(now, self.transport_sequence, bytes, 0);
+        estimator.tick(now);
+    }
+
+    /// The other side says what arrived.
+    pub fn handle_transport_feedback(&mut self, now: Instant, feedback: &TransportFeedback<'_>) {
+        if let Some(estimator) = self.estimator.as_deref_mut() {
+            estimator.feedback(now, feedback);
+        }
+    }
+
+    /// What the path carries; none where the other side has said nothing of what arrives.
+    #[must_use]
+    pub fn estimate(&self) -> Option<congestion::Estimate> {
+        let estimator = self.estimator.as_deref()?;
+        estimator.is_heard().then(|| estimator.estimate())
     }
 
     /// Writes the next STUN or DTLS datagram; call until none. `out` holds `PACKET_BYTES`.
@@ -596,7 +641,13 @@ impl Transport {
         }
         let selected = self.ice.selected();
         if selected != self.told.selected {
-            self.told.selected = selected;
+            let before = std::mem::replace(&mut self.told.selected, selected);
+            if before.is_some()
+                && selected.is_some()
+                && let Some(estimator) = self.estimator.as_deref_mut()
+            {
+                estimator.path_changed(now);
+            }
             if let Some(path) = selected {
                 self.told.expired = false;
                 self.events.push_back(TransportEvent::PathSelected(path));

@@ -224,6 +224,12 @@ impl Estimator {
         self.waiting_since.get_or_insert(now);
     }
 
+    /// Whether feedback has come at all.
+    #[must_use]
+    pub const fn is_heard(&self) -> bool {
+        self.is_heard
+    }
+
     /// How much would be sent if it fitted: the goal of probes.
     pub fn want(&mut self, wanted: Bitrate) {
         self.wanted = number(wanted);

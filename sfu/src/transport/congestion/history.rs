@@ -1,10 +1,14 @@
 //! What was sent and not told of yet, by transport-wide sequence number.
 
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
-/// Packets remembered. At 20 Mb/s of 1,200 bytes they last two seconds, longer than any feedback
-/// takes that would still be worth anything.
-const REMEMBERED: usize = 4_096;
+/// Packets remembered at first: a second of two small pictures. Most transports need no more.
+const FIRST: usize = 256;
+/// Packets remembered at most. At 20 Mb/s of 1,200 bytes they last two seconds, longer than any
+/// feedback takes that would still be worth anything.
+const MOST: usize = 4_096;
+/// A packet that may still be told of is not overwritten while there is room to grow.
+const AWAITED: Duration = Duration::from_secs(2);
 
 /// One packet on its way.
 #[derive(Clone, Copy, Debug)]
@@ -18,16 +22,17 @@ pub(super) struct Sent {
     pub(super) probe: u32,
 }
 
-/// A ring of packets on their way.
+/// A ring of packets on their way. It doubles where packets are sent faster than they are told of,
+/// so that a thousand quiet transports do not hold the memory of busy ones.
 #[derive(Debug)]
 pub(super) struct History {
-    ring: Box<[Option<Sent>]>,
+    ring: Vec<Option<Sent>>,
 }
 
 impl Default for History {
     fn default() -> Self {
         Self {
-            ring: vec![None; REMEMBERED].into_boxed_slice(),
+            ring: vec![None; FIRST],
         }
     }
 }
@@ -37,13 +42,17 @@ impl History {
         clippy::cast_possible_truncation,
         reason = "the remainder is less than the ring's length"
     )]
-    fn place(sequence: u64) -> usize {
-        (sequence % REMEMBERED as u64) as usize
+    const fn place(&self, sequence: u64) -> usize {
+        (sequence % self.ring.len() as u64) as usize
     }
 
-    /// Remembers a packet; the one in its place is forgotten.
+    /// Remembers a packet; the one in its place is forgotten, where there is no more room.
     pub(super) fn push(&mut self, sequence: u64, sent_at: Instant, bytes: u32, probe: u32) {
-        if let Some(entry) = self.ring.get_mut(Self::place(sequence)) {
+        while self.ring.len() < MOST && self.is_awaited(sequence, sent_at) {
+            self.grow();
+        }
+        let place = self.place(sequence);
+        if let Some(entry) = self.ring.get_mut(place) {
             *entry = Some(Sent {
                 sequence,
                 sent_at,
@@ -53,15 +62,33 @@ impl History {
         }
     }
 
+    /// Whether the packet in the way of `sequence` may still be told of.
+    fn is_awaited(&self, sequence: u64, now: Instant) -> bool {
+        let known = self.ring.get(self.place(sequence)).copied().flatten();
+        known.is_some_and(|known| known.sequence != sequence && now.since(known.sent_at) < AWAITED)
+    }
+
+    fn grow(&mut self) {
+        let larger = vec![None; self.ring.len() * 2];
+        let before = std::mem::replace(&mut self.ring, larger);
+        for sent in before.into_iter().flatten() {
+            let place = self.place(sent.sequence);
+            if let Some(entry) = self.ring.get_mut(place) {
+                *entry = Some(sent);
+            }
+        }
+    }
+
     /// Takes a packet out: each is told of once.
     pub(super) fn take(&mut self, sequence: u64) -> Option<Sent> {
-        let entry = self.ring.get_mut(Self::place(sequence))?;
+        let place = self.place(sequence);
+        let entry = self.ring.get_mut(place)?;
         entry.take_if(|sent| sent.sequence == sequence)
     }
 
     /// Looks at a packet that may still be told of as arrived.
     pub(super) fn get(&self, sequence: u64) -> Option<Sent> {
-        let entry = self.ring.get(Self::place(sequence))?;
+        let entry = self.ring.get(self.place(sequence))?;
         entry.filter(|sent| sent.sequence == sequence)
     }
 }
@@ -78,7 +105,25 @@ mod tests {
         assert_eq!(history.take(7).map(|sent| sent.bytes), Some(1_200));
         assert!(history.take(7).is_none());
         history.push(8, Instant::from_millis(2), 100, 3);
-        history.push(8 + REMEMBERED as u64, Instant::from_millis(3), 200, 0);
+        history.push(8 + MOST as u64, Instant::from_millis(9_000), 200, 0);
         assert!(history.take(8).is_none());
+    }
+
+    #[test]
+    fn the_ring_grows_for_what_is_awaited_and_no_further_than_it_may() {
+        let mut history = History::default();
+        // Told of in time: as it was.
+        for sequence in 0..10_000 {
+            history.push(sequence, Instant::from_millis(sequence), 100, 0);
+            assert!(history.take(sequence.wrapping_sub(100)).is_some() || sequence < 100);
+        }
+        assert_eq!(history.ring.len(), FIRST);
+        // Not told of: each is kept for as long as there is room.
+        for sequence in 10_000..20_000 {
+            history.push(sequence, Instant::from_millis(10_000), 100, 0);
+            let oldest = sequence.saturating_sub(MOST as u64 - 1).max(10_000);
+            assert!(history.get(oldest).is_some(), "{sequence}");
+        }
+        assert_eq!(history.ring.len(), MOST);
     }
 }

@@ -20,7 +20,7 @@ mod loss;
 mod owd;
 pub mod probe;
 
-pub use estimator::{Cause, Estimate, Estimator};
+pub use estimator::{Cause, Estimate, Estimator, START};
 pub use probe::Probe;
 
 use crate::time::Instant;
