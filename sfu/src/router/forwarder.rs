@@ -36,6 +36,11 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
+    /// The newest timestamp sent.
+    pub(super) fn timestamp(&self) -> Option<u32> {
+        self.newest.map(|(timestamp, _)| timestamp)
+    }
+
     /// The offset that puts `timestamp` behind what was sent by the time that has passed since;
     /// `first` is where a section's very first packet stands.
     pub(super) fn timestamp_offset(

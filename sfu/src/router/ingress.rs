@@ -295,7 +295,7 @@ impl Router {
             let track = track.ok_or(DropReason::UnknownTrack)?;
             track.encodings.push(key);
             track.best = track.best.or(Some(key));
-            if track.encodings.len() > 1 {
+            if kind == MediaKind::Video {
                 self.flows_due = self.flows_due.or(Some(input.now));
             }
             key
@@ -388,7 +388,8 @@ struct Offer<'a> {
 impl Offer<'_> {
     /// Makes tickets of what passes. How many tickets left the queue for them.
     fn to(&self, section: &mut Section, subscriber: &mut Member, sequences: &[u64]) -> u64 {
-        let (encoding, is_target) = (self.encoding, self.track.best == Some(self.key));
+        let encoding = self.encoding;
+        let is_target = section.aim(self.track) == Some(self.key);
         let mut started = None;
         let mut dropped = 0;
         for &sequence in sequences {

@@ -17,7 +17,8 @@
 //! | `selector` | which encoding passes now |
 //! | [`decode_target`] | which frames of a scalable encoding pass |
 //! | `forwarder` | timestamps and picture numbers across switches and re-bindings |
-//! | [`allocator`] | one participant's bitrate to a layer for each section; not asked yet |
+//! | [`rungs`] | what of a simulcast track each section is given, and padding that probes |
+//! | [`allocator`] | one participant's bitrate to a layer for each section |
 //! | [`ticket`] | orders to send |
 //! | [`port`] | doors for plaintext media |
 //! | `speaker` | audio levels to active speaker |
@@ -34,6 +35,7 @@ mod member;
 mod nack;
 pub mod port;
 mod report;
+pub mod rungs;
 mod section;
 mod selector;
 mod speaker;
@@ -460,6 +462,7 @@ impl Router {
         }
         let mut section = *detached.0;
         section.member = member;
+        section.target = None;
         subscriber.reduced_size = section.plan.reduced_size;
         let key = SectionKey::from_index(self.sections.insert(section));
         subscriber.sections.push(key);
@@ -494,6 +497,7 @@ impl Router {
         if before == track {
             return;
         }
+        found.target = None;
         found.subscription = track.map(|track| Subscription {
             track,
             paused: found.subscription.is_some_and(|s| s.paused),
@@ -611,9 +615,9 @@ impl Router {
         if found.is_open()
             && receiving
             && !track.is_silent()
-            && let Some(best) = track.best
+            && let Some(aim) = found.aim(track)
         {
-            self.want_keyframe(now, best);
+            self.want_keyframe(now, aim);
         }
     }
 
@@ -646,6 +650,7 @@ impl Router {
     /// One RTP stream is over.
     fn end_encoding(&mut self, key: EncodingKey, pages: &mut PagePool) {
         self.clear_encoding(key, pages);
+        self.untarget(key);
         let Some(encoding) = self.encodings.try_remove(key.index()) else {
             return;
         };

@@ -24,7 +24,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// RTCP that could not leave (no path, no room) is offered again after this.
 const RTCP_RETRY: Duration = Duration::from_millis(20);
 /// Flows of simulcast encodings are compared this often.
-const FLOW_STEP: Duration = Duration::from_millis(500);
+pub(super) const FLOW_STEP: Duration = Duration::from_millis(500);
 /// Report blocks of one packet (RFC 3550 §6.4.1).
 const BLOCKS: usize = 31;
 /// The SSRC of RTCP from one who sends no media.
@@ -77,6 +77,11 @@ impl Router {
             encoding.flow = Flow::default();
             if before == Some(key) {
                 self.choose_best(track);
+            }
+            if self.untarget(key)
+                && let Some(best) = self.tracks.get(track.index()).and_then(|t| t.best)
+            {
+                self.want_keyframe(now, best);
             }
         } else {
             self.end_encoding(key, pages);
@@ -146,12 +151,10 @@ impl Router {
             return;
         }
         let shown = section.selector.current();
-        let best = section.track().and_then(|key| self.track(key)?.best);
+        let track = section.track().and_then(|key| self.track(key));
+        let aim = track.and_then(|track| section.aim(track));
         // Of the one that is shown, and of the one it waits to switch to.
-        for encoding in [shown, best.filter(|_| best != shown)]
-            .into_iter()
-            .flatten()
-        {
+        for encoding in [shown, aim.filter(|_| aim != shown)].into_iter().flatten() {
             self.want_keyframe(now, encoding);
         }
     }
@@ -510,10 +513,11 @@ impl Router {
         let mut changed: ArrayVec<EncodingKey, 64> = ArrayVec::new();
         let mut several = false;
         for (_, track) in &mut self.tracks {
+            // What one rung costs has to be known as well, where budgets are short.
+            several |= track.kind() == MediaKind::Video;
             if track.encodings.len() < 2 {
                 continue;
             }
-            several = true;
             let flows = track.encodings.iter().filter_map(|&key| {
                 let encoding = self.encodings.get(key.index())?;
                 Some((key, encoding.flow.rate()))
@@ -528,6 +532,7 @@ impl Router {
         for key in changed {
             self.want_keyframe(now, key);
         }
+        self.leave_dry_rungs(now);
         self.flows_due = several.then(|| now + FLOW_STEP);
     }
 }

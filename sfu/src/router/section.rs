@@ -25,6 +25,7 @@ use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
 use crate::router::selector::Selector;
 use crate::router::subscription::Subscription;
+use crate::router::track::Track;
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
@@ -104,6 +105,8 @@ pub(super) struct Section {
     pub(super) plan: MediaPlan,
     pub(super) subscription: Option<Subscription>,
     pub(super) selector: Selector,
+    /// The encoding it is given; none: the best there is.
+    pub(super) target: Option<EncodingKey>,
     pub(super) timeline: Timeline,
     pub(super) numbers: Numbers,
     pub(super) report: ReportState,
@@ -129,6 +132,7 @@ impl Section {
             plan: plan.clone(),
             subscription: None,
             selector: Selector::default(),
+            target: None,
             timeline: Timeline::default(),
             numbers: Numbers::new(first_sequence, first_timestamp, repeats),
             report: ReportState::default(),
@@ -140,6 +144,11 @@ impl Section {
     /// What it shows.
     pub(super) fn track(&self) -> Option<TrackKey> {
         self.subscription.map(|subscription| subscription.track)
+    }
+
+    /// The encoding it should show of `track`.
+    pub(super) fn aim(&self, track: &Track) -> Option<EncodingKey> {
+        self.target.or(track.best)
     }
 
     /// Bound and not paused.

@@ -73,6 +73,9 @@ pub(super) struct Flow {
     bytes: u64,
     /// Bytes of the last whole step.
     last: u64,
+    /// Bytes of a step while it flows, in the long run: its rank among the rungs of a track, which
+    /// does not change when it pauses.
+    usual: u64,
 }
 
 impl Flow {
@@ -82,9 +85,17 @@ impl Flow {
     }
 
     /// A step has ended.
-    pub(super) const fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         self.last = self.bytes;
         self.bytes = 0;
+        if self.last > 0 {
+            self.usual = self.last.max((self.usual * 15 + self.last) / 16);
+        }
+    }
+
+    /// Bytes of a step, as far as is known; 0 where it has never flowed.
+    pub(super) const fn usual(&self) -> u64 {
+        self.usual
     }
 
     /// Bytes in the last whole step; what has begun counts as the least.

@@ -116,6 +116,7 @@ impl Room {
                 visit.control(outbox)?;
                 visit.reports(outbox)?;
                 visit.tickets(outbox)?;
+                visit.probe(outbox)?;
                 member.visiting = false;
                 self.departed.push(key);
             }
@@ -231,6 +232,45 @@ impl Visit<'_> {
         }
     }
 
+    /// Padding that is due, while a probe is being sent.
+    fn probe(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        let path = self.member.transport.selected_path();
+        while let Some(probing) = self.member.adaptation.probing {
+            if probing.at > self.now {
+                break;
+            }
+            if !outbox.has_room(limits::PACKET_BYTES) {
+                return Err(Full);
+            }
+            // Without a way or a stream for it the probe ends; the estimator takes it as lost.
+            let sent = path.and_then(|path| self.padding(path, probing.id, outbox));
+            self.member.adaptation.probing = sent.and_then(|bytes| probing.after(bytes));
+        }
+        Ok(())
+    }
+
+    /// One packet of padding; its bytes on the wire.
+    fn padding(&mut self, path: Path, probe: u32, outbox: &mut Outbox) -> Option<u32> {
+        let slot = outbox.slot(path, limits::PACKET_BYTES)?;
+        let plain = slot.get_mut(..limits::PACKET_BYTES - SRTP_OVERHEAD)?;
+        let transport = &mut self.member.transport;
+        let abs_send = abs_send_time(self.commons.config.clock.ntp(self.now));
+        if !self.router.can_pad(self.key) {
+            return None;
+        }
+        let number = transport.next_transport_sequence();
+        let written = self
+            .router
+            .write_padding(self.key, number, abs_send, plain)?;
+        let length = transport.seal_rtp(slot, written).ok()?;
+        outbox.commit(length);
+        transport.allow(BudgetClass::Probe, length, self.now);
+        let bytes = transport.note_sent(self.now, path, length, probe);
+        self.commons.stats.probes_out += 1;
+        self.count(length);
+        Some(bytes)
+    }
+
     fn ticket(
         &mut self,
         path: Path,
@@ -257,7 +297,7 @@ impl Visit<'_> {
         let length = self.member.transport.seal_rtp(slot, written.len)?;
         outbox.commit(length);
         if numbered {
-            self.member.transport.note_sent(self.now, path, length);
+            self.member.transport.note_sent(self.now, path, length, 0);
         }
         let class = match written.class {
             TicketClass::Audio => BudgetClass::Audio,

@@ -19,6 +19,7 @@ impl Shard {
         let room = self.rooms.get_mut(place.room.index());
         let room = room.ok_or(DropReason::UnknownPath)?;
         let member = place.member;
+        let mut is_told = false;
         for packet in rtcp::packets(compound) {
             match packet? {
                 RtcpPacket::SenderReport {
@@ -45,10 +46,16 @@ impl Shard {
                             .handle_bye(now, member, ssrc, &mut self.commons.pages);
                     }
                 }
-                RtcpPacket::Feedback(feedback) => room.take_feedback(now, member, feedback),
+                RtcpPacket::Feedback(feedback) => {
+                    is_told |= matches!(feedback, Feedback::TransportWide(_));
+                    room.take_feedback(now, member, feedback);
+                }
                 // Names and what we do not know ask for nothing.
                 RtcpPacket::Sdes(_) | RtcpPacket::Unknown { .. } => {}
             }
+        }
+        if is_told {
+            room.adapt(now, member, &mut self.commons.adapting);
         }
         Ok(())
     }

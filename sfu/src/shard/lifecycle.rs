@@ -99,6 +99,7 @@ impl Member {
             self.negotiation.poll_timeout().filter(|_| self.offers),
             self.silent_at(),
             self.silence_told_at(),
+            self.adaptation.due(),
         ])
     }
 

@@ -2,6 +2,7 @@
 
 use rand_chacha::rand_core::Rng;
 
+use super::adaptation::Adaptation;
 use super::command::{
     Command, Inspection, ParticipantParameters, Permissions, Reply, RoomParameters, Wish,
 };
@@ -450,6 +451,7 @@ impl super::Commons {
             resting: Vec::new(),
             unplaced: Vec::new(),
             channels: Channels::default(),
+            adaptation: Adaptation::default(),
             offer: None,
             dirty: Dirty::default(),
             visiting: false,

@@ -22,6 +22,7 @@
 //! | `data` | data channels across a room |
 //! | `news` | events from dirty bits |
 
+mod adaptation;
 pub mod command;
 mod data;
 mod departure;
@@ -129,6 +130,7 @@ struct Commons {
     /// What transports that are gone had to say last. Bounded by `GOODBYES`.
     goodbyes: VecDeque<(Path, Vec<u8>)>,
     scratch: Box<[u8]>,
+    adapting: adaptation::Scratch,
 }
 
 /// One thread's share of the rooms.
@@ -168,6 +170,7 @@ impl Shard {
             parting: VecDeque::new(),
             goodbyes: VecDeque::new(),
             scratch: vec![0; limits::DATAGRAM_BYTES].into_boxed_slice(),
+            adapting: adaptation::Scratch::default(),
         };
         Ok(Self {
             commons,
@@ -282,6 +285,7 @@ impl Shard {
             self.close_member(now, place, LeaveReason::ConsentExpired);
             return;
         }
+        room.give_all(now, place.member);
         room.visit(place.member);
         self.settle_member(now, place);
     }

@@ -10,7 +10,9 @@ use super::event::PauseReason;
 use super::negotiation::SectionRequest;
 use super::places::Place;
 use super::room::{Member, Room, Unplaced};
-use crate::id::{MemberKey, RoomKey, TrackId, TrackKey};
+use smallvec::SmallVec;
+
+use crate::id::{MemberKey, RoomKey, SectionKey, TrackId, TrackKey};
 use crate::limits;
 use crate::router::Track;
 use crate::time::Instant;
@@ -81,6 +83,7 @@ impl Shard {
             }
         }
         let before = std::mem::take(&mut member.unplaced);
+        let mut begun: SmallVec<[SectionKey; 4]> = SmallVec::new();
         for wanted in &wanted {
             if member
                 .sections
@@ -98,6 +101,7 @@ impl Shard {
                 router.bind(now, section.key, Some(wanted.key));
                 router.set_paused(now, section.key, wanted.paused);
                 member.dirty.subscriptions = true;
+                begun.push(section.key);
                 continue;
             }
             // A refused track stays refused until its format changes or a new section opens.
@@ -112,6 +116,9 @@ impl Shard {
         }
         member.dirty.subscriptions |= before != member.unplaced;
         member.request_sections(&wanted);
+        for section in begun {
+            room.begin_low(now, place.member, section);
+        }
     }
 
     fn member_keys(&self, room: RoomKey) -> Vec<MemberKey> {

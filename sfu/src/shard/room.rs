@@ -8,6 +8,7 @@ use crate::id::{MemberKey, Mid, ParticipantId, RoomId, SectionKey, TrackId, Trac
 use crate::limits;
 use crate::router::Router;
 use crate::sdp::negotiate::MediaPlan;
+use crate::shard::adaptation::Adaptation;
 use crate::shard::command::{Permissions, RoomParameters, Wish};
 use crate::shard::data::Channels;
 use crate::shard::event::{PauseReason, Speaker};
@@ -157,6 +158,7 @@ pub(super) struct Member {
     pub(super) resting: Vec<OpenSection>,
     pub(super) unplaced: Vec<Unplaced>,
     pub(super) channels: Channels,
+    pub(super) adaptation: Adaptation,
     /// An offer of ours waits to be told.
     pub(super) offer: Option<Box<crate::sdp::Description>>,
     pub(super) dirty: Dirty,

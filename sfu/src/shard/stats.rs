@@ -26,6 +26,8 @@ pub struct ShardStats {
     pub packets_out: u64,
     /// Retransmissions among them.
     pub retransmissions_out: u64,
+    /// Packets of padding sent to learn what paths carry.
+    pub probes_out: u64,
     /// NACKed sequence numbers received from subscribers.
     pub nacks_in: u64,
     /// Sequence numbers asked of publishers.

@@ -39,6 +39,7 @@ use crate::limits::CONTROL_QUEUE;
 use crate::path::Path;
 use crate::sdp::description::{Fingerprint, IceCredentials, Setup};
 use crate::time::{Duration, Instant};
+use crate::units::Bitrate;
 use crate::wire::twcc::TransportFeedback;
 
 /// Headers below ours on the wire (RFC 791 §3.1, RFC 768; RFC 8200 §3).
@@ -395,8 +396,8 @@ impl Transport {
     }
 
     /// The packet that got the last transport-wide number leaves for `path`: `length` bytes and the
-    /// headers below.
-    pub fn note_sent(&mut self, now: Instant, path: Path, length: usize) {
+    /// headers below, of probe `probe` or of none (0). Its bytes on the wire.
+    pub fn note_sent(&mut self, now: Instant, path: Path, length: usize, probe: u32) -> u32 {
         let below = if path.remote.is_ipv6() {
             IPV6_UDP
         } else {
@@ -408,8 +409,21 @@ impl Transport {
         let estimator = self
             .estimator
             .get_or_insert_with(|| Box::new(congestion::Estimator::new(now, congestion::START)));
-        estimator.sent(now, self.transport_sequence, bytes, 0);
+        estimator.sent(now, self.transport_sequence, bytes, probe);
         estimator.tick(now);
+        bytes
+    }
+
+    /// How much would be sent if it fitted.
+    pub fn want(&mut self, wanted: Bitrate) {
+        if let Some(estimator) = self.estimator.as_deref_mut() {
+            estimator.want(wanted);
+        }
+    }
+
+    /// A probe to send, where it is time for one.
+    pub fn poll_probe(&mut self, now: Instant) -> Option<congestion::Probe> {
+        self.estimator.as_deref_mut()?.probe(now)
     }
 
     /// The other side says what arrived.

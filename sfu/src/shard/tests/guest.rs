@@ -8,6 +8,7 @@ use crate::sdp::description::{IceCredentials, SdpType, Setup};
 use crate::shard::command::Negotiated;
 use crate::transport::support::{Host, identities};
 use crate::wire::demux::{self, classify};
+use crate::wire::extension::{Extension, ExtensionMap, ExtensionValues};
 use crate::wire::rtp::RtpPacket;
 
 pub(super) const ROOM: RoomId = RoomId(7);
@@ -54,6 +55,8 @@ pub(super) struct Guest {
     pub(super) heard: Vec<Heard>,
     /// SSRCs a key frame was asked of.
     pub(super) plis: Vec<u32>,
+    /// Transport-wide numbers of what arrived (header extension 5), with the bytes of the datagram.
+    pub(super) numbered: Vec<(u16, usize)>,
     /// It answers and says nothing while this is set.
     pub(super) mute: bool,
     version: u32,
@@ -83,6 +86,7 @@ impl Guest {
             host: None,
             heard: Vec::new(),
             plis: Vec::new(),
+            numbered: Vec::new(),
             mute: false,
             version: 0,
         }
@@ -252,6 +256,16 @@ impl Guest {
         self.send(now, shard, packet);
     }
 
+    /// Sends one RTCP compound.
+    pub(super) fn rtcp(&mut self, now: Instant, shard: &mut Shard, compound: &[u8]) {
+        let mut packet = compound.to_vec();
+        packet.resize(compound.len() + 20, 0);
+        let srtp = self.host.as_mut().unwrap().srtp.as_mut().expect("keys");
+        let sealed = srtp.seal_rtcp(&mut packet, compound.len()).unwrap();
+        packet.truncate(sealed);
+        self.send(now, shard, packet);
+    }
+
     fn hear(&mut self, now: Instant, shard: &mut Shard, bytes: &[u8]) {
         let Some(host) = self.host.as_mut() else {
             return;
@@ -263,6 +277,12 @@ impl Guest {
                 let opened = srtp.open_rtp(&mut packet);
                 let length = opened.expect("each index is used once, under the keys agreed");
                 let packet = RtpPacket::parse(&packet[..length]).unwrap();
+                let mut named = ExtensionMap::default();
+                named.set(Extension::TransportWideCc, 5);
+                let values = ExtensionValues::read(&packet, &named);
+                if let Some(number) = values.transport_sequence {
+                    self.numbered.push((number, bytes.len()));
+                }
                 self.heard.push(Heard {
                     ssrc: packet.ssrc(),
                     sequence: packet.sequence(),

@@ -1,6 +1,7 @@
 //! Commands without media: what is made, refused, told and freed. Media through whole shards is
 //! proven in `loadtest`, by robots on an independent stack.
 
+mod adaptation;
 mod guest;
 mod moves;
 mod permissions;

@@ -129,6 +129,8 @@ pub struct Estimator {
     /// When the first packet after the last feedback was sent.
     waiting_since: Option<Instant>,
     sent_at: Option<Instant>,
+    /// When the first packet of the newest group that was told of was sent.
+    group_at: Option<Instant>,
     /// Since when no queue stood.
     clear_since: Instant,
     /// No queue stands.
@@ -202,6 +204,7 @@ impl Estimator {
             is_heard: false,
             waiting_since: None,
             sent_at: None,
+            group_at: None,
             clear_since: now,
             is_empty: true,
             capacity: None,
@@ -259,11 +262,18 @@ impl Estimator {
             if let Some(at) = at {
                 self.acked.push(at, sent.bytes);
                 let sent_at = i64::try_from(sent.sent_at.as_micros()).unwrap_or(i64::MAX);
+                // What leaves at once waits behind itself: the first of it tells of the path.
+                let follows = self.group_at.is_some_and(|first| {
+                    sent.sent_at.since(first) < GROUP && sent.sent_at >= first
+                });
+                if !follows {
+                    self.group_at = Some(sent.sent_at);
+                }
                 // Small ones wait behind large ones: that to and fro is no jitter of the path.
-                if sent.bytes >= LARGE {
-                    batch.push(at - sent_at);
-                } else {
-                    small.push(at - sent_at);
+                match (follows, sent.bytes >= LARGE) {
+                    (true, _) => {}
+                    (false, true) => batch.push(at - sent_at),
+                    (false, false) => small.push(at - sent_at),
                 }
                 let trip = now.since(sent.sent_at);
                 self.rtt = if trip < self.rtt {
@@ -533,6 +543,8 @@ impl Estimator {
     }
 }
 
+/// Packets sent within this are one group, as a frame that leaves in one batch is.
+const GROUP: Duration = Duration::from_millis(1);
 /// Packets whose delay is looked at: pictures, not sound.
 const LARGE: u32 = 400;
 /// A capacity that differs by this part is another.
