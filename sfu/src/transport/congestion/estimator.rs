@@ -119,6 +119,8 @@ pub struct Estimator {
     clock: ReceiverClock,
     /// The next sequence number not told of.
     next: Option<u64>,
+    /// The number of the last feedback itself.
+    feedback_count: Option<u8>,
     target: f64,
     wanted: f64,
     cause: Cause,
@@ -196,6 +198,7 @@ impl Estimator {
             newest: 0,
             clock: ReceiverClock::default(),
             next: None,
+            feedback_count: None,
             target,
             wanted: target,
             cause: Cause::Growing,
@@ -222,9 +225,12 @@ impl Estimator {
         let probe = self.prober.sent(probe, bytes);
         self.history.push(sequence, now, bytes, probe);
         self.newest = self.newest.max(sequence);
-        self.sent_at = Some(now);
         // Silence counts from what could have been answered: a pause of ours is none.
-        self.waiting_since.get_or_insert(now);
+        let paused = self.sent_at.is_some_and(|at| now.since(at) >= SILENCE);
+        if paused || self.waiting_since.is_none() {
+            self.waiting_since = Some(now);
+        }
+        self.sent_at = Some(now);
     }
 
     /// Whether feedback has come at all.
@@ -241,7 +247,7 @@ impl Estimator {
     /// Takes a feedback packet in.
     pub fn feedback(&mut self, now: Instant, feedback: &TransportFeedback<'_>) {
         let base = self.clock.micros(feedback.reference_time());
-        self.credit(feedback, base);
+        self.fill_gap(feedback, base);
         let (mut batch, mut small) = (Batch::default(), Batch::default());
         for (sequence, arrival) in feedback {
             let Some(sequence) = self.whole(sequence) else {
@@ -301,20 +307,35 @@ impl Estimator {
         self.newest.checked_sub(u64::from(behind))
     }
 
-    /// Packets whose feedback was lost did not all go lost: they count as arrived with the first
-    /// that is told of after them, or each lost feedback would look like a drop of the rate.
-    fn credit(&mut self, feedback: &TransportFeedback<'_>, base: i64) {
+    /// Numbers between the last feedback and this one. Where feedback itself was lost, they did not
+    /// all go lost: they count as arrived with the first that is told of after them, or each lost
+    /// feedback would look like a drop of the rate. Where none was, they are lost: some receivers
+    /// begin a feedback with the first packet that came.
+    fn fill_gap(&mut self, feedback: &TransportFeedback<'_>, base: i64) {
+        let count = feedback.feedback_count();
+        let follows = self.feedback_count.replace(count) == Some(count.wrapping_sub(1));
         let Some(first) = self.whole(feedback.base_sequence()) else {
             return;
         };
         let Some(next) = self.next.filter(|next| *next < first) else {
             return;
         };
+        let gap = next..first.min(next + CREDITED);
+        if follows {
+            for sent in gap.filter_map(|sequence| self.history.take(sequence)) {
+                self.loss.push(true);
+                if sent.probe != 0 {
+                    let (bytes, sent_at) = (sent.bytes, sent.sent_at);
+                    self.prober.told(sent.probe, bytes, sent_at, None);
+                }
+            }
+            return;
+        }
         let Some(at) = feedback.iter().find_map(|(_, arrival)| arrival) else {
             return;
         };
         let mut bytes = 0_u32;
-        for sequence in next..first.min(next + CREDITED) {
+        for sequence in gap {
             bytes = bytes.saturating_add(self.history.get(sequence).map_or(0, |sent| sent.bytes));
         }
         if bytes > 0 {
