@@ -7,6 +7,7 @@ use proto::v1;
 use sfu::id::TrackId;
 use sfu::shard::command::Wish;
 use sfu::shard::event::PauseReason;
+use sfu::units::Bitrate;
 
 use super::mask::masked;
 use super::name::{participant_path, subscription_name};
@@ -22,6 +23,10 @@ pub(crate) fn subscription(
     let owner = participant_path(room, participant);
     let facts = view.facts.as_ref();
     let mid = facts.and_then(|facts| facts.mid.as_ref());
+    let (needed, available) = match facts.and_then(|facts| facts.paused) {
+        Some(PauseReason::Bandwidth { needed, available }) => (bps(needed), bps(available)),
+        _ => (0, 0),
+    };
     v1::Subscription {
         name: format!("{owner}/subscriptions/{}", track_label(view.track)),
         wish: Some(v1::Wish {
@@ -35,9 +40,15 @@ pub(crate) fn subscription(
             .and_then(|facts| facts.paused)
             .map_or(v1::subscription::PauseReason::Unspecified, pause_reason)
             .into(),
+        needed_bitrate_bps: needed,
+        available_bitrate_bps: available,
         mid: mid.map(ToString::to_string).unwrap_or_default(),
         ..v1::Subscription::default()
     }
+}
+
+fn bps(bitrate: Bitrate) -> i64 {
+    i64::try_from(bitrate.as_bps()).unwrap_or(i64::MAX)
 }
 
 const fn pause_reason(reason: PauseReason) -> v1::subscription::PauseReason {
@@ -47,6 +58,7 @@ const fn pause_reason(reason: PauseReason) -> v1::subscription::PauseReason {
         PauseReason::CodecUnsupported => Out::CodecUnsupported,
         PauseReason::Muted => Out::Muted,
         PauseReason::LimitReached => Out::LimitReached,
+        PauseReason::Bandwidth { .. } => Out::Bandwidth,
     }
 }
 

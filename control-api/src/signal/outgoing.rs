@@ -143,6 +143,7 @@ impl From<&SubscriptionFacts> for SubscriptionOut {
                 PauseReason::CodecUnsupported => "CODEC_UNSUPPORTED",
                 PauseReason::Muted => "MUTED",
                 PauseReason::LimitReached => "LIMIT_REACHED",
+                PauseReason::Bandwidth { .. } => "BANDWIDTH",
             }),
         }
     }

@@ -463,6 +463,7 @@ impl Router {
         let mut section = *detached.0;
         section.member = member;
         section.target = None;
+        section.starved = false;
         subscriber.reduced_size = section.plan.reduced_size;
         let key = SectionKey::from_index(self.sections.insert(section));
         subscriber.sections.push(key);
@@ -498,6 +499,7 @@ impl Router {
             return;
         }
         found.target = None;
+        found.starved = false;
         found.subscription = track.map(|track| Subscription {
             track,
             paused: found.subscription.is_some_and(|s| s.paused),
@@ -511,17 +513,17 @@ impl Router {
         self.restart_section(now, section);
     }
 
-    /// A paused section stays bound and sends nothing.
-    pub fn set_paused(&mut self, now: Instant, section: SectionKey, paused: bool) {
-        let Some(found) = self.sections.get_mut(section.index()) else {
-            return;
+    /// A paused section stays bound and sends nothing. True: it goes on after a pause.
+    pub fn set_paused(&mut self, now: Instant, section: SectionKey, paused: bool) -> bool {
+        let found = self.sections.get_mut(section.index());
+        let Some(subscription) = found.and_then(|found| found.subscription.as_mut()) else {
+            return false;
         };
-        let Some(subscription) = found.subscription.as_mut() else {
-            return;
-        };
-        if std::mem::replace(&mut subscription.paused, paused) != paused {
-            self.restart_section(now, section);
+        if std::mem::replace(&mut subscription.paused, paused) == paused {
+            return false;
         }
+        self.restart_section(now, section);
+        !paused
     }
 
     /// What a section shows.
@@ -538,6 +540,12 @@ impl Router {
         section.zip(track).is_some_and(|(section, track)| {
             section.plan.kind == track.kind() && section.plan.for_format(&track.format).is_some()
         })
+    }
+
+    /// Who spoke last, or speaks: the first of those who can be heard.
+    #[must_use]
+    pub const fn active_speaker(&self) -> Option<MemberKey> {
+        self.speakers.active()
     }
 
     /// Who can be heard, loudest first, where that has changed. At most every 200 ms.

@@ -29,12 +29,12 @@ pub struct Rung {
 pub type Rungs = ArrayVec<Rung, ENCODINGS_PER_TRACK>;
 
 impl Router {
-    /// The open sections of a member that show pictures, and what.
+    /// The sections of a member that show pictures, or would if its path carried them, and what.
     pub fn pictures(&self, member: MemberKey) -> impl Iterator<Item = (SectionKey, TrackKey)> {
         let sections = self.member(member).map(|found| found.sections.as_slice());
         sections.unwrap_or_default().iter().filter_map(|&key| {
             let section = self.sections.get(key.index())?;
-            let is_picture = section.plan.kind == MediaKind::Video && section.is_open();
+            let is_picture = section.plan.kind == MediaKind::Video && section.is_wanted();
             is_picture.then_some((key, section.track()?))
         })
     }
@@ -81,6 +81,31 @@ impl Router {
         {
             self.want_keyframe(now, aim);
         }
+    }
+
+    /// The path carries nothing of a section's track, or does again: then it starts with a key
+    /// frame.
+    pub fn set_starved(&mut self, now: Instant, section: SectionKey, starved: bool) {
+        let Some(found) = self.sections.get_mut(section.index()) else {
+            return;
+        };
+        if std::mem::replace(&mut found.starved, starved) != starved {
+            self.restart_section(now, section);
+        }
+    }
+
+    /// Whether something of a picture passes a section now.
+    #[must_use]
+    pub fn shows(&self, section: SectionKey) -> bool {
+        let found = self.sections.get(section.index());
+        found.is_some_and(|found| found.is_open() && found.selector.current().is_some())
+    }
+
+    /// Whether a section waits for its path.
+    #[must_use]
+    pub fn is_starved(&self, section: SectionKey) -> bool {
+        let found = self.sections.get(section.index());
+        found.is_some_and(|found| found.starved)
     }
 
     /// What a section is given and shows now.
@@ -169,7 +194,8 @@ impl Router {
             payload_type: padding_type(section)?,
             marker: false,
             sequence: section.next_rtx_sequence(),
-            timestamp: section.timeline.timestamp()?,
+            // A stream that has not begun has no clock: nobody looks at the time of padding.
+            timestamp: section.timeline.timestamp().unwrap_or_default(),
             ssrc: section.rtx_ssrc?,
         };
         let values = ExtensionValues {
@@ -183,23 +209,21 @@ impl Router {
     }
 }
 
-/// The RTX payload type of a section that can carry padding: it shows pictures, and its packets
-/// are told of.
+/// The RTX payload type of a section that can carry padding: its packets are told of. It need not
+/// show anything: where all is paused, padding is the only way to learn that it fits again.
 fn padding_type(section: &Section) -> Option<u8> {
     let is_told = section
         .plan
         .extensions
         .id(Extension::TransportWideCc)
         .is_some();
-    let shows = section.is_open() && section.selector.current().is_some();
-    section.timeline.timestamp()?;
     section.rtx_ssrc?;
     let payload = section
         .plan
         .payloads
         .iter()
         .find(|payload| payload.payload_type == section.payload_type)?;
-    payload.rtx.filter(|_| is_told && shows)
+    payload.rtx.filter(|_| is_told)
 }
 
 /// Bits per second of bytes per step.

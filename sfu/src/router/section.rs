@@ -107,6 +107,8 @@ pub(super) struct Section {
     pub(super) selector: Selector,
     /// The encoding it is given; none: the best there is.
     pub(super) target: Option<EncodingKey>,
+    /// Its subscriber's path carries none of it: it waits, bound and closed.
+    pub(super) starved: bool,
     pub(super) timeline: Timeline,
     pub(super) numbers: Numbers,
     pub(super) report: ReportState,
@@ -133,6 +135,7 @@ impl Section {
             subscription: None,
             selector: Selector::default(),
             target: None,
+            starved: false,
             timeline: Timeline::default(),
             numbers: Numbers::new(first_sequence, first_timestamp, repeats),
             report: ReportState::default(),
@@ -151,10 +154,15 @@ impl Section {
         self.target.or(track.best)
     }
 
-    /// Bound and not paused.
-    pub(super) fn is_open(&self) -> bool {
+    /// Bound and not paused: it shows something, if the path carries it.
+    pub(super) fn is_wanted(&self) -> bool {
         self.subscription
             .is_some_and(|subscription| !subscription.paused)
+    }
+
+    /// Something passes.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_wanted() && !self.starved
     }
 
     /// The next number of the RTX stream.

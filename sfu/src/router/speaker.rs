@@ -45,6 +45,8 @@ pub(super) struct Speakers {
     /// In order of member.
     voices: Vec<Voice>,
     told: Vec<MemberKey>,
+    /// The first of those told last, also after it fell silent.
+    active: Option<MemberKey>,
     judged_at: Option<Instant>,
     news: Option<Vec<(MemberKey, AudioLevel)>>,
 }
@@ -81,6 +83,12 @@ impl Speakers {
     /// A member is gone, or its sound is muted.
     pub(super) fn forget(&mut self, member: MemberKey) {
         self.voices.retain(|voice| voice.member != member);
+        self.active.take_if(|active| *active == member);
+    }
+
+    /// Who spoke last, or speaks: a pause is no reason to look away.
+    pub(super) const fn active(&self) -> Option<MemberKey> {
+        self.active
     }
 
     /// Judges, where that is due.
@@ -115,6 +123,7 @@ impl Speakers {
         if same {
             return;
         }
+        self.active = first.or(self.active);
         self.told = speaking.iter().map(|&(_, member, _)| member).collect();
         let level = |level: i32| AudioLevel(u8::try_from(level.max(0) / SCALE).unwrap_or(127));
         let news = speaking
@@ -210,8 +219,10 @@ mod tests {
         assert!(speakers.take_news().is_some());
         speakers.handle_timeout(Instant::from_millis(2_000));
         assert_eq!(speakers.take_news(), Some(Vec::new()));
+        assert_eq!(speakers.active(), Some(MemberKey(0)), "still looked at");
         assert_eq!(speakers.next_due(), None);
         speakers.forget(MemberKey(0));
         assert!(speakers.voices.is_empty());
+        assert_eq!(speakers.active(), None);
     }
 }

@@ -311,6 +311,7 @@ impl Shard {
             key,
             ssrc,
             plan,
+            given: None,
             track: None,
         });
         member.retry_refused();

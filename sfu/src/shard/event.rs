@@ -4,7 +4,7 @@
 use crate::error::LeaveReason;
 use crate::id::{Mid, ParticipantId, RoomId, TrackId};
 use crate::sdp::Description;
-use crate::units::{AudioLevel, MediaKind};
+use crate::units::{AudioLevel, Bitrate, MediaKind};
 use crate::wire::payload::Codec;
 
 /// A published track.
@@ -42,6 +42,13 @@ pub enum PauseReason {
     CodecUnsupported,
     /// The server muted the track.
     Muted,
+    /// Its path does not carry the least of it beside what matters more.
+    Bandwidth {
+        /// What the least of it needs, on the wire.
+        needed: Bitrate,
+        /// What is left for it.
+        available: Bitrate,
+    },
     /// No more m-lines: `SECTIONS_PER_TRANSPORT`, or those of an offer of one who takes none.
     LimitReached,
 }

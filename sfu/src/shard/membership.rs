@@ -390,6 +390,7 @@ impl Shard {
         for wish in wishes {
             member.set_wish(*wish);
         }
+        member.adaptation.press();
         // What became of a wish is told even where no section changes hands: paused, for one.
         member.dirty.subscriptions = true;
         self.place_tracks_of(now, place);

@@ -121,8 +121,10 @@ impl Member {
                 .is_some_and(Track::muted);
             let paused = if self.wish(track).paused {
                 Some(PauseReason::Wished)
+            } else if muted {
+                Some(PauseReason::Muted)
             } else {
-                muted.then_some(PauseReason::Muted)
+                section.given.and_then(|given| given.lacks())
             };
             Some(SubscriptionFacts {
                 track,

@@ -67,15 +67,20 @@ impl Shard {
             return;
         };
         let router = &mut room.router;
+        let mut begun: SmallVec<[SectionKey; 4]> = SmallVec::new();
         for section in &mut member.sections {
             let keeps = section
                 .track
                 .and_then(|track| wanted.iter().find(|wanted| wanted.id == track))
                 .filter(|wanted| router.can_carry(section.key, wanted.key));
             match keeps {
-                Some(wanted) => router.set_paused(now, section.key, wanted.paused),
+                Some(wanted) => {
+                    let resumes = router.set_paused(now, section.key, wanted.paused);
+                    begun.extend(resumes.then_some(section.key));
+                }
                 None if router.bound(section.key).is_some() || section.track.is_some() => {
                     section.track = None;
+                    section.given = None;
                     router.bind(now, section.key, None);
                     member.dirty.subscriptions = true;
                 }
@@ -83,7 +88,6 @@ impl Shard {
             }
         }
         let before = std::mem::take(&mut member.unplaced);
-        let mut begun: SmallVec<[SectionKey; 4]> = SmallVec::new();
         for wanted in &wanted {
             if member
                 .sections
@@ -98,6 +102,7 @@ impl Shard {
                 .find(|one| one.track.is_none() && router.can_carry(one.key, wanted.key));
             if let Some(section) = free {
                 section.track = Some(wanted.id);
+                section.given = None;
                 router.bind(now, section.key, Some(wanted.key));
                 router.set_paused(now, section.key, wanted.paused);
                 member.dirty.subscriptions = true;
@@ -116,8 +121,9 @@ impl Shard {
         }
         member.dirty.subscriptions |= before != member.unplaced;
         member.request_sections(&wanted);
-        for section in begun {
-            room.begin_low(now, place.member, section);
+        if !begun.is_empty() {
+            let scratch = &mut self.commons.adapting;
+            room.begin(now, place.member, &begun, scratch);
         }
     }
 

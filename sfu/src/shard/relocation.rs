@@ -155,6 +155,7 @@ impl Shard {
                 Some(OpenSection {
                     key,
                     track,
+                    given: None,
                     ..section
                 })
             }));

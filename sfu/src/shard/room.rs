@@ -8,7 +8,7 @@ use crate::id::{MemberKey, Mid, ParticipantId, RoomId, SectionKey, TrackId, Trac
 use crate::limits;
 use crate::router::Router;
 use crate::sdp::negotiate::MediaPlan;
-use crate::shard::adaptation::Adaptation;
+use crate::shard::adaptation::{Adaptation, Given};
 use crate::shard::command::{Permissions, RoomParameters, Wish};
 use crate::shard::data::Channels;
 use crate::shard::event::{PauseReason, Speaker};
@@ -112,6 +112,8 @@ pub(super) struct OpenSection {
     pub(super) ssrc: u32,
     pub(super) plan: MediaPlan,
     pub(super) track: Option<TrackId>,
+    /// What its path is given of it, where that was decided.
+    pub(super) given: Option<Given>,
 }
 
 /// A wanted track that has no section, and why.

@@ -41,7 +41,8 @@ const SCREEN_SHARE_FACTOR: u32 = 4;
 
 impl Weight {
     /// One number.
-    pub(super) fn factor(self) -> u32 {
+    #[must_use]
+    pub fn factor(self) -> u32 {
         let mut factor = u32::from(self.priority.max(1));
         if self.is_active_speaker {
             factor *= SPEAKER_FACTOR;

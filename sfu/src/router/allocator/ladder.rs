@@ -49,7 +49,7 @@ impl Ladder {
         };
         let height_max = match claim.wanted_height {
             0 => u16::MAX,
-            wanted => wanted.max(span.lowest),
+            wanted => fitting(claim.layers, wanted).max(span.lowest),
         };
         let mut wanted = span;
         if span.highest > height_max {
@@ -134,6 +134,18 @@ impl Ladder {
     pub(super) fn affordable(&self, cost: u64) -> usize {
         let dear = self.steps.iter().rev().take_while(|step| step.cost > cost);
         self.steps.len() - dear.count()
+    }
+}
+
+/// The height worth having for a picture shown at `wanted`: no more than that, unless what there is
+/// up to it would be blown up by more than a third, which is seen.
+fn fitting(layers: &[Layer], wanted: u16) -> u16 {
+    let heights = || flowing(layers).map(|(_, layer)| layer.height);
+    let below = heights().filter(|&height| height <= wanted).max();
+    let above = heights().filter(|&height| height > wanted).min();
+    match (below, above) {
+        (Some(below), Some(above)) if u32::from(below) * 4 < u32::from(wanted) * 3 => above,
+        _ => wanted,
     }
 }
 

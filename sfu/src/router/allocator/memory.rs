@@ -36,7 +36,7 @@ pub(super) fn headroom(setbacks: u8) -> u64 {
 /// One section's memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
-    section: SectionKey,
+    pub(super) section: SectionKey,
     /// Spatial, temporal, and what it cost.
     pub(super) given: Option<(u8, u8, u64)>,
     /// It has been given something before.

@@ -29,6 +29,7 @@ mod share;
 #[cfg(test)]
 mod tests;
 
+use crate::id::SectionKey;
 use crate::limits::SECTIONS_PER_TRANSPORT;
 use crate::time::Instant;
 use crate::units::Bitrate;
@@ -72,6 +73,11 @@ pub struct Outcome<'a> {
 }
 
 impl Allocator {
+    /// A section shows something else from now on: what was learnt of it is void.
+    pub fn forget(&mut self, section: SectionKey) {
+        self.past.retain(|past| past.section != section);
+    }
+
     /// Decides. `claims` beyond [`SECTIONS_PER_TRANSPORT`] are left out: no transport has as many
     /// sections. A section that is not among the claims is forgotten.
     #[expect(

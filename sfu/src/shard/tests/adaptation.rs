@@ -1,8 +1,9 @@
 //! A subscriber of a simulcast track behind links of several widths, with feedback as a browser
 //! sends it: what it is given, how soon, and how long packets wait.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use super::event::PauseReason;
 use super::guest::*;
 use super::*;
 use crate::wire::twcc::TransportFeedbackWriter;
@@ -74,32 +75,50 @@ impl Narrow {
 
 struct Scene {
     shard: Shard,
-    ada: Guest,
+    publishers: Vec<Guest>,
     lin: Guest,
     link: Narrow,
     now: Instant,
-    sent: [u16; 3],
+    rungs: std::ops::Range<usize>,
+    sent: u16,
     told: u8,
     speaks: bool,
     /// When which rung was shown.
     shown: Vec<(Instant, u32)>,
+    seen: BTreeSet<u32>,
 }
 
 impl Scene {
     fn new(kbps: u64) -> Self {
+        Self::with(kbps, 1)
+    }
+
+    /// One picture of 1,500 kb/s, as who does not publish rungs.
+    fn single(kbps: u64) -> Self {
+        Self::of(kbps, 1, 2..3)
+    }
+
+    fn with(kbps: u64, publishers: u64) -> Self {
+        Self::of(kbps, publishers, 0..3)
+    }
+
+    /// So many publish these rungs when Lin comes, who is guest 1.
+    fn of(kbps: u64, publishers: u64, rungs: std::ops::Range<usize>) -> Self {
         let mut shard = shard();
-        support::create(&mut shard, 7, 10);
+        support::create(&mut shard, 7, 50);
+        let lin = Guest::join(&mut shard, 1, false);
         let mut publishes = [line("v", true, "sendonly", 0)];
-        publishes[0].more =
-            "a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:send q;h;f\r\n".to_owned();
-        let mut ada = Guest::join(&mut shard, 1, false);
-        ada.negotiate(Instant::ZERO, &mut shard, &publishes);
-        ada.nominate(Instant::ZERO, &mut shard);
-        exchange(Instant::ZERO, &mut shard, &mut [&mut ada]);
+        if rungs.len() > 1 {
+            publishes[0].more =
+                "a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:send q;h;f\r\n"
+                    .to_owned();
+        }
+        let join = |place| connected(Instant::ZERO, &mut shard, place + 2, false, &publishes);
+        let publishers = (0..publishers).map(join).collect();
         let mut scene = Self {
-            lin: Guest::join(&mut shard, 2, false),
+            lin,
             shard,
-            ada,
+            publishers,
             link: Narrow {
                 bits_per_second: kbps * 1_000,
                 free_at: Instant::ZERO,
@@ -107,37 +126,54 @@ impl Scene {
                 waits: Vec::new(),
             },
             now: Instant::from_millis(100),
-            sent: [0; 3],
+            rungs,
+            sent: 0,
             told: 0,
             speaks: true,
             shown: Vec::new(),
+            seen: BTreeSet::new(),
         };
-        // The track has flowed for a while when somebody comes.
+        // The tracks have flowed for a while when somebody comes.
         scene.run(2_000);
-        let mut hears = [line("v", true, "recvonly", 0)];
-        hears[0].more = FEEDBACK.to_owned();
+        let mids = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        let hears = mids.iter().take(scene.publishers.len()).map(|mid| {
+            let mut hears = line(mid, true, "recvonly", 0);
+            hears.more = FEEDBACK.to_owned();
+            hears
+        });
+        let hears: Vec<_> = hears.collect();
         scene.lin.negotiate(scene.now, &mut scene.shard, &hears);
         scene.lin.nominate(scene.now, &mut scene.shard);
         scene
     }
 
+    /// What a packet shows: the publisher by its place times 10, and the rung from 1.
     fn publish(&mut self) {
-        let asked = std::mem::take(&mut self.ada.plis);
-        for (rung, (ssrc, packets, bytes)) in RUNGS.into_iter().enumerate() {
-            let rid = ["q", "h", "f"][rung];
-            for packet in 0..packets {
-                let key = packet == 0 && asked.contains(&ssrc);
-                let content = u8::try_from(ssrc).unwrap();
-                let mut payload = picture(key, content);
-                payload.resize(bytes, content);
-                let number = self.sent[rung];
-                self.sent[rung] = number.wrapping_add(1);
-                let named = [(9, "v"), (7, rid)];
-                let packet = (120, ssrc, number);
-                self.ada
-                    .rtp(self.now, &mut self.shard, packet, &named, &payload);
+        for (place, guest) in self.publishers.iter_mut().enumerate() {
+            let asked = std::mem::take(&mut guest.plis);
+            for rung in self.rungs.clone() {
+                let (ssrc, packets, bytes) = RUNGS[rung];
+                let rid = ["q", "h", "f"][rung];
+                for packet in 0..packets {
+                    let key = packet == 0 && asked.contains(&ssrc);
+                    let content = u8::try_from(place * 10 + rung + 1).unwrap();
+                    let mut payload = picture(key, content);
+                    payload.resize(bytes, content);
+                    let named = [(9, "v"), (7, rid)];
+                    let named = &named[..if self.rungs.len() > 1 { 2 } else { 1 }];
+                    let count = u16::try_from(packets).unwrap();
+                    let number = self.sent.wrapping_mul(count) + u16::try_from(packet).unwrap();
+                    guest.rtp(
+                        self.now,
+                        &mut self.shard,
+                        (120, ssrc, number),
+                        named,
+                        &payload,
+                    );
+                }
             }
         }
+        self.sent = self.sent.wrapping_add(1);
     }
 
     fn tell(&mut self) {
@@ -162,17 +198,16 @@ impl Scene {
             if ms.is_multiple_of(FRAME) {
                 self.publish();
             }
-            exchange(
-                self.now,
-                &mut self.shard,
-                &mut [&mut self.ada, &mut self.lin],
-            );
+            let mut guests: Vec<&mut Guest> = self.publishers.iter_mut().collect();
+            guests.push(&mut self.lin);
+            exchange(self.now, &mut self.shard, &mut guests);
             let numbered = std::mem::take(&mut self.lin.numbered);
             self.link.take(self.now, numbered);
             for heard in std::mem::take(&mut self.lin.heard) {
                 let Some(&content) = heard.payload.last() else {
                     continue;
                 };
+                self.seen.insert(content.into());
                 if self
                     .shown
                     .last()
@@ -188,6 +223,51 @@ impl Scene {
         }
     }
 
+    /// What is seen within so many milliseconds, each once.
+    fn seen(&mut self, milliseconds: u64) -> Vec<u32> {
+        self.seen.clear();
+        self.run(milliseconds);
+        self.seen.iter().copied().collect()
+    }
+
+    /// Why each of Lin's subscriptions is paused, by the events since the last call.
+    fn paused(&mut self) -> Vec<Option<PauseReason>> {
+        let mut paused = Vec::new();
+        for event in events(&mut self.shard) {
+            if let Event::SubscriptionsChanged {
+                participant,
+                subscriptions,
+                ..
+            } = event
+                && participant == self.lin.id
+            {
+                paused = subscriptions.iter().map(|facts| facts.paused).collect();
+            }
+        }
+        paused
+    }
+
+    fn wish(&mut self, publisher: usize, priority: u8, height: u16) {
+        let owner = self.publishers[publisher].id;
+        let room = self.shard.rooms.iter().next().expect("a room").1;
+        let member = room.member(owner).expect("inside");
+        let track = room.members[member.index()].published[0].id;
+        let command = Command::UpdateSubscriptions {
+            room: ROOM,
+            participant: self.lin.id,
+            subscribe_all: None,
+            wishes: vec![command::Wish {
+                track,
+                wanted: true,
+                paused: false,
+                priority,
+                height,
+            }],
+        };
+        let done = self.shard.handle_command(self.now, command);
+        assert!(done.is_ok(), "{done:?}");
+    }
+
     /// The rung that is shown, and for how long it has been.
     fn shows(&self) -> (u32, Duration) {
         let (since, rung) = self.shown.last().copied().expect("something is shown");
@@ -199,16 +279,16 @@ impl Scene {
 fn a_wide_path_is_given_the_top_rung_soon_and_keeps_it() {
     let mut scene = Scene::new(4_000);
     scene.run(1_500);
-    assert_eq!(scene.shows().0, 33, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
     scene.run(20_000);
-    assert_eq!(scene.shows().0, 33, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
     assert!(scene.shown.len() <= 3, "{:?}", scene.shown);
     assert!(scene.shard.stats().probes_out > 0);
 }
 
 #[test]
 fn a_narrow_path_is_given_what_it_carries_and_nothing_waits_for_long() {
-    for (kbps, rung) in [(250, 31), (900, 32)] {
+    for (kbps, rung) in [(250, 1), (900, 2)] {
         let mut scene = Scene::new(kbps);
         scene.run(6_000);
         assert_eq!(scene.shows().0, rung, "{kbps}: {:?}", scene.shown);
@@ -232,15 +312,15 @@ fn a_narrow_path_is_given_what_it_carries_and_nothing_waits_for_long() {
 fn a_path_that_shrinks_is_given_less_at_once_and_more_again_when_it_has_grown() {
     let mut scene = Scene::new(2_500);
     scene.run(10_000);
-    assert_eq!(scene.shows().0, 33, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
     scene.link.bits_per_second = 700_000;
     let shrunk = scene.now;
     scene.run(3_500);
-    assert_eq!(scene.shows().0, 32, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 2, "{:?}", scene.shown);
     let down = scene
         .shown
         .iter()
-        .find(|(at, rung)| *at > shrunk && *rung != 33);
+        .find(|(at, rung)| *at > shrunk && *rung != 3);
     let took = down.expect("it went down").0.since(shrunk);
     assert!(took <= Duration::from_millis(1_000), "{took:?}");
     scene.run(10_000);
@@ -250,7 +330,7 @@ fn a_path_that_shrinks_is_given_less_at_once_and_more_again_when_it_has_grown() 
     assert!(wait <= Duration::from_millis(100), "{wait:?}");
     scene.link.bits_per_second = 2_500_000;
     scene.run(5_000);
-    assert_eq!(scene.shows().0, 33, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
 }
 
 #[test]
@@ -258,8 +338,60 @@ fn who_never_says_what_arrives_is_given_everything() {
     let mut scene = Scene::new(4_000);
     scene.speaks = false;
     scene.run(1_000);
-    assert_eq!(scene.shows().0, 31, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 1, "{:?}", scene.shown);
     scene.run(2_000);
-    assert_eq!(scene.shows().0, 33, "{:?}", scene.shown);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
     assert_eq!(scene.shard.stats().probes_out, 0);
+}
+
+#[test]
+fn a_picture_is_no_larger_than_it_is_shown() {
+    let mut scene = Scene::new(4_000);
+    scene.wish(0, 128, 360);
+    scene.run(5_000);
+    assert_eq!(scene.shows().0, 2, "{:?}", scene.shown);
+    scene.wish(0, 128, 0);
+    scene.run(2_000);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
+    scene.wish(0, 128, 180);
+    scene.run(1_000);
+    assert_eq!(scene.shows().0, 1, "{:?}", scene.shown);
+}
+
+#[test]
+fn what_a_path_does_not_carry_is_paused_and_comes_back_when_it_does() {
+    let mut scene = Scene::with(400, 5);
+    scene.wish(3, 250, 0);
+    scene.run(4_000);
+    let first = scene.link.longest_wait(Instant::ZERO);
+    assert!(first <= Duration::from_millis(400), "{first:?}");
+    let seen = scene.seen(6_000);
+    assert!(seen.contains(&31), "what matters most is shown: {seen:?}");
+    assert!(seen.len() <= 3, "two pictures fit: {seen:?}");
+    let paused = scene.paused();
+    let lacking = paused.iter().flatten().filter(|reason| {
+        matches!(reason, PauseReason::Bandwidth { needed, available } if needed > available)
+    });
+    assert_eq!(lacking.count() + seen.len(), 5, "{paused:?} {seen:?}");
+    let settled = scene.link.longest_wait(scene.now - Duration::from_secs(5));
+    assert!(settled <= Duration::from_millis(100), "{settled:?}");
+    scene.link.bits_per_second = 12_000_000;
+    scene.run(6_000);
+    let seen = scene.seen(1_000);
+    assert_eq!(seen, [3, 13, 23, 33, 43], "all of it fits");
+    assert_eq!(scene.paused(), [None; 5]);
+}
+
+#[test]
+fn a_picture_without_rungs_begins_at_once_and_is_paused_where_it_floods_the_path() {
+    for (kbps, carried) in [(4_000, true), (500, false)] {
+        let mut scene = Scene::single(kbps);
+        let begun = scene.seen(300);
+        assert_eq!(begun, [3], "{kbps}: it begins");
+        scene.run(8_000);
+        let seen = scene.seen(3_000);
+        assert_eq!(!seen.is_empty(), carried, "{kbps}: {seen:?}");
+        let lacks = matches!(scene.paused()[..], [Some(PauseReason::Bandwidth { .. })]);
+        assert_eq!(lacks, !carried, "{kbps}");
+    }
 }

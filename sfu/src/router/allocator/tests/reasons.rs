@@ -30,7 +30,10 @@ fn the_wanted_size_is_said_where_larger_layers_flow() {
     };
     check(0, 2, Reason::Full);
     check(720, 2, Reason::Full);
-    check(719, 1, Reason::WantedSize { height: 719 });
+    check(719, 2, Reason::Full);
+    // What would be blown up by more than a third is not good enough.
+    check(481, 2, Reason::Full);
+    check(480, 1, Reason::WantedSize { height: 480 });
     check(360, 1, Reason::WantedSize { height: 360 });
     check(180, 0, Reason::WantedSize { height: 180 });
     // The lowest always counts.

@@ -1,0 +1,353 @@
+//! What a participant is given of each picture, by what its path carries, and the probes that ask
+//! whether it carries more.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `pictures` | what is shown, as the allocator wants to know it |
+//!
+//! Asked when feedback comes: twice a second, and at once where less fits than is given or where
+//! something new is to be shown. Sound is paid first, then what repairs losses. A participant whose
+//! path cannot be asked (no feedback, or no RTX to put padding on) is given the best of everything.
+//!
+//! What is shown is not taken away lightly. A queue that drains makes the estimate dip below what
+//! the path carries, and a new path is not known yet: so a picture is paused only where even the
+//! least of all does not fit for a while, on a path that shows why.
+
+mod pictures;
+
+use super::event::PauseReason;
+use super::room::{Member, Room};
+use crate::id::{MemberKey, SectionKey};
+use crate::router::Router;
+use crate::router::allocator::{Allocator, Budget, Decision, Layer, Reason};
+use crate::time::{Duration, Instant};
+use crate::transport::BudgetClass;
+use crate::transport::congestion::{Cause, Estimate, Probe, START};
+use crate::units::Bitrate;
+
+pub(super) use pictures::Scratch;
+
+/// Between two decisions, where nothing presses.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// And where less fits than is given: two feedbacks or so.
+const INTERVAL_PRESSED: Duration = Duration::from_millis(50);
+/// Of the estimate, in hundredths, for sound and pictures; the rest is for what repairs them.
+const SHARE: u64 = 92;
+/// Of the estimate, at most this part is kept for repairs beside that, where much is lost.
+const REPAIR_MOST: f64 = 0.25;
+/// Who has said nothing of what arrives by then never will.
+const UNHEARD: Duration = Duration::from_secs(2);
+/// A drained queue is gone by then: what does not fit now will not.
+const STARVING: Duration = Duration::from_millis(700);
+
+/// What is kept of one participant.
+#[derive(Debug, Default)]
+pub(super) struct Adaptation {
+    allocator: Allocator,
+    decided_at: Option<Instant>,
+    /// What was given last, on the wire.
+    given: Bitrate,
+    sound: Meter,
+    /// A probe that is being sent.
+    pub(super) probing: Option<Probing>,
+    /// Since when it is given the least until its path is known.
+    unheard_since: Option<Instant>,
+    /// Since when not even the least of what is given fits.
+    starving_since: Option<Instant>,
+}
+
+/// What a section is given, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    /// Of the layers that flowed then; none: it is paused.
+    pub(super) layer: Option<Layer>,
+    /// Why.
+    pub(super) reason: Reason,
+    /// When that became so.
+    pub(super) since: Instant,
+}
+
+impl Given {
+    /// Why nothing is sent, where its path is the reason.
+    pub(super) fn lacks(&self) -> Option<PauseReason> {
+        let Reason::Paused { needed, available } = self.reason else {
+            return None;
+        };
+        Some(PauseReason::Bandwidth { needed, available })
+    }
+}
+
+/// A probe, packet by packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probing {
+    pub(super) id: u32,
+    rate: Bitrate,
+    left: u32,
+    /// When its next packet is due.
+    pub(super) at: Instant,
+}
+
+impl Probing {
+    fn new(now: Instant, probe: Probe) -> Self {
+        Self {
+            id: probe.id,
+            rate: probe.rate,
+            left: probe.bytes,
+            at: now,
+        }
+    }
+
+    /// A packet of so many wire bytes has left. None: it was the last.
+    pub(super) fn after(self, bytes: u32) -> Option<Self> {
+        let left = self.left.checked_sub(bytes).filter(|left| *left > 0)?;
+        let micros = u64::from(bytes) * 8_000_000 / self.rate.as_bps().max(1);
+        Some(Self {
+            left,
+            at: self.at + Duration::from_micros(micros),
+            ..self
+        })
+    }
+}
+
+/// Bytes of a counter, per second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    last: Option<(Instant, u64)>,
+    rate: u64,
+}
+
+impl Meter {
+    /// The counter stands at `bytes`.
+    fn read(&mut self, now: Instant, bytes: u64) -> Bitrate {
+        if let Some((at, before)) = self.last {
+            let micros = u64::try_from(now.since(at).as_micros()).unwrap_or(u64::MAX);
+            // A rate of less is none.
+            if micros < 100_000 {
+                return Bitrate::from_bps(self.rate);
+            }
+            self.rate = bytes.saturating_sub(before).saturating_mul(8_000_000) / micros;
+        }
+        self.last = Some((now, bytes));
+        Bitrate::from_bps(self.rate)
+    }
+}
+
+impl Adaptation {
+    fn is_due(&self, now: Instant, fits: Bitrate) -> bool {
+        let interval = if fits < self.given {
+            INTERVAL_PRESSED
+        } else {
+            INTERVAL
+        };
+        self.decided_at.is_none_or(|at| now.since(at) >= interval)
+    }
+
+    /// Something else is wanted: the next feedback brings a decision.
+    pub(super) const fn press(&mut self) {
+        self.decided_at = None;
+    }
+
+    /// Whether the least of what is given has not fitted for long enough to take some away.
+    fn is_starving(&mut self, now: Instant, lacks: bool) -> bool {
+        if !lacks {
+            self.starving_since = None;
+            return false;
+        }
+        let since = *self.starving_since.get_or_insert(now);
+        now.since(since) >= STARVING
+    }
+
+    /// When something is to be done without anything having come.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let unheard = self.unheard_since.map(|since| since + UNHEARD);
+        crate::wheel::soonest([self.probing.map(|probing| probing.at), unheard])
+    }
+}
+
+impl Room {
+    /// Sections begin to show something: the least of it until the path is known.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        key: MemberKey,
+        sections: &[SectionKey],
+        scratch: &mut Scratch,
+    ) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        for &section in sections {
+            member.adaptation.allocator.forget(section);
+        }
+        if !self.router.can_probe(key) {
+            return;
+        }
+        if member.transport.estimate().is_none() {
+            member.adaptation.unheard_since.get_or_insert(now);
+        }
+        self.decide(now, key, scratch);
+    }
+
+    /// Its path says nothing: it is given the best of everything.
+    pub(super) fn give_all(&mut self, now: Instant, key: MemberKey) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        let Some(since) = member.adaptation.unheard_since else {
+            return;
+        };
+        if member.transport.estimate().is_some() {
+            member.adaptation.unheard_since = None;
+        } else if now.since(since) >= UNHEARD {
+            member.adaptation.unheard_since = None;
+            for section in &mut member.sections {
+                section.given = None;
+                self.router.set_target(now, section.key, None);
+                self.router.set_starved(now, section.key, false);
+            }
+            member.dirty.subscriptions = true;
+        }
+    }
+
+    /// Feedback has come: decides anew where it is time to.
+    pub(super) fn adapt(&mut self, now: Instant, key: MemberKey, scratch: &mut Scratch) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        let Some(estimate) = member.transport.estimate() else {
+            return;
+        };
+        if !self.router.can_probe(key) {
+            return;
+        }
+        if member.adaptation.is_due(now, estimate.fast) {
+            self.decide(now, key, scratch);
+        }
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        if member.adaptation.probing.is_none()
+            && let Some(probe) = member.transport.poll_probe(now)
+        {
+            member.adaptation.probing = Some(Probing::new(now, probe));
+            self.visit(key);
+        }
+    }
+
+    /// Shares out what the path carries, or what it may be sent before anything is known of it.
+    fn decide(&mut self, now: Instant, key: MemberKey, scratch: &mut Scratch) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        let estimate = member.transport.estimate();
+        let charged = member.transport.charged(BudgetClass::Audio);
+        let sound = member.adaptation.sound.read(now, charged);
+        let budget = match estimate {
+            Some(estimate) => Budget {
+                fast: net(estimate.fast, sound, estimate.loss),
+                stable: net(estimate.stable, sound, estimate.loss),
+            },
+            None => Budget {
+                fast: net(START, sound, 0.0),
+                stable: net(START, sound, 0.0),
+            },
+        };
+        scratch.look(member, key, &self.router);
+        let is_full = estimate.is_some_and(|estimate| is_full(&estimate));
+        if !member
+            .adaptation
+            .is_starving(now, is_full && scratch.least() > budget.fast)
+        {
+            scratch.keep_given();
+        }
+        if !is_full {
+            scratch.begin_one();
+        }
+        let claims = scratch
+            .pictures
+            .iter()
+            .map(|picture| picture.claim(&scratch.layers));
+        let allocator = &mut member.adaptation.allocator;
+        let outcome = allocator.allocate(&mut scratch.allocator, now, budget, claims);
+        let given = outcome.used;
+        for (picture, decision) in scratch.pictures.iter().zip(outcome.decisions) {
+            let layers = picture.claim(&scratch.layers).layers;
+            let layer = decision.layer.and_then(|layer| layers.get(layer));
+            member.give(now, decision, layer.copied());
+            let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
+            let target = rung.filter(|_| picture.rungs.len() > 1);
+            let target = target.map(|rung| rung.encoding);
+            give(now, &mut self.router, decision, target);
+        }
+        let most = scratch.most();
+        member.adaptation.decided_at = Some(now);
+        member.adaptation.given = gross(given, sound);
+        // What was taken back once has to fit with room to spare.
+        let most = gross(most, sound).as_bps();
+        member.transport.want(Bitrate::from_bps(most + most / 4));
+    }
+}
+
+/// Does what was decided for one section.
+fn give(
+    now: Instant,
+    router: &mut Router,
+    decision: &Decision,
+    target: Option<crate::id::EncodingKey>,
+) {
+    let is_starved = matches!(decision.reason, Reason::Paused { .. });
+    // Where nothing flows, or nothing is known to, what comes may be shown.
+    router.set_target(now, decision.section, target);
+    router.set_starved(now, decision.section, is_starved);
+}
+
+impl Member {
+    /// Notes what was decided; figures that merely moved are no news.
+    fn give(&mut self, now: Instant, decision: &Decision, layer: Option<Layer>) {
+        let mut sections = self.sections.iter_mut();
+        let Some(section) = sections.find(|open| open.key == decision.section) else {
+            return;
+        };
+        let rank = |layer: Layer| (layer.spatial, layer.temporal);
+        let kind = std::mem::discriminant(&decision.reason);
+        let before = section.given;
+        let same = before.is_some_and(|before| {
+            before.layer.map(rank) == layer.map(rank)
+                && std::mem::discriminant(&before.reason) == kind
+        });
+        let since = before.filter(|_| same).map_or(now, |before| before.since);
+        section.given = Some(Given {
+            layer,
+            reason: decision.reason,
+            since,
+        });
+        self.dirty.subscriptions |= !same;
+    }
+}
+
+/// The path shows that it carries no more, or does not answer.
+const fn is_full(estimate: &Estimate) -> bool {
+    match estimate.cause {
+        Cause::Queue | Cause::Loss | Cause::Silence => true,
+        Cause::Growing | Cause::Unused => false,
+    }
+}
+
+/// What an estimate leaves for pictures.
+fn net(estimate: Bitrate, sound: Bitrate, loss: f64) -> Bitrate {
+    let share = estimate.as_bps().saturating_mul(SHARE) / 100;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a part of 1,000; casts of floats saturate"
+    )]
+    let repair = (loss.clamp(0.0, REPAIR_MOST) * 1_000.0) as u64;
+    let share = share.saturating_sub(share / 1_000 * repair);
+    Bitrate::from_bps(share.saturating_sub(sound.as_bps()))
+}
+
+/// The estimate that pictures of so much need.
+fn gross(pictures: Bitrate, sound: Bitrate) -> Bitrate {
+    let all = pictures.as_bps().saturating_add(sound.as_bps());
+    Bitrate::from_bps(all.saturating_mul(100) / SHARE)
+}

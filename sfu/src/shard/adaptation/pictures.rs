@@ -1,0 +1,145 @@
+//! What a participant is shown, as the allocator wants to know it: what flows of each picture, how
+//! large it is wanted, how much it matters.
+
+use std::ops::Range;
+
+use crate::id::{MemberKey, SectionKey};
+use crate::router::Router;
+use crate::router::allocator::{self, Claim, Layer, Weight};
+use crate::router::rungs::Rungs;
+use crate::shard::room::Member;
+use crate::units::Bitrate;
+
+/// A payload with its headers on the wire, in hundredths of the payload.
+const WIRE: u64 = 108;
+
+/// One picture that is shown, or would be.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub(super) section: SectionKey,
+    pub(super) rungs: Rungs,
+    weight: Weight,
+    height: u16,
+    current: Option<usize>,
+    /// Something of it is given now.
+    pub(super) is_given: bool,
+    may_pause: bool,
+    /// Its place in the layers.
+    layers: Range<usize>,
+}
+
+/// Buffers of a decision; one for a shard.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Scratch {
+    pub(super) allocator: allocator::Scratch,
+    pub(super) pictures: Vec<Picture>,
+    pub(super) layers: Vec<Layer>,
+}
+
+impl Scratch {
+    /// Takes in what `member` is shown.
+    pub(super) fn look(&mut self, member: &Member, key: MemberKey, router: &Router) {
+        self.pictures.clear();
+        self.layers.clear();
+        let speaker = router.active_speaker();
+        for (section, track) in router.pictures(key) {
+            let rungs = router.rungs(track);
+            let start = self.layers.len();
+            let layers = (0_u8..).zip(&rungs).map(|(rank, rung)| Layer {
+                spatial: rank,
+                temporal: 0,
+                // Sizes are not known here: each rung counts as twice the one below.
+                height: 180_u16.checked_shl(rank.into()).unwrap_or(u16::MAX),
+                fps: 30,
+                bitrate: Bitrate::from_bps(rung.bitrate.as_bps() * WIRE / 100),
+            });
+            self.layers.extend(layers);
+            let open = member.sections.iter().find(|open| open.key == section);
+            let wish = open
+                .and_then(|open| open.track)
+                .map(|track| member.wish(track));
+            let publisher = router.track(track).map(crate::router::Track::member);
+            let is_starved = router.is_starved(section);
+            let target = router.target(section);
+            let current = match rungs.len() {
+                _ if is_starved => None,
+                1 => Some(0),
+                _ => rungs.iter().position(|rung| Some(rung.encoding) == target),
+            };
+            self.pictures.push(Picture {
+                section,
+                current,
+                is_given: !is_starved && router.shows(section),
+                rungs,
+                weight: Weight {
+                    priority: wish.map_or(128, |wish| wish.priority),
+                    is_active_speaker: speaker.is_some() && publisher == speaker,
+                    is_pinned: false,
+                    is_screen_share: false,
+                },
+                height: wish.map_or(0, |wish| wish.height),
+                may_pause: true,
+                layers: start..self.layers.len(),
+            });
+        }
+    }
+
+    /// What the least of all that is given costs.
+    pub(super) fn least(&self) -> Bitrate {
+        let given = self.pictures.iter().filter(|picture| picture.is_given);
+        let least = given.filter_map(|picture| {
+            let layers = picture.layers(&self.layers).iter();
+            let flowing = layers.map(|layer| layer.bitrate.as_bps());
+            flowing.filter(|&bitrate| bitrate > 0).min()
+        });
+        Bitrate::from_bps(least.sum())
+    }
+
+    /// What all of it would cost.
+    pub(super) fn most(&self) -> Bitrate {
+        let tops = self.pictures.iter().filter_map(|picture| {
+            let layers = picture.layers(&self.layers).iter();
+            layers.map(|layer| layer.bitrate.as_bps()).max()
+        });
+        Bitrate::from_bps(tops.sum())
+    }
+
+    /// What is given now may not be taken away.
+    pub(super) fn keep_given(&mut self) {
+        for picture in &mut self.pictures {
+            picture.may_pause = !picture.is_given;
+        }
+    }
+
+    /// Where nothing is given, the picture that matters most begins whatever it costs.
+    pub(super) fn begin_one(&mut self) {
+        if self.pictures.iter().any(|picture| picture.is_given) {
+            return;
+        }
+        let heaviest = self
+            .pictures
+            .iter_mut()
+            .max_by_key(|picture| (picture.weight.factor(), std::cmp::Reverse(picture.section)));
+        if let Some(heaviest) = heaviest {
+            heaviest.may_pause = false;
+        }
+    }
+}
+
+impl Picture {
+    fn layers<'a>(&self, layers: &'a [Layer]) -> &'a [Layer] {
+        layers.get(self.layers.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn claim<'a>(&self, layers: &'a [Layer]) -> Claim<'a> {
+        Claim {
+            section: self.section,
+            weight: self.weight,
+            wanted_height: self.height,
+            may_pause: self.may_pause,
+            is_hidden: false,
+            layers: self.layers(layers),
+            current: self.current,
+        }
+    }
+}
