@@ -51,6 +51,8 @@ export class Share {
   set prefersMotion(isMotion) {
     prefer("share", isMotion ? "motion" : "detail");
     this.#hint();
+    // What it is sent with goes by the hint.
+    if (this.picture) this.#connection.replace("SCREEN", this.picture);
   }
 
   async toggle() {

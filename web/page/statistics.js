@@ -105,6 +105,8 @@ export class StatisticsPanel {
       this.#blocks.set(key, block);
       (track.way === "out" ? this.#sending : this.#receiving).append(block.element);
     }
+    // Of several sizes of one picture each has its block.
+    block.title = track.layer !== "" && track.height > 0 ? `${name} · ${linesOf(track)}p` : name;
     block.changed(track.way === "out" ? limitOf(track.limit) : pauseOf(paused, track.codec));
     block.show(trackRows(track));
     return block;
@@ -150,6 +152,7 @@ export class StatisticsPanel {
 class Block {
   element;
   plot;
+  #title = make("h4", {});
   #list = make("dl", {});
   /** @type {Map<string, HTMLElement>} */
   #values = new Map();
@@ -160,7 +163,13 @@ class Block {
   /** @param {string} title @param {string} unit of the plot */
   constructor(title, unit) {
     this.plot = new Plot((least, most) => say("plotRange", least, most, unit));
-    this.element = make("div", { class: "block" }, make("h4", {}, title), this.plot.element, this.#list);
+    this.title = title;
+    this.element = make("div", { class: "block" }, this.#title, this.plot.element, this.#list);
+  }
+
+  /** @param {string} text */
+  set title(text) {
+    if (this.#title.textContent !== text) this.#title.textContent = text;
   }
 
   /** @param {[string, string][]} rows */
@@ -225,13 +234,17 @@ function trackRows(track) {
   /** @type {[string, string][]} */
   const rows = [[say("codec"), track.codec]];
   if (track.kind === "video") rows.push([say("size"), `${track.width}×${track.height} @ ${Math.round(track.framesPerSecond)}`]);
-  if (track.layer !== "") rows.push([say("layer"), track.layer]);
   rows.push([say("rate"), `${Math.round(track.kbps)} kb/s`]);
   rows.push([say("loss"), `${track.lossPercent.toFixed(1)} %`]);
   rows.push([say("jitter"), milliseconds(track.jitterMs)]);
   if (track.rttMs !== null) rows.push([say("roundTrip"), milliseconds(track.rttMs)]);
   if (track.kind === "video" && track.way === "in") rows.push([say("freezes"), `${track.freezes} (${track.freezeSeconds.toFixed(1)} s)`]);
   return rows;
+}
+
+/** Lines, whichever way the picture stands. @param {TrackStatistics} track */
+function linesOf({ width, height }) {
+  return Math.min(width, height);
 }
 
 /** What getStats says holds a sender back. @param {string} limit */

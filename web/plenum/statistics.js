@@ -40,6 +40,8 @@ export class StatisticsReader {
     const next = new Map();
     for (const row of all.values()) {
       if (row.type !== "inbound-rtp" && row.type !== "outbound-rtp") continue;
+      // A rung of simulcast that is switched off, or has never been on.
+      if (row.active === false || (row.rid && !row.framesEncoded)) continue;
       tracks.push(this.#track(row, all, next));
     }
     this.#previous = next;

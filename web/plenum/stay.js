@@ -5,6 +5,7 @@
 import { Channels } from "./channels.js";
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
+import { encodingsOf, setEncodings } from "./rungs.js";
 import { Socket } from "./socket.js";
 
 /** @import {Source, Welcome} from "./messages.js" */
@@ -38,6 +39,8 @@ export class Stay extends Emitter {
   #negotiation;
   /** @type {Map<Source, RTCRtpTransceiver>} */
   #transceivers = new Map();
+  /** The last change of each sender. @type {Map<Source, Promise<void>>} */
+  #changes = new Map();
   #streams = { user: new MediaStream(), screen: new MediaStream() };
   #sequence = 0;
   /** The proof for the next resume; none before we are in or waiting. */
@@ -262,12 +265,13 @@ export class Stay extends Emitter {
     const direction = track ? "sendrecv" : "recvonly";
     const known = this.#transceivers.get(source);
     if (known) {
-      void known.sender.replaceTrack(track).catch((error) => this.emit("failed", error));
+      this.replace(source, track);
       if (known.direction !== direction) known.direction = direction;
       return;
     }
     const kind = source === "MICROPHONE" || source === "SCREEN_AUDIO" ? "audio" : "video";
-    const transceiver = this.pc.addTransceiver(track ?? kind, { direction, streams: [stream] });
+    const sendEncodings = kind === "video" ? encodingsOf(source, track) : [];
+    const transceiver = this.pc.addTransceiver(track ?? kind, { direction, streams: [stream], sendEncodings });
     if (codec && kind === "video") preferCodec(transceiver, codec);
     this.#transceivers.set(source, transceiver);
   }
@@ -280,7 +284,24 @@ export class Stay extends Emitter {
    */
   replace(source, track) {
     const sender = this.#transceivers.get(source)?.sender;
-    void sender?.replaceTrack(track).catch((error) => this.emit("failed", error));
+    if (!sender) return;
+    void this.#change(source, async () => {
+      await sender.replaceTrack(track);
+      if (track?.kind === "video") await setEncodings(sender, encodingsOf(source, track));
+    });
+  }
+
+  /**
+   * Changes of a sender one after the other: what it is set to has to be read anew before each.
+   * @param {Source} source
+   * @param {() => Promise<void>} change
+   */
+  #change(source, change) {
+    const turn = (this.#changes.get(source) ?? Promise.resolve()).then(change).catch((error) => {
+      if (!this.#closed) this.emit("failed", error);
+    });
+    this.#changes.set(source, turn);
+    return turn;
   }
 
   /**

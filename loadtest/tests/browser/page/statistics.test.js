@@ -60,7 +60,13 @@ test("the panel states path, ciphers and each track, and plots the last minute",
   assert.match(head?.rows["Round trip"] ?? "", /^\d+\.\d ms$/);
   assert.match(head?.rows.Estimate ?? "", /^\d+ kb\/s$/);
   assert.match(head?.range ?? "", / ms$/);
-  assert.ok((await block(ada, "You · Camera"))?.rows["Round trip"], "what is sent has a round trip of its own");
+  // The receiver's first report takes up to a second.
+  await until(async () => (await block(ada, "You · Camera · 240p"))?.rows["Round trip"], {
+    within: 5_000,
+    what: "what is sent has a round trip of its own",
+    last: () => blocks(ada),
+  });
+  assert.deepEqual((await blocks(ada)).map(({ title }) => title).filter((title) => title.startsWith("You · Camera")), ["You · Camera · 240p"]);
 
   const box = await ada.page.locator(".statistics .plot svg").first().boundingBox();
   assert.deepEqual([box?.width, Math.round(box?.height ?? 0)], [160, 32]);
