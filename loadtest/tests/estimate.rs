@@ -70,8 +70,9 @@ fn a_narrow_path_is_known_to_be_narrow() {
         let estimate = watch(seed, narrow, 8);
         let fast = estimate.fast.as_bps();
         assert!((100_000..520_000).contains(&fast), "{seed}: {estimate:?}");
+        // A picture that does not fit is paused: nothing waits behind it for long.
         assert!(
-            estimate.queue > Duration::from_millis(50),
+            estimate.queue < Duration::from_millis(100),
             "{seed}: {estimate:?}"
         );
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey};
+use crate::limits::PACKET_BYTES;
 use crate::router::encoding::Encoding;
 use crate::router::forwarder::PictureOffsets;
 use crate::router::history::Entry;
@@ -62,7 +63,7 @@ impl Router {
             let Some(member) = member_mut(members, key) else {
                 return false;
             };
-            member.active = !member.queue.is_empty() || member.rtcp_pending;
+            member.active = member.has_ready();
             member.active
         });
         self.active.len()
@@ -83,9 +84,26 @@ impl Router {
         self.active.get(place).copied()
     }
 
+    /// Pictures and repairs of a member wait from now on, or may leave again.
+    pub fn hold_pictures(&mut self, member: MemberKey, held: bool) {
+        if let Some(found) = member_mut(&mut self.members, member)
+            && std::mem::replace(&mut found.held, held) != held
+        {
+            self.activate(member);
+        }
+    }
+
+    /// Bytes of pictures and repairs that wait, at most: each packet counts as a full one.
+    #[must_use]
+    pub fn waiting_pictures(&self, member: MemberKey) -> u64 {
+        let tickets = self.member(member).map(|found| found.queue.pictures());
+        tickets.unwrap_or_default() as u64 * PACKET_BYTES as u64
+    }
+
     /// The next ticket of a member. Have a slot before asking: a ticket is given once.
     pub fn next_ticket(&mut self, _now: Instant, member: MemberKey) -> Option<Ticket> {
-        let ticket = member_mut(&mut self.members, member)?.queue.pop()?;
+        let found = member_mut(&mut self.members, member)?;
+        let ticket = found.queue.pop_if(!found.held)?;
         self.tickets = self.tickets.saturating_sub(1);
         Some(ticket)
     }

@@ -368,7 +368,7 @@ impl Router {
             };
             self.stats.queue_full += offer.to(section, subscriber, sequences);
             self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);
-            if !subscriber.active && !subscriber.queue.is_empty() {
+            if !subscriber.active && subscriber.has_ready() {
                 subscriber.active = true;
                 self.active.push(section.member);
             }
@@ -525,7 +525,8 @@ fn receive(
     if !encoding.history.insert(entry, media.payload, pages) {
         return Err(DropReason::LimitReached);
     }
-    encoding.flow.count(media.payload.len() as u64);
+    let bytes = media.payload.len() as u64;
+    encoding.flow.count(input.arrived_at, bytes);
     if entry.starts {
         encoding.keyframe.satisfy();
         encoding.nack.give_up_before(sequence);

@@ -41,6 +41,8 @@ pub(super) struct Member {
     pub(super) tracks: Vec<TrackKey>,
     pub(super) sections: Vec<SectionKey>,
     pub(super) queue: TicketQueue,
+    /// Pictures and repairs wait until they are let go: only sound leaves.
+    pub(super) held: bool,
     /// It is among the router's active members.
     pub(super) active: bool,
     /// Media may be sent to it.
@@ -55,6 +57,16 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// It has tickets or RTCP that may leave.
+    pub(super) fn has_ready(&self) -> bool {
+        let tickets = if self.held {
+            self.queue.has_audio()
+        } else {
+            !self.queue.is_empty()
+        };
+        tickets || self.rtcp_pending
+    }
+
     /// The SSRCs that led to `encoding` lead nowhere any more; `gone` is told of each.
     pub(super) fn forget_sources(&mut self, encoding: EncodingKey, mut gone: impl FnMut(u32)) {
         self.sources.retain(|source| {
@@ -75,6 +87,7 @@ impl Member {
             tracks: Vec::new(),
             sections: Vec::new(),
             queue: TicketQueue::default(),
+            held: false,
             active: false,
             receiving: true,
             rtcp_pending: false,

@@ -326,11 +326,11 @@ impl Router {
         }
     }
 
-    fn activate(&mut self, member: MemberKey) {
+    pub(super) fn activate(&mut self, member: MemberKey) {
         let Some(found) = member_mut(&mut self.members, member) else {
             return;
         };
-        if !found.active && (found.rtcp_pending || !found.queue.is_empty()) {
+        if !found.active && found.has_ready() {
             found.active = true;
             self.active.push(member);
         }
@@ -508,7 +508,7 @@ impl Router {
     /// Chooses the encoding each simulcast track should show.
     fn compare_flows(&mut self, now: Instant) {
         for (_, encoding) in &mut self.encodings {
-            encoding.flow.step();
+            encoding.flow.step(now, FLOW_STEP);
         }
         let mut changed: ArrayVec<EncodingKey, 64> = ArrayVec::new();
         let mut several = false;

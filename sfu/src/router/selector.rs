@@ -6,6 +6,7 @@
 //! never begun.
 
 use crate::id::EncodingKey;
+use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 
 /// What the selector says of one packet.
@@ -67,29 +68,42 @@ impl Selector {
     }
 }
 
+/// What began too late in a step says too little of how much a step is.
+const STEP_LEAST: Duration = Duration::from_millis(200);
+
 /// How fast an encoding flows, measured in steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flow {
     bytes: u64,
+    /// Where this step began, or the flow in it.
+    since: Instant,
     /// Bytes of the last whole step.
     last: u64,
-    /// Bytes of a step while it flows, in the long run: its rank among the rungs of a track, which
-    /// does not change when it pauses.
+    /// Bytes of a step while it flows: the most of the last, and of those before, which fade within
+    /// seconds. Its rank among the rungs of a track, which does not change when it pauses.
     usual: u64,
 }
 
 impl Flow {
     /// A packet of `bytes` arrived.
-    pub(super) const fn count(&mut self, bytes: u64) {
+    pub(super) const fn count(&mut self, now: Instant, bytes: u64) {
+        if self.bytes == 0 && self.last == 0 {
+            self.since = now;
+        }
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// A step has ended.
-    pub(super) fn step(&mut self) {
+    /// A step of `step` has ended.
+    pub(super) fn step(&mut self, now: Instant, step: Duration) {
+        let part = now.since(self.since).min(step);
+        let whole = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
+        let part = u64::try_from(part.as_micros()).unwrap_or(whole);
+        self.since = now;
         self.last = self.bytes;
         self.bytes = 0;
-        if self.last > 0 {
-            self.usual = self.last.max((self.usual * 15 + self.last) / 16);
+        if self.last > 0 && u128::from(part) >= STEP_LEAST.as_micros() {
+            let rate = self.last.saturating_mul(whole) / part;
+            self.usual = rate.max((self.usual * 3 + rate) / 4);
         }
     }
 
@@ -162,6 +176,26 @@ mod tests {
         assert_eq!(selector.current(), None);
         let sound = selector.passes(MediaKind::Audio, candidate(0, 9, false, true));
         assert_eq!(sound, Passage::Started);
+    }
+
+    #[test]
+    fn a_flow_that_begins_within_a_step_is_measured_by_the_time_it_had() {
+        let step = Duration::from_millis(500);
+        for (begins, known) in [(0, true), (250, true), (400, false)] {
+            let mut flow = Flow::default();
+            for at in (begins..500).step_by(10) {
+                flow.count(Instant::from_millis(at), 1_000);
+            }
+            flow.step(Instant::from_millis(500), step);
+            assert!(flow.rate() > 0);
+            let expected = if known { 49_000..=51_000 } else { 0..=0 };
+            assert!(expected.contains(&flow.usual()), "{begins}: {flow:?}");
+            for at in (500..1_000).step_by(10) {
+                flow.count(Instant::from_millis(at), 1_000);
+            }
+            flow.step(Instant::from_millis(1_000), step);
+            assert_eq!(flow.usual(), 50_000, "{begins}");
+        }
     }
 
     #[test]

@@ -91,6 +91,23 @@ impl TicketQueue {
             .or_else(|| self.video.pop_front())
     }
 
+    /// The next one, where it is sound or `pictures` may leave too.
+    pub(super) fn pop_if(&mut self, pictures: bool) -> Option<Ticket> {
+        if pictures {
+            return self.pop();
+        }
+        self.audio.pop_front()
+    }
+
+    /// Pictures and repairs.
+    pub(super) fn pictures(&self) -> usize {
+        self.repair.len() + self.video.len()
+    }
+
+    pub(super) fn has_audio(&self) -> bool {
+        !self.audio.is_empty()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.audio.len() + self.repair.len() + self.video.len()
     }

@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::router::{Router, TicketClass};
 use crate::time::Instant;
-use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport};
+use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport, wire_bytes};
 use crate::wire::extension::abs_send_time;
 
 /// The outbox is full.
@@ -163,7 +163,7 @@ impl Visit<'_> {
             };
             let bytes = scratch.get(..length).unwrap_or_default();
             let class = BudgetClass::Control;
-            self.member.transport.allow(class, length, self.now);
+            self.member.transport.charge(class, length);
             if let Some(slot) = outbox.slot(path, length) {
                 slot.copy_from_slice(bytes);
                 outbox.commit(length);
@@ -201,7 +201,7 @@ impl Visit<'_> {
             Ok(length) => {
                 outbox.commit(length);
                 let class = BudgetClass::Control;
-                self.member.transport.allow(class, length, self.now);
+                self.member.transport.charge(class, length);
                 self.count(length);
             }
             Err(reason) => self.commons.stats.tickets_dropped.count(reason),
@@ -215,6 +215,7 @@ impl Visit<'_> {
             if !outbox.has_room(limits::PACKET_BYTES) {
                 return Err(Full);
             }
+            self.pace();
             let Some(ticket) = self.router.next_ticket(self.now, self.key) else {
                 return Ok(());
             };
@@ -229,6 +230,19 @@ impl Visit<'_> {
             if let Err(reason) = sent {
                 self.commons.stats.tickets_dropped.count(reason);
             }
+        }
+    }
+
+    /// Holds pictures back where they would leave faster than the path carries them.
+    fn pace(&mut self) {
+        let waiting = self.router.waiting_pictures(self.key);
+        if waiting == 0 || self.member.adaptation.paced_until.is_some() {
+            return;
+        }
+        let given = self.member.adaptation.given;
+        if let Some(at) = self.member.transport.poll_pacer(self.now, given, waiting) {
+            self.member.adaptation.paced_until = Some(at);
+            self.router.hold_pictures(self.key, true);
         }
     }
 
@@ -264,8 +278,9 @@ impl Visit<'_> {
             .write_padding(self.key, number, abs_send, plain)?;
         let length = transport.seal_rtp(slot, written).ok()?;
         outbox.commit(length);
-        transport.allow(BudgetClass::Probe, length, self.now);
-        let bytes = transport.note_sent(self.now, path, length, probe);
+        transport.charge(BudgetClass::Probe, length);
+        let bytes = wire_bytes(path, length);
+        transport.note_sent(self.now, bytes, probe);
         self.commons.stats.probes_out += 1;
         self.count(length);
         Some(bytes)
@@ -296,15 +311,16 @@ impl Visit<'_> {
         )?;
         let length = self.member.transport.seal_rtp(slot, written.len)?;
         outbox.commit(length);
+        let bytes = wire_bytes(path, length);
         if numbered {
-            self.member.transport.note_sent(self.now, path, length, 0);
+            self.member.transport.note_sent(self.now, bytes, 0);
         }
         let class = match written.class {
             TicketClass::Audio => BudgetClass::Audio,
             TicketClass::Repair => BudgetClass::Retransmission,
             TicketClass::Video => BudgetClass::Video,
         };
-        self.member.transport.allow(class, length, self.now);
+        self.member.transport.charge(class, bytes as usize);
         self.commons.stats.packets_out += 1;
         self.commons.stats.retransmissions_out += u64::from(class == BudgetClass::Retransmission);
         self.count(length);

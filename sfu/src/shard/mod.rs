@@ -286,6 +286,7 @@ impl Shard {
             return;
         }
         room.give_all(now, place.member);
+        room.adapt_due(now, place.member, &mut self.commons.adapting);
         room.visit(place.member);
         self.settle_member(now, place);
     }

@@ -9,7 +9,7 @@
 //! | [`srtp`] | contexts, rollover, replay window; seal and open in place |
 //! | `sctp` | adapter to the SCTP library: data channels, DCEP, bounded buffers |
 //! | `arrival` | what arrived, when: transport-wide feedback |
-//! | [`congestion`] | the one byte budget of a transport |
+//! | [`congestion`] | how fast it may send |
 
 mod arrival;
 pub mod congestion;
@@ -50,6 +50,19 @@ const IPV6_UDP: u32 = 40 + 8;
 pub const SRTP_OVERHEAD: usize = 16;
 /// Room a slot needs behind a plaintext RTCP compound: tag and index (RFC 7714 §9).
 pub const SRTCP_OVERHEAD: usize = 20;
+
+/// What a datagram of `length` bytes takes on the wire to `path`.
+#[must_use]
+pub fn wire_bytes(path: Path, length: usize) -> u32 {
+    let below = if path.remote.is_ipv6() {
+        IPV6_UDP
+    } else {
+        IPV4_UDP
+    };
+    u32::try_from(length)
+        .unwrap_or(u32::MAX)
+        .saturating_add(below)
+}
 
 /// What all transports of a shard share.
 #[derive(Clone, Debug)]
@@ -170,6 +183,7 @@ pub struct Transport {
     sctp_port: Option<u16>,
     arrivals: arrival::Log,
     budget: congestion::Budget,
+    pacer: congestion::Pacer,
     /// The last transport-wide number given; its low 16 bits go on the wire.
     transport_sequence: u64,
     /// From the first numbered packet on.
@@ -205,6 +219,7 @@ impl Transport {
             sctp_port: None,
             arrivals: arrival::Log::default(),
             budget: congestion::Budget::default(),
+            pacer: congestion::Pacer::default(),
             transport_sequence: 0,
             estimator: None,
             control: VecDeque::new(),
@@ -395,23 +410,31 @@ impl Transport {
         self.transport_sequence as u16
     }
 
-    /// The packet that got the last transport-wide number leaves for `path`: `length` bytes and the
-    /// headers below, of probe `probe` or of none (0). Its bytes on the wire.
-    pub fn note_sent(&mut self, now: Instant, path: Path, length: usize, probe: u32) -> u32 {
-        let below = if path.remote.is_ipv6() {
-            IPV6_UDP
-        } else {
-            IPV4_UDP
-        };
-        let bytes = u32::try_from(length)
-            .unwrap_or(u32::MAX)
-            .saturating_add(below);
+    /// The packet that got the last transport-wide number leaves: `bytes` on the wire, of probe
+    /// `probe` or of none (0).
+    pub fn note_sent(&mut self, now: Instant, bytes: u32, probe: u32) {
         let estimator = self
             .estimator
             .get_or_insert_with(|| Box::new(congestion::Estimator::new(now, congestion::START)));
         estimator.sent(now, self.transport_sequence, bytes, probe);
         estimator.tick(now);
-        bytes
+        if probe == 0 {
+            self.pacer.spend(bytes);
+        }
+    }
+
+    /// When the next picture packet may leave; none: now. So many bytes wait, and so much was
+    /// `given`: more than the target, where nothing shows yet that the path does not carry it. Who
+    /// says nothing of what arrives is not paced: nobody knows how fast would be right.
+    pub fn poll_pacer(&mut self, now: Instant, given: Bitrate, waiting: u64) -> Option<Instant> {
+        let estimator = self.estimator.as_deref()?;
+        let target = estimator.is_heard().then(|| estimator.target())?;
+        let rate = if estimator.cause().is_full() {
+            target
+        } else {
+            target.max(given)
+        };
+        self.pacer.poll(now, rate, waiting)
     }
 
     /// How much would be sent if it fitted.
@@ -451,7 +474,7 @@ impl Transport {
             // None of ours is longer than `PACKET_BYTES`.
             if let Some(place) = out.get_mut(..length) {
                 place.copy_from_slice(&next.bytes);
-                self.budget.allow(BudgetClass::Control, length, now);
+                self.budget.charge(BudgetClass::Control, length);
                 return Some((next.path, length));
             }
         }
@@ -569,9 +592,9 @@ impl Transport {
         }
     }
 
-    /// Whether `bytes` of `class` may leave now; charged if so.
-    pub fn allow(&mut self, class: BudgetClass, bytes: usize, now: Instant) -> bool {
-        self.budget.allow(class, bytes, now)
+    /// `bytes` of `class` leave.
+    pub fn charge(&mut self, class: BudgetClass, bytes: usize) {
+        self.budget.charge(class, bytes);
     }
 
     /// Bytes charged to `class` so far.
@@ -632,7 +655,7 @@ impl Transport {
         let Some(packet) = sctp.poll_packet(self.shared.dtls.to_std(now)) else {
             return;
         };
-        self.budget.allow(BudgetClass::Data, packet.len(), now);
+        self.budget.charge(BudgetClass::Data, packet.len());
         if let Ok(progress) = self.dtls.send(now, &packet) {
             self.take(now, progress, Some(path)).unwrap_or_default();
         }
@@ -661,6 +684,7 @@ impl Transport {
                 && let Some(estimator) = self.estimator.as_deref_mut()
             {
                 estimator.path_changed(now);
+                self.pacer.clear();
             }
             if let Some(path) = selected {
                 self.told.expired = false;

@@ -22,7 +22,7 @@ use crate::router::Router;
 use crate::router::allocator::{Allocator, Budget, Decision, Layer, Reason};
 use crate::time::{Duration, Instant};
 use crate::transport::BudgetClass;
-use crate::transport::congestion::{Cause, Estimate, Probe, START};
+use crate::transport::congestion::{Probe, START};
 use crate::units::Bitrate;
 
 pub(super) use pictures::Scratch;
@@ -37,6 +37,8 @@ const SHARE: u64 = 92;
 const REPAIR_MOST: f64 = 0.25;
 /// Who has said nothing of what arrives by then never will.
 const UNHEARD: Duration = Duration::from_secs(2);
+/// Something new flows, and is not measured yet: it may be this much.
+const UNMEASURED: Bitrate = Bitrate::from_kbps(100_000);
 /// A drained queue is gone by then: what does not fit now will not.
 const STARVING: Duration = Duration::from_millis(700);
 
@@ -46,14 +48,20 @@ pub(super) struct Adaptation {
     allocator: Allocator,
     decided_at: Option<Instant>,
     /// What was given last, on the wire.
-    given: Bitrate,
+    pub(super) given: Bitrate,
     sound: Meter,
     /// A probe that is being sent.
     pub(super) probing: Option<Probing>,
+    /// Until then its pictures wait for the pacer.
+    pub(super) paced_until: Option<Instant>,
     /// Since when it is given the least until its path is known.
     unheard_since: Option<Instant>,
     /// Since when not even the least of what is given fits.
     starving_since: Option<Instant>,
+    /// When it is looked at again though no feedback comes: where all is paused there is none.
+    look_at: Option<Instant>,
+    /// It has starved: the path is known well enough not to try what does not fit.
+    has_starved: bool,
 }
 
 /// What a section is given, and why.
@@ -154,13 +162,16 @@ impl Adaptation {
             return false;
         }
         let since = *self.starving_since.get_or_insert(now);
-        now.since(since) >= STARVING
+        let is_starving = now.since(since) >= STARVING;
+        self.has_starved |= is_starving;
+        is_starving
     }
 
     /// When something is to be done without anything having come.
     pub(super) fn due(&self) -> Option<Instant> {
         let unheard = self.unheard_since.map(|since| since + UNHEARD);
-        crate::wheel::soonest([self.probing.map(|probing| probing.at), unheard])
+        let probing = self.probing.map(|probing| probing.at);
+        crate::wheel::soonest([probing, unheard, self.paced_until, self.look_at])
     }
 }
 
@@ -186,6 +197,22 @@ impl Room {
             member.adaptation.unheard_since.get_or_insert(now);
         }
         self.decide(now, key, scratch);
+    }
+
+    /// What waited for the pacer may leave; and where more is wanted than is given, it is time to
+    /// look again.
+    pub(super) fn adapt_due(&mut self, now: Instant, key: MemberKey, scratch: &mut Scratch) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        let looks = member.adaptation.look_at.take_if(|at| *at <= now);
+        let due = member.adaptation.paced_until.take_if(|at| *at <= now);
+        if due.is_some() {
+            self.router.hold_pictures(key, false);
+        }
+        if looks.is_some() {
+            self.adapt(now, key, scratch);
+        }
     }
 
     /// Its path says nothing: it is given the best of everything.
@@ -253,14 +280,14 @@ impl Room {
             },
         };
         scratch.look(member, key, &self.router);
-        let is_full = estimate.is_some_and(|estimate| is_full(&estimate));
+        let is_full = estimate.is_some_and(|estimate| estimate.cause.is_full());
         if !member
             .adaptation
             .is_starving(now, is_full && scratch.least() > budget.fast)
         {
             scratch.keep_given();
         }
-        if !is_full {
+        if !is_full && !member.adaptation.has_starved {
             scratch.begin_one();
         }
         let claims = scratch
@@ -281,7 +308,12 @@ impl Room {
         }
         let most = scratch.most();
         member.adaptation.decided_at = Some(now);
-        member.adaptation.given = gross(given, sound);
+        member.adaptation.look_at = (given < most).then(|| now + INTERVAL);
+        member.adaptation.given = if scratch.is_measured() {
+            gross(given, sound)
+        } else {
+            UNMEASURED
+        };
         // What was taken back once has to fit with room to spare.
         let most = gross(most, sound).as_bps();
         member.transport.want(Bitrate::from_bps(most + most / 4));
@@ -322,14 +354,6 @@ impl Member {
             since,
         });
         self.dirty.subscriptions |= !same;
-    }
-}
-
-/// The path shows that it carries no more, or does not answer.
-const fn is_full(estimate: &Estimate) -> bool {
-    match estimate.cause {
-        Cause::Queue | Cause::Loss | Cause::Silence => true,
-        Cause::Growing | Cause::Unused => false,
     }
 }
 

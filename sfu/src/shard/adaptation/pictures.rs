@@ -84,6 +84,13 @@ impl Scratch {
         }
     }
 
+    /// Whether of everything it is known how much it carries.
+    pub(super) fn is_measured(&self) -> bool {
+        self.pictures
+            .iter()
+            .all(|picture| !picture.rungs.is_empty())
+    }
+
     /// What the least of all that is given costs.
     pub(super) fn least(&self) -> Bitrate {
         let given = self.pictures.iter().filter(|picture| picture.is_given);

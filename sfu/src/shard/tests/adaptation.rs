@@ -27,10 +27,14 @@ struct Narrow {
     flying: VecDeque<(u16, Option<Instant>)>,
     /// The longest wait of the last second or so.
     waits: Vec<(Instant, Duration)>,
+    /// Most bytes handed over in one millisecond.
+    at_once: usize,
 }
 
 impl Narrow {
     fn take(&mut self, now: Instant, numbered: Vec<(u16, usize)>) {
+        let bytes = numbered.iter().map(|(_, bytes)| bytes).sum();
+        self.at_once = self.at_once.max(bytes);
         for (number, bytes) in numbered {
             let starts = self.free_at.max(now);
             let wait = starts.since(now);
@@ -124,6 +128,7 @@ impl Scene {
                 free_at: Instant::ZERO,
                 flying: VecDeque::new(),
                 waits: Vec::new(),
+                at_once: 0,
             },
             now: Instant::from_millis(100),
             rungs,
@@ -393,5 +398,25 @@ fn a_picture_without_rungs_begins_at_once_and_is_paused_where_it_floods_the_path
         assert_eq!(!seen.is_empty(), carried, "{kbps}: {seen:?}");
         let lacks = matches!(scene.paused()[..], [Some(PauseReason::Bandwidth { .. })]);
         assert_eq!(lacks, !carried, "{kbps}");
+        // Nothing is sent, so nothing is heard: probes find out all the same that it fits now.
+        scene.link.bits_per_second = 4_000_000;
+        scene.run(5_000);
+        assert_eq!(scene.seen(500), [3], "{kbps}: it is back");
+    }
+}
+
+#[test]
+fn a_frame_leaves_no_faster_than_the_path_needs_unless_nobody_says_what_it_carries() {
+    for (speaks, most) in [(true, 4_000), (false, 7_500)] {
+        let mut scene = Scene::new(2_500);
+        scene.speaks = speaks;
+        scene.run(6_000);
+        assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
+        scene.link.at_once = 0;
+        scene.run(2_000);
+        let at_once = scene.link.at_once;
+        // A frame of the top rung is seven packets of a thousand bytes.
+        let expected = (most - 3_500)..=most;
+        assert!(expected.contains(&at_once), "{speaks}: {at_once}");
     }
 }

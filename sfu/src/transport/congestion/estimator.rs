@@ -52,6 +52,9 @@ const YIELD: f64 = 0.95;
 const GROWTH: f64 = 30_000.0;
 const GROWTH_PART: f64 = 0.05;
 const GROWTH_MOST: f64 = 150_000.0;
+/// Who uses less of the target than this learns nothing of the path by what it sends: it would grow
+/// into a target that nothing has tried. Probes are for that.
+const USED: f64 = 0.85;
 /// The window of `stable`.
 const STABLE: Duration = Duration::from_millis(2_500);
 /// Samples of `stable` kept: one each 25 ms.
@@ -76,6 +79,15 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The path shows that it carries no more, or does not answer.
+    #[must_use]
+    pub const fn is_full(self) -> bool {
+        match self {
+            Self::Queue | Self::Loss | Self::Silence => true,
+            Self::Growing | Self::Unused => false,
+        }
+    }
+
     /// As logs, the API and the page write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -237,6 +249,18 @@ impl Estimator {
     #[must_use]
     pub const fn is_heard(&self) -> bool {
         self.is_heard
+    }
+
+    /// What may be sent now: [`Estimate::fast`], alone.
+    #[must_use]
+    pub fn target(&self) -> Bitrate {
+        rate(self.target)
+    }
+
+    /// Why it is what it is.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
     }
 
     /// How much would be sent if it fitted: the goal of probes.
@@ -434,7 +458,7 @@ impl Estimator {
             }
         }
         let used = arrived / (1.0 - self.loss.fraction().min(0.5));
-        if used < self.target * 0.65 {
+        if used < self.target * USED {
             self.cause = Cause::Unused;
             return;
         }
@@ -494,7 +518,18 @@ impl Estimator {
         if self.prober.is_busy() || self.wanted <= self.target {
             return None;
         }
-        let media = self.acked.rate(Duration::from_millis(400)).unwrap_or(0.0);
+        let is_idle = self.sent_at.is_none_or(|at| now.since(at) > IDLE);
+        let media = if is_idle {
+            0.0
+        } else {
+            self.acked.rate(Duration::from_millis(400)).unwrap_or(0.0)
+        };
+        if is_idle {
+            // Nothing is on its way, so nothing waits there: where all was paused nobody else
+            // would say so.
+            self.is_empty = true;
+            self.cause = Cause::Unused;
+        }
         if let Some(rate) = self.probe_next.pop_front() {
             let goal = rate.min((self.wanted * 1.2).max(self.target * 1.5));
             return Some(self.prober.begin(now, self.target, goal, media, self.rtt));
@@ -564,6 +599,8 @@ impl Estimator {
     }
 }
 
+/// Nothing sent for this long: no queue of ours stands any more.
+const IDLE: Duration = Duration::from_millis(1_000);
 /// Packets sent within this are one group, as a frame that leaves in one batch is.
 const GROUP: Duration = Duration::from_millis(1);
 /// Packets whose delay is looked at: pictures, not sound.

@@ -1,5 +1,5 @@
-//! How fast a transport may send, and the one byte budget that RTP, retransmissions, probes, SCTP
-//! and DTLS share.
+//! How fast a transport may send, how soon the next packet may leave, and what each class of bytes
+//! has taken.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -9,32 +9,32 @@
 //! | `owd` | time spent in queues |
 //! | `loss` | loss of the path and loss of our making |
 //! | [`probe`] | whether more would fit |
+//! | [`pacer`] | when the next picture packet may leave |
 //!
-//! Nothing is refused by the budget yet: the estimator is measured (`loadtest`, `network-bench`)
-//! and not yet asked. Audio, RTCP and STUN are charged but never held.
+//! Audio, RTCP and STUN are charged but never held.
 
 mod acked;
 pub mod estimator;
 mod history;
 mod loss;
 mod owd;
+pub mod pacer;
 pub mod probe;
 
 pub use estimator::{Cause, Estimate, Estimator, START};
+pub use pacer::Pacer;
 pub use probe::Probe;
 
-use crate::time::Instant;
-
-/// What the bytes are for; decides who waits when there is a limit.
+/// What the bytes are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BudgetClass {
     /// STUN, DTLS handshake and RTCP: charged, never held.
     Control,
     /// Audio: charged, never held.
     Audio,
-    /// Video, first sent.
+    /// Video, first sent; paced.
     Video,
-    /// Answers to NACK.
+    /// Answers to NACK; paced.
     Retransmission,
     /// Data channels.
     Data,
@@ -49,12 +49,11 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Whether `bytes` of `class` may leave now; charged if so.
-    pub fn allow(&mut self, class: BudgetClass, bytes: usize, _now: Instant) -> bool {
+    /// `bytes` of `class` leave.
+    pub fn charge(&mut self, class: BudgetClass, bytes: usize) {
         if let Some(sum) = self.charged.get_mut(class as usize) {
             *sum = sum.saturating_add(bytes as u64);
         }
-        true
     }
 
     /// Bytes charged to `class` so far.
@@ -71,9 +70,9 @@ mod tests {
     #[test]
     fn everything_sent_is_charged_to_its_class() {
         let mut budget = Budget::default();
-        assert!(budget.allow(BudgetClass::Audio, 100, Instant::ZERO));
-        assert!(budget.allow(BudgetClass::Video, 1_200, Instant::ZERO));
-        assert!(budget.allow(BudgetClass::Audio, 50, Instant::ZERO));
+        budget.charge(BudgetClass::Audio, 100);
+        budget.charge(BudgetClass::Video, 1_200);
+        budget.charge(BudgetClass::Audio, 50);
         assert_eq!(budget.charged(BudgetClass::Audio), 150);
         assert_eq!(budget.charged(BudgetClass::Video), 1_200);
         assert_eq!(budget.charged(BudgetClass::Data), 0);
