@@ -75,6 +75,31 @@
  * }} TracksMessage
  */
 
+/**
+ * Why a picture is given as it is, and not better. `BUDGET`, `PAUSED` and `MAY_NOT_PAUSE` say what
+ * the next layer (or the lowest) needs and what there is; `WANTED_SIZE` the wished height; `HELD`
+ * in how many milliseconds more is tried again.
+ * @typedef {"FULL"|"WANTED_SIZE"|"BUDGET"|"PAUSED"|"HELD"|"MAY_NOT_PAUSE"|"NOT_WANTED"|"NO_LAYER"} LayerReason
+ */
+
+/**
+ * What we are given of a picture; without `layer` nothing is sent.
+ * @typedef {{
+ *   track: string, layer?: {spatial: number, temporal: number, bitrate_bps: number},
+ *   reason: LayerReason, needed_bitrate_bps?: number, available_bitrate_bps?: number,
+ *   height?: number, hold_ms?: number
+ * }} GivenLayer
+ */
+
+/**
+ * What the server believes our path carries, and why.
+ * @typedef {{
+ *   bitrate_bps: number, cause: "GROWING"|"UNUSED"|"QUEUE"|"LOSS"|"SILENCE"
+ * }} Estimate
+ */
+
+/** @typedef {{type: "layers", sequence: number, estimate?: Estimate, subscriptions: GivenLayer[]}} LayersMessage */
+
 /** @typedef {{participant: string, level: number}} Speaker `level`: 0 loud … 127 silent */
 /** @typedef {{type: "speakers", sequence: number, speakers: Speaker[]}} SpeakersMessage */
 

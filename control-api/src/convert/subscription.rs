@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use prost_types::FieldMask;
 use proto::v1;
 use sfu::id::TrackId;
+use sfu::router::allocator::Reason;
 use sfu::shard::command::Wish;
-use sfu::shard::event::PauseReason;
+use sfu::shard::event::{LayerFacts, PauseReason};
 use sfu::units::Bitrate;
 
 use super::mask::masked;
@@ -23,10 +24,12 @@ pub(crate) fn subscription(
     let owner = participant_path(room, participant);
     let facts = view.facts.as_ref();
     let mid = facts.and_then(|facts| facts.mid.as_ref());
-    let (needed, available) = match facts.and_then(|facts| facts.paused) {
-        Some(PauseReason::Bandwidth { needed, available }) => (bps(needed), bps(available)),
-        _ => (0, 0),
-    };
+    let paused = facts.and_then(|facts| facts.paused);
+    // A decision about what is paused for another reason is an old one.
+    let is_decided = matches!(paused, None | Some(PauseReason::Bandwidth { .. }));
+    let layer = view.layer.filter(|_| is_decided);
+    let given = layer.and_then(|layer| layer.layer);
+    let (needed, available) = figures(layer, paused);
     v1::Subscription {
         name: format!("{owner}/subscriptions/{}", track_label(view.track)),
         wish: Some(v1::Wish {
@@ -36,14 +39,56 @@ pub(crate) fn subscription(
             unwanted: !view.wish.wanted,
             ..v1::Wish::default()
         }),
-        pause_reason: facts
-            .and_then(|facts| facts.paused)
+        pause_reason: paused
             .map_or(v1::subscription::PauseReason::Unspecified, pause_reason)
+            .into(),
+        layer_spatial: given.map_or(0, |given| given.layer.spatial.into()),
+        layer_temporal: given.map_or(0, |given| given.layer.temporal.into()),
+        bitrate_bps: given.map_or(0, |given| bps(given.bitrate)),
+        layer_reason: layer
+            .map_or(v1::subscription::LayerReason::Unspecified, |layer| {
+                layer_reason(layer.reason)
+            })
             .into(),
         needed_bitrate_bps: needed,
         available_bitrate_bps: available,
         mid: mid.map(ToString::to_string).unwrap_or_default(),
-        ..v1::Subscription::default()
+    }
+}
+
+/// What is needed and what there is, where a bitrate is the reason of anything.
+fn figures(layer: Option<LayerFacts>, paused: Option<PauseReason>) -> (i64, i64) {
+    if let Some(PauseReason::Bandwidth { needed, available }) = paused {
+        return (bps(needed), bps(available));
+    }
+    match layer.map(|layer| layer.reason) {
+        Some(
+            Reason::Budget { needed, available }
+            | Reason::Paused { needed, available }
+            | Reason::MayNotPause { needed, available },
+        ) => (bps(needed), bps(available)),
+        Some(
+            Reason::Full
+            | Reason::WantedSize { .. }
+            | Reason::Held { .. }
+            | Reason::NotWanted
+            | Reason::NoLayer,
+        )
+        | None => (0, 0),
+    }
+}
+
+const fn layer_reason(reason: Reason) -> v1::subscription::LayerReason {
+    use v1::subscription::LayerReason as Out;
+    match reason {
+        Reason::Full => Out::Full,
+        Reason::WantedSize { .. } => Out::WantedSize,
+        Reason::Budget { .. } => Out::Budget,
+        Reason::Paused { .. } => Out::Paused,
+        Reason::Held { .. } => Out::Held,
+        Reason::MayNotPause { .. } => Out::MayNotPause,
+        Reason::NotWanted => Out::NotWanted,
+        Reason::NoLayer => Out::NoLayer,
     }
 }
 

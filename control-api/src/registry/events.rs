@@ -71,6 +71,7 @@ impl Registry {
             | Event::ParticipantSilent { .. }
             | Event::Offer { .. }
             | Event::SubscriptionsChanged { .. }
+            | Event::LayersChanged { .. }
             | Event::DataChannelOpened { .. }) => self.apply_to_member(event),
         }
     }
@@ -91,6 +92,7 @@ impl Registry {
                 subscriptions,
                 ..
             } => room.subscriptions_changed(id, sections, subscriptions),
+            Event::LayersChanged { facts, .. } => room.layers_changed(id, facts),
             Event::DataChannelOpened { stream, from, .. } => {
                 if let Ok(from) = room.member(from) {
                     let from = from.name.clone();
@@ -161,6 +163,9 @@ fn about(event: &Event) -> Option<Seat> {
             room, participant, ..
         }
         | Event::SubscriptionsChanged {
+            room, participant, ..
+        }
+        | Event::LayersChanged {
             room, participant, ..
         }
         | Event::DataChannelOpened {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use sfu::error::LeaveReason;
 use sfu::id::TrackId;
 use sfu::sdp::Description;
-use sfu::shard::event::{SectionBinding, SubscriptionFacts};
+use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts};
 use sfu::units::AudioLevel;
 use tokio::sync::{mpsc, watch};
 
@@ -95,6 +95,8 @@ pub enum RoomNews {
     Unpublished(TrackId),
     /// What our m-lines show and what became of our wishes: the whole map.
     Subscriptions(Arc<(Vec<SectionBinding>, Vec<SubscriptionFacts>)>),
+    /// What our path carries and what we are given of each picture: all of it.
+    Layers(Arc<LayersFacts>),
     /// Who can be heard, loudest first.
     Speakers(Arc<Vec<(ParticipantName, AudioLevel)>>),
     /// An offer of the server.
@@ -139,6 +141,7 @@ impl RoomNews {
             | Self::TrackUpdated(_)
             | Self::Unpublished(_)
             | Self::Subscriptions(_)
+            | Self::Layers(_)
             | Self::Speakers(_)
             | Self::Offer(_)
             | Self::DataChannel { .. }
@@ -156,6 +159,8 @@ impl RoomNews {
 pub struct Standing {
     /// What our m-lines show and what became of our wishes.
     pub subscriptions: Option<RoomNews>,
+    /// What we are given of each picture.
+    pub layers: Option<RoomNews>,
     /// Who waits to be admitted.
     pub waiting: Option<RoomNews>,
     /// Our offer that was not answered yet.
@@ -170,6 +175,7 @@ impl Standing {
     fn take(&mut self, news: &RoomNews) {
         match news {
             RoomNews::Subscriptions(_) => self.subscriptions = Some(news.clone()),
+            RoomNews::Layers(_) => self.layers = Some(news.clone()),
             RoomNews::Waiting(_) => self.waiting = Some(news.clone()),
             RoomNews::Leave { .. } => self.leave = Some(news.clone()),
             RoomNews::Offer(offer) => {
@@ -247,6 +253,7 @@ impl NewsSender {
         let stands = matches!(
             news,
             RoomNews::Subscriptions(_)
+                | RoomNews::Layers(_)
                 | RoomNews::Waiting(_)
                 | RoomNews::Leave { .. }
                 | RoomNews::Offer(_)

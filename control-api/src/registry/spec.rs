@@ -10,7 +10,7 @@ use sfu::error::LeaveReason;
 use sfu::id::{Mid, ParticipantId, RoomId, TrackId};
 use sfu::sdp::Description;
 use sfu::shard::command::{RoomParameters, Wish};
-use sfu::shard::event::SubscriptionFacts;
+use sfu::shard::event::{LayerFacts, SubscriptionFacts};
 use sfu::units::MediaKind;
 use sfu::wire::payload::Codec;
 
@@ -554,6 +554,8 @@ pub struct SubscriptionView {
     pub wish: Wish,
     /// What became of it; none: not wanted, or the shard has said nothing yet.
     pub facts: Option<SubscriptionFacts>,
+    /// What is given of a picture; none: its shard has not decided.
+    pub layer: Option<LayerFacts>,
 }
 
 /// How far a transport is.

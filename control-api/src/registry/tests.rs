@@ -148,6 +148,7 @@ async fn told(news: &mut NewsReceiver) -> Vec<String> {
         | RoomNews::TrackUpdated(_)
         | RoomNews::Unpublished(_)
         | RoomNews::Subscriptions(_)
+        | RoomNews::Layers(_)
         | RoomNews::Speakers(_)
         | RoomNews::Offer(_)
         | RoomNews::DataChannel { .. } => "media".to_owned(),

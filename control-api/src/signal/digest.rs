@@ -3,6 +3,7 @@
 
 use sfu::id::ParticipantId;
 
+use super::layers::LayersOut;
 use super::outgoing::{
     LeftOut, Outgoing, ParticipantOut, ParticipantsOut, PermissionsOut, RoomOut, SectionOut,
     SubscriptionOut, TrackOut, TracksOut, unpublished,
@@ -108,6 +109,7 @@ fn message(news: &RoomNews) -> Option<Outgoing> {
             subscriptions: Some(map.1.iter().map(SubscriptionOut::from).collect()),
             ..TracksOut::default()
         }),
+        RoomNews::Layers(facts) => Some(Outgoing::Layers(LayersOut::from(&**facts))),
         RoomNews::Speakers(speakers) => Some(Outgoing::speakers(speakers)),
         RoomNews::Offer(description) => Some(Outgoing::offer(description)),
         RoomNews::Data(data) => Outgoing::data(data),
@@ -142,6 +144,7 @@ fn size(message: &Outgoing) -> usize {
             (tracks.published.len() + tracks.updated.len() + tracks.unpublished.len()) * 400
         }
         Outgoing::Welcome(_)
+        | Outgoing::Layers(_)
         | Outgoing::Speakers { .. }
         | Outgoing::Data(_)
         | Outgoing::Channel { .. }
@@ -201,6 +204,10 @@ fn merge(last: &mut Outgoing, next: Outgoing) -> Option<Outgoing> {
             None
         }
         (Outgoing::Speakers { speakers: last }, Outgoing::Speakers { speakers: next }) => {
+            *last = next;
+            None
+        }
+        (Outgoing::Layers(last), Outgoing::Layers(next)) => {
             *last = next;
             None
         }

@@ -18,6 +18,7 @@
 //! | `sdpfrag` | trickled candidates and ICE restarts as text |
 //! | `join` | a join's token and room; welcome and snapshot |
 //! | `incoming` | messages of browsers, as JSON |
+//! | `layers` | what is given of each picture, as JSON |
 //! | `outgoing` | messages of the server, as JSON |
 //! | `digest` | news coalesced into few messages |
 //! | `description` | SDP text to values and back |
@@ -32,6 +33,7 @@ mod exchange;
 mod follow;
 mod incoming;
 mod join;
+mod layers;
 mod line;
 mod lobby;
 mod outgoing;

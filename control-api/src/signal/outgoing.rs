@@ -12,6 +12,7 @@ use sfu::units::AudioLevel;
 
 use super::description;
 use super::incoming::RequestId;
+use super::layers::LayersOut;
 use crate::clock::UnixTime;
 use crate::ice_servers::IceServer;
 use crate::limits;
@@ -357,6 +358,7 @@ pub(super) enum Outgoing {
     Welcome(Box<WelcomeOut>),
     Participants(ParticipantsOut),
     Tracks(TracksOut),
+    Layers(LayersOut),
     Speakers {
         speakers: Vec<SpeakerOut>,
     },

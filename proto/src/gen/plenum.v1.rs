@@ -8098,7 +8098,7 @@ pub struct Subscription {
     /// \[O\] What is sent.
     #[prost(int64, tag = "6")]
     pub bitrate_bps: i64,
-    /// \[O\] What the wish needs.
+    /// \[O\] What the next layer needs, or the lowest where nothing is sent.
     #[prost(int64, tag = "7")]
     pub needed_bitrate_bps: i64,
     /// \[O\] What there was for it.
@@ -8107,6 +8107,9 @@ pub struct Subscription {
     /// \[O\] The m-line it is sent on, as SDP names it; empty: none yet.
     #[prost(string, tag = "9")]
     pub mid: ::prost::alloc::string::String,
+    /// \[O\] Why that layer.
+    #[prost(enumeration = "subscription::LayerReason", tag = "10")]
+    pub layer_reason: i32,
 }
 /// Nested message and enum types in `Subscription`.
 pub mod subscription {
@@ -8161,6 +8164,73 @@ pub mod subscription {
                 "MUTED" => Some(Self::Muted),
                 "LIMIT_REACHED" => Some(Self::LimitReached),
                 "BANDWIDTH" => Some(Self::Bandwidth),
+                _ => None,
+            }
+        }
+    }
+    /// Why a picture is sent as it is, and not better.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum LayerReason {
+        /// Sound, or nothing was decided: the path tells nothing, and the best is sent.
+        Unspecified = 0,
+        /// The best there is.
+        Full = 1,
+        /// The best of those that are not larger than wished.
+        WantedSize = 2,
+        /// The next layer does not fit: see needed and available.
+        Budget = 3,
+        /// Nothing is sent, not even the lowest layer fits: see needed and available.
+        Paused = 4,
+        /// The next layer would fit, but had to be taken back shortly before.
+        Held = 5,
+        /// The lowest layer does not fit and is sent all the same: see needed and available.
+        MayNotPause = 6,
+        /// Nothing is sent: nobody looks.
+        NotWanted = 7,
+        /// Nothing is sent: the publisher sends no layer.
+        NoLayer = 8,
+    }
+    impl LayerReason {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "LAYER_REASON_UNSPECIFIED",
+                Self::Full => "FULL",
+                Self::WantedSize => "WANTED_SIZE",
+                Self::Budget => "BUDGET",
+                Self::Paused => "PAUSED",
+                Self::Held => "HELD",
+                Self::MayNotPause => "MAY_NOT_PAUSE",
+                Self::NotWanted => "NOT_WANTED",
+                Self::NoLayer => "NO_LAYER",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "LAYER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+                "FULL" => Some(Self::Full),
+                "WANTED_SIZE" => Some(Self::WantedSize),
+                "BUDGET" => Some(Self::Budget),
+                "PAUSED" => Some(Self::Paused),
+                "HELD" => Some(Self::Held),
+                "MAY_NOT_PAUSE" => Some(Self::MayNotPause),
+                "NOT_WANTED" => Some(Self::NotWanted),
+                "NO_LAYER" => Some(Self::NoLayer),
                 _ => None,
             }
         }

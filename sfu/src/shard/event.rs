@@ -3,8 +3,11 @@
 
 use crate::error::LeaveReason;
 use crate::id::{Mid, ParticipantId, RoomId, TrackId};
+use crate::router::allocator::Reason;
 use crate::sdp::Description;
-use crate::units::{AudioLevel, Bitrate, MediaKind};
+use crate::time::Instant;
+use crate::transport::congestion::Cause;
+use crate::units::{AudioLevel, Bitrate, Layer, MediaKind};
 use crate::wire::payload::Codec;
 
 /// A published track.
@@ -62,6 +65,46 @@ pub struct SubscriptionFacts {
     pub mid: Option<Mid>,
     /// Why nothing is sent, where nothing is sent.
     pub paused: Option<PauseReason>,
+}
+
+/// What is sent of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenLayer {
+    /// Which, of those that are there.
+    pub layer: Layer,
+    /// What it costs, on the wire.
+    pub bitrate: Bitrate,
+}
+
+/// What one subscription to a picture is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerFacts {
+    /// Of which track.
+    pub track: TrackId,
+    /// None: nothing is sent.
+    pub layer: Option<GivenLayer>,
+    /// Why that and not more.
+    pub reason: Reason,
+}
+
+/// What a path carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EstimateFacts {
+    /// In all, on the wire.
+    pub bitrate: Bitrate,
+    /// Why that is what it is.
+    pub cause: Cause,
+}
+
+/// What a participant's path carries, and what it is given of each picture it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayersFacts {
+    /// None: nothing is known yet.
+    pub estimate: Option<EstimateFacts>,
+    /// When it was decided: the clock of [`Reason::Held`].
+    pub decided_at: Instant,
+    /// Every picture that is shown and not paused by wish.
+    pub subscriptions: Vec<LayerFacts>,
 }
 
 /// Somebody who can be heard.
@@ -148,6 +191,16 @@ pub enum Event {
         sections: Vec<SectionBinding>,
         /// Every wish.
         subscriptions: Vec<SubscriptionFacts>,
+    },
+    /// What the participant is given of each picture, and why, changed: all of it. At most twice a
+    /// second. Not of one whose path cannot be asked: it is given the best of everything.
+    LayersChanged {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// As it is now.
+        facts: LayersFacts,
     },
     /// Who can be heard, loudest first; empty: nobody. At most every 200 ms.
     SpeakersChanged {

@@ -14,6 +14,7 @@
 //! | `membership` | rooms and participants: made, changed, removed |
 //! | [`negotiation`] | the JSEP state machine of one participant |
 //! | `description` | a description arrives: what it changes in transport and router |
+//! | `decisions` | what a participant is told of what it is given |
 //! | `placement` | which track goes through which section |
 //! | `relocation` | a participant goes to another room |
 //! | `feedback` | RTCP that crosses the graph |
@@ -25,6 +26,7 @@
 mod adaptation;
 pub mod command;
 mod data;
+mod decisions;
 mod departure;
 mod description;
 pub mod event;
@@ -285,6 +287,7 @@ impl Shard {
             self.close_member(now, place, LeaveReason::ConsentExpired);
             return;
         }
+        member.adaptation.decisions.review(now);
         room.give_all(now, place.member);
         room.adapt_due(now, place.member, &mut self.commons.adapting);
         room.visit(place.member);

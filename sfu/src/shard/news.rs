@@ -96,6 +96,13 @@ impl Member {
                 subscriptions: self.subscription_facts(router),
             });
         }
+        if let Some(facts) = self.adaptation.decisions.take_news() {
+            return Some(Event::LayersChanged {
+                room,
+                participant,
+                facts,
+            });
+        }
         if let Some(description) = self.offer.take() {
             return Some(Event::Offer {
                 room,

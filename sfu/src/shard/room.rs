@@ -209,6 +209,7 @@ impl Member {
             || self.dirty.presence
             || self.offer.is_some()
             || self.published.iter().any(|track| track.news)
+            || self.adaptation.decisions.has_news()
             || self.channels.has_news()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sfu::id::{Mid, ParticipantId, TrackId};
 use sfu::shard::command::Wish;
-use sfu::shard::event::SubscriptionFacts;
+use sfu::shard::event::{LayerFacts, LayersFacts, SubscriptionFacts};
 use tokio::time::Instant;
 
 use crate::clock::{Ulid, UnixTime};
@@ -50,6 +50,8 @@ pub(in crate::registry) struct Member {
     pub(super) mids: BTreeMap<Mid, MidNote>,
     pub(super) wishes: BTreeMap<TrackId, Wish>,
     pub(super) facts: Vec<SubscriptionFacts>,
+    /// What it is given of each picture, where its path can be asked.
+    pub(super) layers: Option<Arc<LayersFacts>>,
 }
 
 impl Member {
@@ -80,6 +82,7 @@ impl Member {
             mids: BTreeMap::new(),
             wishes: BTreeMap::new(),
             facts: Vec::new(),
+            layers: None,
         }
     }
 
@@ -123,6 +126,7 @@ impl Member {
                 track,
                 wish: wish.unwrap_or_else(|| unsaid(track)),
                 facts: Some(facts),
+                layer: self.layer(track),
             };
             views.insert(track, view);
         }
@@ -131,15 +135,22 @@ impl Member {
                 track,
                 wish,
                 facts: None,
+                layer: None,
             });
         }
         views.into_values().collect()
+    }
+
+    fn layer(&self, track: TrackId) -> Option<LayerFacts> {
+        let layers = self.layers.as_ref()?.subscriptions.iter();
+        layers.copied().find(|facts| facts.track == track)
     }
 
     /// It is in another room now: what it said of the old one's tracks means nothing there.
     pub(in crate::registry) fn moved(&mut self) {
         self.wishes.clear();
         self.facts.clear();
+        self.layers = None;
         self.shown = false;
     }
 }

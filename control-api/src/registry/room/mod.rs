@@ -22,7 +22,7 @@ use sfu::error::LeaveReason;
 use sfu::id::{ParticipantId, RoomId, TrackId};
 use sfu::shard::Event;
 use sfu::shard::command::Wish;
-use sfu::shard::event::{SectionBinding, Speaker, SubscriptionFacts};
+use sfu::shard::event::{LayersFacts, SectionBinding, Speaker, SubscriptionFacts};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -472,6 +472,15 @@ impl Room {
         if let Some(member) = self.members.get_mut(&id) {
             member.facts.clone_from(&subscriptions);
             member.tell(RoomNews::Subscriptions(Arc::new((sections, subscriptions))));
+        }
+    }
+
+    /// What one member's path carries, and what it is given of each picture.
+    pub(super) fn layers_changed(&mut self, id: ParticipantId, facts: LayersFacts) {
+        if let Some(member) = self.members.get_mut(&id) {
+            let facts = Arc::new(facts);
+            member.layers = Some(Arc::clone(&facts));
+            member.tell(RoomNews::Layers(facts));
         }
     }
 

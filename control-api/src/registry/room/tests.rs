@@ -59,6 +59,7 @@ async fn told(receiver: &mut NewsReceiver) -> Vec<String> {
         RoomNews::Leave { .. } => "leave".to_owned(),
         RoomNews::Joined(view) => format!("joined {}", view.name),
         RoomNews::Updated(view) => format!("is {}", view.state.as_str()),
+        RoomNews::Layers(facts) => format!("layers {}", facts.subscriptions.len()),
         RoomNews::Speakers(list) => format!("speakers {}", list.len()),
         RoomNews::Subscriptions(_)
         | RoomNews::Offer(_)

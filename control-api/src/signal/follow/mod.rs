@@ -180,6 +180,7 @@ impl Follow {
             | RoomNews::Waiting(_)
             | RoomNews::Admitted(_)
             | RoomNews::Subscriptions(_)
+            | RoomNews::Layers(_)
             | RoomNews::Offer(_)
             | RoomNews::Data(_)
             | RoomNews::DataChannel { .. }

@@ -390,6 +390,7 @@ impl World {
             Event::ParticipantConnected { .. }
             | Event::ParticipantSilent { .. }
             | Event::RoomDeleted { .. }
+            | Event::LayersChanged { .. }
             | Event::SpeakersChanged { .. }
             | Event::DataChannelOpened { .. } => {}
         }

@@ -15,7 +15,8 @@
 
 mod pictures;
 
-use super::event::PauseReason;
+use super::decisions::Decisions;
+use super::event::{GivenLayer, PauseReason};
 use super::room::{Member, Room};
 use crate::id::{MemberKey, SectionKey};
 use crate::router::Router;
@@ -50,6 +51,8 @@ pub(super) struct Adaptation {
     /// What was given last, on the wire.
     pub(super) given: Bitrate,
     sound: Meter,
+    /// What the world is told of it.
+    pub(super) decisions: Decisions,
     /// A probe that is being sent.
     pub(super) probing: Option<Probing>,
     /// Until then its pictures wait for the pacer.
@@ -171,7 +174,13 @@ impl Adaptation {
     pub(super) fn due(&self) -> Option<Instant> {
         let unheard = self.unheard_since.map(|since| since + UNHEARD);
         let probing = self.probing.map(|probing| probing.at);
-        crate::wheel::soonest([probing, unheard, self.paced_until, self.look_at])
+        crate::wheel::soonest([
+            probing,
+            unheard,
+            self.paced_until,
+            self.look_at,
+            self.decisions.due(),
+        ])
     }
 }
 
@@ -297,6 +306,7 @@ impl Room {
         let allocator = &mut member.adaptation.allocator;
         let outcome = allocator.allocate(&mut scratch.allocator, now, budget, claims);
         let given = outcome.used;
+        member.adaptation.decisions.begin(now, estimate.as_ref());
         for (picture, decision) in scratch.pictures.iter().zip(outcome.decisions) {
             let layers = picture.claim(&scratch.layers).layers;
             let layer = decision.layer.and_then(|layer| layers.get(layer));
@@ -307,6 +317,7 @@ impl Room {
             give(now, &mut self.router, decision, target);
         }
         let most = scratch.most();
+        member.adaptation.decisions.review(now);
         member.adaptation.decided_at = Some(now);
         member.adaptation.look_at = (given < most).then(|| now + INTERVAL);
         member.adaptation.given = if scratch.is_measured() {
@@ -340,6 +351,17 @@ impl Member {
         let Some(section) = sections.find(|open| open.key == decision.section) else {
             return;
         };
+        if let Some(track) = section.track {
+            let layer = layer.map(|layer| GivenLayer {
+                layer: crate::units::Layer {
+                    spatial: layer.spatial,
+                    temporal: layer.temporal,
+                },
+                bitrate: layer.bitrate,
+            });
+            let decisions = &mut self.adaptation.decisions;
+            decisions.note(track, layer, decision.reason);
+        }
         let rank = |layer: Layer| (layer.spatial, layer.temporal);
         let kind = std::mem::discriminant(&decision.reason);
         let before = section.given;

@@ -77,12 +77,12 @@ impl Narrow {
     }
 }
 
-struct Scene {
-    shard: Shard,
-    publishers: Vec<Guest>,
-    lin: Guest,
+pub(super) struct Scene {
+    pub(super) shard: Shard,
+    pub(super) publishers: Vec<Guest>,
+    pub(super) lin: Guest,
     link: Narrow,
-    now: Instant,
+    pub(super) now: Instant,
     rungs: std::ops::Range<usize>,
     sent: u16,
     told: u8,
@@ -93,16 +93,16 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(kbps: u64) -> Self {
+    pub(super) fn new(kbps: u64) -> Self {
         Self::with(kbps, 1)
     }
 
     /// One picture of 1,500 kb/s, as who does not publish rungs.
-    fn single(kbps: u64) -> Self {
+    pub(super) fn single(kbps: u64) -> Self {
         Self::of(kbps, 1, 2..3)
     }
 
-    fn with(kbps: u64, publishers: u64) -> Self {
+    pub(super) fn with(kbps: u64, publishers: u64) -> Self {
         Self::of(kbps, publishers, 0..3)
     }
 
@@ -197,7 +197,7 @@ impl Scene {
         self.lin.rtcp(self.now, &mut self.shard, compound);
     }
 
-    fn run(&mut self, milliseconds: u64) {
+    pub(super) fn run(&mut self, milliseconds: u64) {
         for _ in 0..milliseconds {
             let ms = u64::try_from(self.now.since(Instant::ZERO).as_millis()).unwrap();
             if ms.is_multiple_of(FRAME) {
@@ -252,7 +252,7 @@ impl Scene {
         paused
     }
 
-    fn wish(&mut self, publisher: usize, priority: u8, height: u16) {
+    pub(super) fn wish(&mut self, publisher: usize, priority: u8, height: u16) {
         let owner = self.publishers[publisher].id;
         let room = self.shard.rooms.iter().next().expect("a room").1;
         let member = room.member(owner).expect("inside");
@@ -271,6 +271,11 @@ impl Scene {
         };
         let done = self.shard.handle_command(self.now, command);
         assert!(done.is_ok(), "{done:?}");
+    }
+
+    /// The link has another width from now on.
+    pub(super) fn narrow(&mut self, kbps: u64) {
+        self.link.bits_per_second = kbps * 1_000;
     }
 
     /// The rung that is shown, and for how long it has been.
