@@ -67,8 +67,12 @@ drop_reasons! {
     TooLarge = "too_large",
     /// Valid, but of a kind nothing here acts on.
     Unsupported = "unsupported",
-    /// Retransmissions over budget, or asked again too soon.
+    /// Asked for again too soon or too often, or what was never sent.
     Throttled = "throttled",
+    /// Repeats have taken their share of the path: a key frame mends more.
+    RepairBudget = "repair_budget",
+    /// More is asked for again than any loss explains.
+    NackStorm = "nack_storm",
     /// The handshake queue of the slice was full.
     HandshakeBusy = "handshake_busy",
     /// No nominated, consented path to send to.

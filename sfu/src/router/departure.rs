@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey};
 use crate::limits::PACKET_BYTES;
+use crate::router::again::Stamps;
 use crate::router::encoding::Encoding;
 use crate::router::forwarder::PictureOffsets;
 use crate::router::history::Entry;
@@ -27,13 +28,20 @@ pub struct Rewritten {
     pub len: usize,
     /// Its class.
     pub class: TicketClass,
+    /// Whether its number is a new one.
+    pub seal: Seal,
 }
 
-/// What changes from packet to packet and is not the packet's own.
-#[derive(Clone, Copy, Debug)]
-struct Stamps {
-    transport_sequence: Option<u16>,
-    abs_send_time: u32,
+/// How a packet is to be sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// Under a number that was never used.
+    Once,
+    /// As it was, under the number it had, which is used up.
+    Again {
+        /// The transport-wide number it had; the packet arrives later than that was sent.
+        transport_sequence: Option<u16>,
+    },
 }
 
 impl Router {
@@ -139,30 +147,27 @@ impl Router {
             abs_send_time: abs_send,
         };
         let class = ticket.class();
-        let len = match class {
+        let subscriber = section.member;
+        let departure = Departure {
+            track,
+            encoding,
+            key: ticket.encoding,
+            section,
+        };
+        let (len, seal) = match class {
             TicketClass::Audio | TicketClass::Video => {
-                let (len, first) = Departure {
-                    track,
-                    encoding,
-                    key: ticket.encoding,
-                    section,
-                }
-                .packet(now, ticket.number(), stamps, out)?;
+                let (len, first) = departure.packet(now, ticket.number(), stamps, out)?;
                 if first {
-                    let subscriber = section.member;
                     self.touch(subscriber, now);
                 }
-                len
+                if let Some(found) = member_mut(&mut self.members, subscriber) {
+                    found.repairs.sent(len);
+                }
+                (len, Seal::Once)
             }
-            TicketClass::Repair => Departure {
-                track,
-                encoding,
-                key: ticket.encoding,
-                section,
-            }
-            .repeat(ticket.number(), stamps, out)?,
+            TicketClass::Repair => departure.repeat(ticket.number(), stamps, out)?,
         };
-        Ok(Rewritten { len, class })
+        Ok(Rewritten { len, class, seal })
     }
 }
 
@@ -217,7 +222,8 @@ impl Departure<'_> {
             timestamp: entry.timestamp.wrapping_add(offsets.timestamp),
             ssrc: section.ssrc,
         };
-        let start = write_header(section, &header, entry, stamps(), out)?;
+        let stamps = stamps();
+        let start = write_header(section, &header, entry, stamps, out)?;
         let written = write_payload(payload, codec, offsets.pictures, start, out)?;
         if placed.newest {
             section
@@ -226,16 +232,19 @@ impl Departure<'_> {
         }
         section.payload_type = payload_type;
         let first = section.report.count(now, payload.len(), placed.first);
-        Ok((start + payload.len(), first))
+        let len = start + payload.len();
+        let packet = out.get(..len).ok_or(DropReason::TooLarge)?;
+        section.numbers.went_out(placed.number, stamps, packet);
+        Ok((len, first))
     }
 
-    /// Writes a retransmission (RFC 4588 §4) of outgoing packet `number`.
+    /// Writes outgoing packet `number` again: as a retransmission (RFC 4588 §4), or as it was.
     fn repeat(
         self,
         number: u64,
         stamps: impl FnOnce() -> Stamps,
         out: &mut [u8],
-    ) -> Result<usize, DropReason> {
+    ) -> Result<(usize, Seal), DropReason> {
         let Self {
             encoding, section, ..
         } = self;
@@ -249,10 +258,9 @@ impl Departure<'_> {
         let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
         let plan = payload_plan(self.track, section, entry)?;
         let codec = plan.format.codec;
-        let (payload_type, ssrc) = plan
-            .rtx
-            .zip(section.rtx_ssrc)
-            .ok_or(DropReason::Unsupported)?;
+        let Some((payload_type, ssrc)) = plan.rtx.zip(section.rtx_ssrc) else {
+            return again(section, plan, number, (entry, payload), out);
+        };
         let header = RtpHeader {
             payload_type,
             marker: entry.marker,
@@ -264,8 +272,37 @@ impl Departure<'_> {
         let place = out.get_mut(start..start + 2).ok_or(DropReason::TooLarge)?;
         place.copy_from_slice(&low_16(number).to_be_bytes());
         write_payload(payload, codec, repeated.offsets.pictures, start + 2, out)?;
-        Ok(start + 2 + payload.len())
+        Ok((start + 2 + payload.len(), Seal::Once))
     }
+}
+
+/// Writes outgoing packet `number` as it was, stamps and all.
+fn again(
+    section: &Section,
+    plan: &PayloadPlan,
+    number: u64,
+    (entry, payload): (&Entry, &[u8]),
+    out: &mut [u8],
+) -> Result<(usize, Seal), DropReason> {
+    let known = section.numbers.again().filter(|_| plan.nack);
+    let known = known.ok_or(DropReason::Unsupported)?;
+    let stamps = known.stamps(number).ok_or(DropReason::Expired)?;
+    let repeated = section.numbers.repeated(number);
+    let repeated = repeated.ok_or(DropReason::Expired)?;
+    let header = RtpHeader {
+        payload_type: plan.payload_type,
+        marker: entry.marker,
+        sequence: low_16(number),
+        timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
+        ssrc: section.ssrc,
+    };
+    let start = write_header(section, &header, entry, stamps, out)?;
+    let (codec, pictures) = (plan.format.codec, repeated.offsets.pictures);
+    write_payload(payload, codec, pictures, start, out)?;
+    let len = start + payload.len();
+    known.check(number, out.get(..len).ok_or(DropReason::TooLarge)?)?;
+    let transport_sequence = stamps.transport_sequence;
+    Ok((len, Seal::Again { transport_sequence }))
 }
 
 /// Fills a number that was kept for an input which turned out to be padding.

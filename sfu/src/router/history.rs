@@ -100,6 +100,11 @@ impl Entry {
             len: 0,
         }
     }
+
+    /// Bytes of its payload.
+    pub(super) fn bytes(&self) -> usize {
+        usize::from(self.len)
+    }
 }
 
 #[derive(Debug)]

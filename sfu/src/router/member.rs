@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 
 use crate::id::{EncodingKey, Mid, SectionKey, TrackKey};
 use crate::limits::SSRCS_PER_TRANSPORT;
+use crate::router::repair::RepairBudget;
 use crate::router::ticket::TicketQueue;
 use crate::router::track::Track;
 use crate::sdp::negotiate::MediaPlan;
@@ -43,6 +44,7 @@ pub(super) struct Member {
     pub(super) queue: TicketQueue,
     /// Pictures and repairs wait until they are let go: only sound leaves.
     pub(super) held: bool,
+    pub(super) repairs: RepairBudget,
     /// It is among the router's active members.
     pub(super) active: bool,
     /// Media may be sent to it.
@@ -88,6 +90,7 @@ impl Member {
             sections: Vec::new(),
             queue: TicketQueue::default(),
             held: false,
+            repairs: RepairBudget::default(),
             active: false,
             receiving: true,
             rtcp_pending: false,

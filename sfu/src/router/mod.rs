@@ -10,6 +10,8 @@
 //! | `encoding` | receiving side of one RTP stream: order, loss, jitter, report block |
 //! | [`history`] | recent packets of one encoding, in pages of a shared pool |
 //! | `nack` | what to ask for again, and when to give up |
+//! | `again` | packets that go out a second time as they were |
+//! | `repair` | repeats to a subscriber: what they may cost, what is refused |
 //! | `keyframe` | many requests, few PLIs |
 //! | `member` | one participant: its SSRCs, tickets and clock |
 //! | `subscription` | a wish that has a section |
@@ -23,6 +25,7 @@
 //! | [`port`] | doors for plaintext media |
 //! | `speaker` | audio levels to active speaker |
 
+mod again;
 pub mod allocator;
 pub mod decode_target;
 mod departure;
@@ -34,6 +37,7 @@ mod keyframe;
 mod member;
 mod nack;
 pub mod port;
+mod repair;
 mod report;
 pub mod rungs;
 mod section;
@@ -66,7 +70,7 @@ use section::Section;
 use speaker::Speakers;
 use subscription::Subscription;
 
-pub use departure::Rewritten;
+pub use departure::{Rewritten, Seal};
 pub use history::PagePool;
 pub use ingress::Routed;
 pub use ticket::{Ticket, TicketClass};
@@ -100,8 +104,12 @@ pub struct RouterStats {
     pub keyframe_requests_in: u64,
     /// PLI and FIR sent.
     pub keyframe_requests_out: u64,
-    /// NACKed numbers not answered: too soon, too often, unknown, or no RTX negotiated.
+    /// NACKed numbers not answered: too soon, too often, unknown, or NACK not negotiated.
     pub throttled: u64,
+    /// NACKed numbers not answered: repeats have taken their share of the path.
+    pub over_budget: u64,
+    /// NACKs not listened to: more than any loss explains.
+    pub nack_storms: u64,
 }
 
 /// The tables of one room on one shard.
@@ -419,7 +427,7 @@ impl Router {
     /// An outgoing m-line was negotiated again.
     pub fn update_section(&mut self, _now: Instant, section: SectionKey, plan: &MediaPlan) {
         if let Some(found) = self.sections.get_mut(section.index()) {
-            found.plan = plan.clone();
+            found.negotiated(plan);
         }
     }
 

@@ -12,7 +12,6 @@ use crate::router::history::PagePool;
 use crate::router::member::Source;
 use crate::router::section::Section;
 use crate::router::selector::{Flow, best};
-use crate::router::ticket::{Ticket, TicketClass};
 use crate::router::{NEVER, Router, member_mut};
 use crate::time::{Duration, Instant, NtpTime};
 use crate::units::MediaKind;
@@ -102,43 +101,6 @@ impl Router {
             Some((key, encoding.flow.rate()))
         });
         found.best = best(found.best, flows);
-    }
-
-    /// A subscriber misses packets of a section.
-    pub fn handle_nack(
-        &mut self,
-        now: Instant,
-        member: MemberKey,
-        media_ssrc: u32,
-        sequences: impl Iterator<Item = u16>,
-    ) {
-        let Some((key, _)) = self.section_by_ssrc(member, media_ssrc) else {
-            return;
-        };
-        let Some(section) = self.sections.get_mut(key.index()) else {
-            return;
-        };
-        let Some(subscriber) = member_mut(&mut self.members, member) else {
-            return;
-        };
-        let before = subscriber.queue.len();
-        for sequence in sequences {
-            self.stats.nacks_in += 1;
-            // A number is never used twice: without RTX there is no answer (see `section`).
-            let asked = section.rtx_ssrc.and_then(|_| {
-                let rtt = subscriber.rtt;
-                section.numbers.ask(now, sequence, rtt)
-            });
-            let Some((encoding, number)) = asked else {
-                self.stats.throttled += 1;
-                continue;
-            };
-            let ticket = Ticket::new(key, encoding, number, TicketClass::Repair);
-            let dropped = subscriber.queue.push(ticket);
-            self.stats.queue_full += u64::from(dropped.is_some());
-        }
-        self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);
-        self.activate(member);
     }
 
     /// A subscriber cannot go on without a key frame (PLI or FIR).
@@ -336,7 +298,11 @@ impl Router {
         }
     }
 
-    fn section_by_ssrc(&self, member: MemberKey, ssrc: u32) -> Option<(SectionKey, &Section)> {
+    pub(super) fn section_by_ssrc(
+        &self,
+        member: MemberKey,
+        ssrc: u32,
+    ) -> Option<(SectionKey, &Section)> {
         let keys = self.member(member)?.sections.iter();
         keys.filter_map(|&key| Some((key, self.sections.get(key.index())?)))
             .find(|(_, section)| section.ssrc == ssrc)

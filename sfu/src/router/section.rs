@@ -12,15 +12,17 @@
 //! number whose input turns out to be padding is filled with a packet of padding.
 //!
 //! **Repeats.** A NACK is answered from the shared history, in RTX form (RFC 4588), under the RTX
-//! stream's own numbering. Where RTX was not negotiated a NACK is not answered: repeating a packet
-//! under its number would mean the same SRTP index with other bytes (transport sequence, send
-//! time), which breaks AES-GCM (RFC 7714 §8.2). Its decoder asks for a key frame then.
+//! stream's own numbering. Where only generic NACK was negotiated the packet itself is sent again,
+//! under its own number. That is the same SRTP index, and other bytes under it would break AES-GCM
+//! (RFC 7714 §8.2): so it is written anew from the same history with the same stamps (transport
+//! sequence, send time), and goes out only where it came out as it was.
 
 use arrayvec::ArrayVec;
 
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey, TrackKey};
 use crate::limits::{BINDINGS_PER_SECTION, RETRANSMISSIONS_PER_PACKET, SENT_RING, SENT_RING_AUDIO};
+use crate::router::again::{Again, Stamps};
 use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
 use crate::router::selector::Selector;
@@ -87,6 +89,16 @@ pub(super) struct Offsets {
     pub(super) pictures: PictureOffsets,
 }
 
+/// What a NACK asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) encoding: EncodingKey,
+    /// As it was sent.
+    pub(super) number: u64,
+    /// As it came in.
+    pub(super) input: u64,
+}
+
 /// What a repeat repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Repeated {
@@ -126,7 +138,10 @@ impl Section {
         first: (u16, u32, u16),
     ) -> Self {
         let (first_sequence, first_timestamp, rtx_sequence) = first;
-        let repeats = rtx_ssrc.is_some() && plan.payloads.iter().any(|p| p.rtx.is_some());
+        let mut numbers = Numbers::new(first_sequence, first_timestamp, repeats(plan, rtx_ssrc));
+        if repeats_itself(plan, rtx_ssrc) {
+            numbers.keep_stamps();
+        }
         Self {
             member,
             ssrc,
@@ -137,7 +152,7 @@ impl Section {
             target: None,
             starved: false,
             timeline: Timeline::default(),
-            numbers: Numbers::new(first_sequence, first_timestamp, repeats),
+            numbers,
             report: ReportState::default(),
             payload_type: plan.payloads.first().map_or(0, |p| p.payload_type),
             rtx_sequence,
@@ -165,12 +180,36 @@ impl Section {
         self.is_wanted() && !self.starved
     }
 
+    /// It was negotiated again.
+    pub(super) fn negotiated(&mut self, plan: &MediaPlan) {
+        self.plan = plan.clone();
+        if repeats_itself(plan, self.rtx_ssrc) {
+            self.numbers.keep_stamps();
+        }
+    }
+
+    /// Whether a NACK is answered.
+    pub(super) fn repeats(&self) -> bool {
+        repeats(&self.plan, self.rtx_ssrc)
+    }
+
     /// The next number of the RTX stream.
     pub(super) const fn next_rtx_sequence(&mut self) -> u16 {
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
         sequence
     }
+}
+
+/// Whether a NACK can be answered, one way or the other.
+fn repeats(plan: &MediaPlan, rtx_ssrc: Option<u32>) -> bool {
+    rtx_ssrc.is_some() && plan.retransmits() || repeats_itself(plan, rtx_ssrc)
+}
+
+/// Whether some packets are repeated as they were.
+fn repeats_itself(plan: &MediaPlan, rtx_ssrc: Option<u32>) -> bool {
+    let without = |rtx: Option<u8>| rtx.is_none() || rtx_ssrc.is_none();
+    plan.payloads.iter().any(|p| p.nack && without(p.rtx))
 }
 
 /// What a sender report tells, and when the next is due.
@@ -213,6 +252,7 @@ pub(super) struct Numbers {
     first_timestamp: u32,
     bindings: ArrayVec<Binding, BINDINGS_PER_SECTION>,
     next_binding: u16,
+    again: Option<Again>,
 }
 
 impl Numbers {
@@ -225,7 +265,25 @@ impl Numbers {
             first_timestamp,
             bindings: ArrayVec::new(),
             next_binding: 0,
+            again: None,
         }
+    }
+
+    /// From now on what each packet went out with is remembered, so that it can go out again.
+    fn keep_stamps(&mut self) {
+        self.again.get_or_insert_default();
+    }
+
+    /// A packet went out under `number`, as `packet`.
+    pub(super) fn went_out(&mut self, number: u64, stamps: Stamps, packet: &[u8]) {
+        if let Some(again) = self.again.as_mut() {
+            again.remember(number, stamps, packet);
+        }
+    }
+
+    /// What the packet under `number` went out with.
+    pub(super) fn again(&self) -> Option<&Again> {
+        self.again.as_ref()
     }
 
     /// From `start` on the section shows this encoding.
@@ -310,30 +368,34 @@ impl Numbers {
         Ok((placed, offsets))
     }
 
-    /// Marks a number as asked for by a NACK, and says what stands behind it. `None`: not sent,
-    /// forgotten, asked again too soon, or too often.
-    pub(super) fn ask(
-        &mut self,
-        now: Instant,
-        sequence: u16,
-        rtt: Duration,
-    ) -> Option<(EncodingKey, u64)> {
+    /// What stands behind a number that a NACK asks for. `None`: not sent, forgotten, asked again
+    /// too soon, or too often.
+    pub(super) fn asked(&self, now: Instant, sequence: u16, rtt: Duration) -> Option<Asked> {
         let newest = self.next.checked_sub(1)?;
         let [.., high, low] = newest.to_be_bytes();
         let back = u16::from_be_bytes([high, low]).wrapping_sub(sequence);
         let number = newest.checked_sub(u64::from(back))?;
-        let binding = self.sent(number)?.binding;
-        let binding = self.bindings.iter().find(|b| b.number == binding)?.encoding;
-        let slot = slot(&self.ring, number);
-        let sent = self.ring.get_mut(slot)?;
+        let sent = self.sent(number)?;
+        let binding = self.bindings.iter().find(|b| b.number == sent.binding)?;
         let window = rtt.min(REPEAT_WINDOW);
         let too_soon = |at: Instant| now.since(at) < window;
         if sent.answers >= RETRANSMISSIONS_PER_PACKET || sent.answered_at.is_some_and(too_soon) {
             return None;
         }
-        sent.answers += 1;
-        sent.answered_at = Some(now);
-        Some((binding, number))
+        Some(Asked {
+            encoding: binding.encoding,
+            number,
+            input: sent.input,
+        })
+    }
+
+    /// A number that was asked for is answered.
+    pub(super) fn answered(&mut self, now: Instant, number: u64) {
+        let slot = slot(&self.ring, number);
+        if let Some(sent) = self.ring.get_mut(slot) {
+            sent.answers = sent.answers.saturating_add(1);
+            sent.answered_at = Some(now);
+        }
     }
 
     /// What stands behind a number that was sent.

@@ -8,7 +8,7 @@ use crate::id::MemberKey;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::path::Path;
-use crate::router::{Router, TicketClass};
+use crate::router::{Router, Seal, TicketClass};
 use crate::time::Instant;
 use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport, wire_bytes};
 use crate::wire::extension::abs_send_time;
@@ -139,6 +139,12 @@ impl Room {
         stats
             .tickets_dropped
             .count_many(DropReason::Throttled, router.throttled);
+        stats
+            .tickets_dropped
+            .count_many(DropReason::RepairBudget, router.over_budget);
+        stats
+            .tickets_dropped
+            .count_many(DropReason::NackStorm, router.nack_storms);
     }
 }
 
@@ -309,7 +315,14 @@ impl Visit<'_> {
             abs_send,
             plain,
         )?;
-        let length = self.member.transport.seal_rtp(slot, written.len)?;
+        let length = match written.seal {
+            Seal::Once => transport.seal_rtp(slot, written.len)?,
+            Seal::Again { transport_sequence } => {
+                let length = transport.reseal_rtp(slot, written.len)?;
+                transport.forget_sent(transport_sequence);
+                length
+            }
+        };
         outbox.commit(length);
         let bytes = wire_bytes(path, length);
         if numbered {

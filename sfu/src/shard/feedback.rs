@@ -62,27 +62,24 @@ impl Shard {
 }
 
 impl super::room::Room {
-    fn take_feedback(
-        &mut self,
-        now: Instant,
-        member: crate::id::MemberKey,
-        feedback: Feedback<'_>,
-    ) {
+    fn take_feedback(&mut self, now: Instant, key: crate::id::MemberKey, feedback: Feedback<'_>) {
         match feedback {
             Feedback::Nack {
                 media, sequences, ..
-            } => self.router.handle_nack(now, member, media, sequences),
+            } => self.router.handle_nack(now, key, media, sequences),
             Feedback::Pli { media, .. } => {
-                self.router.handle_keyframe_request(now, member, media);
+                self.router.handle_keyframe_request(now, key, media);
             }
             Feedback::Fir { entries, .. } => {
                 for (ssrc, _) in entries {
-                    self.router.handle_keyframe_request(now, member, ssrc);
+                    self.router.handle_keyframe_request(now, key, ssrc);
                 }
             }
             Feedback::TransportWide(feedback) => {
-                if let Some(member) = self.members.get_mut(member.index()) {
+                if let Some(member) = self.members.get_mut(key.index()) {
                     member.transport.handle_transport_feedback(now, &feedback);
+                    let estimate = member.transport.estimate().map(|it| it.fast);
+                    self.router.set_estimate(now, key, estimate);
                 }
             }
             // Nothing is limited by it yet.

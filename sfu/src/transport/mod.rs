@@ -390,6 +390,16 @@ impl Transport {
         srtp.seal_rtp(slot, length)
     }
 
+    /// As [`Transport::seal_rtp`], of a packet that was sealed before and is the same, byte for
+    /// byte: that is for the caller to know.
+    ///
+    /// # Errors
+    /// `Expired`: nothing says that it was sealed before.
+    pub fn reseal_rtp(&self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let srtp = self.srtp.as_deref().ok_or(DropReason::NotReady)?;
+        srtp.reseal_rtp(slot, length)
+    }
+
     /// Seals the RTCP compound `slot[..length]` in place; the whole length. The slot has
     /// [`SRTCP_OVERHEAD`] more room.
     ///
@@ -420,6 +430,14 @@ impl Transport {
         estimator.tick(now);
         if probe == 0 {
             self.pacer.spend(bytes);
+        }
+    }
+
+    /// A packet leaves a second time under the transport-wide number it had: when that arrives
+    /// tells nothing of the path.
+    pub fn forget_sent(&mut self, transport_sequence: Option<u16>) {
+        if let Some((estimator, sequence)) = self.estimator.as_deref_mut().zip(transport_sequence) {
+            estimator.forget(sequence);
         }
     }
 

@@ -44,7 +44,8 @@ fn a_nack_is_answered_from_the_shared_history_once_per_round_trip() {
     room.pass(101);
     assert!(ask(&mut room).is_empty(), "RETRANSMISSIONS_PER_PACKET");
     let stats = room.router.take_stats();
-    assert_eq!(stats.nacks_in - stats.throttled, 8);
+    assert_eq!(stats.nacks_in - stats.throttled, 3);
+    assert_eq!((stats.over_budget, stats.nack_storms), (0, 0));
 }
 
 #[test]
@@ -68,25 +69,149 @@ fn a_repeat_carries_the_picture_numbers_it_was_first_sent_with() {
     assert_eq!(repeats[1].timestamp, after.timestamp);
 }
 
-#[test]
-fn without_rtx_a_nack_is_not_answered() {
+/// Ada shows Bob a picture without RTX, both ways; `nack`: generic NACK is negotiated.
+fn without_rtx(nack: bool) -> (Room, crate::id::SectionKey) {
     let mut room = Room::new();
     let mut without = plan("v", MediaKind::Video);
     without.payloads[0].rtx = None;
+    without.payloads[0].nack = nack;
     let track = room.publish(ADA, &without);
     let section = room
         .router
         .open_section(BOB, &without, 7_000, None, &mut room.rng)
         .unwrap();
     room.router.bind(room.now, section, Some(track));
+    (room, section)
+}
+
+#[test]
+fn without_rtx_the_packet_itself_is_sent_again_byte_for_byte() {
+    let (mut room, _) = without_rtx(true);
+    let mut seen = Vec::new();
+    for n in 100..110 {
+        room.send(ADA, &video(1, n, n, n == 100).mid("v").marker());
+        seen.extend(room.take(BOB));
+        room.pass(33);
+    }
+    for lost in [&seen[0], &seen[9]] {
+        room.router
+            .handle_nack(room.now, BOB, 7_000, [lost.sequence].into_iter());
+        // Header, stamps and payload alike: one SRTP index stands for one packet.
+        assert_eq!(room.take(BOB).as_slice(), std::slice::from_ref(lost));
+    }
+    let again = crate::router::Seal::Again {
+        transport_sequence: seen[9].values.transport_sequence,
+    };
+    assert_eq!(room.seals[room.seals.len() - 1], again);
+    assert!(seen[0].values.transport_sequence.is_some());
+}
+
+#[test]
+fn without_rtx_and_nack_nothing_is_sent_again() {
+    let (mut room, _) = without_rtx(false);
     room.send(ADA, &video(1, 100, 10, true).mid("v").marker());
     let seen = room.take(BOB);
     room.router
         .handle_nack(room.now, BOB, 7_000, [seen[0].sequence].into_iter());
-    assert!(
-        room.take(BOB).is_empty(),
-        "an SRTP index is never used twice"
-    );
+    assert!(room.take(BOB).is_empty());
+    assert_eq!(room.router.take_stats().throttled, 1);
+}
+
+#[test]
+fn what_would_not_come_out_the_same_is_not_sent_again() {
+    let (mut room, section) = without_rtx(true);
+    room.send(ADA, &video(1, 100, 10, true).mid("v").marker());
+    let seen = room.take(BOB);
+    // Another payload type from now on: under the same number it would be another packet.
+    let mut changed = plan("v", MediaKind::Video);
+    changed.payloads[0].rtx = None;
+    changed.payloads[0].payload_type = 120;
+    room.router.update_section(room.now, section, &changed);
+    room.router
+        .handle_nack(room.now, BOB, 7_000, [seen[0].sequence].into_iter());
+    assert!(room.take(BOB).is_empty());
+}
+
+#[test]
+fn a_publisher_without_rtx_is_asked_and_sends_the_packet_itself() {
+    let (mut room, _) = without_rtx(true);
+    room.send(ADA, &video(1, 100, 10, true).mid("v").marker());
+    for n in [101, 103] {
+        room.send(ADA, &video(1, n, n, false).marker());
+    }
+    let seen = room.take(BOB);
+    room.pass(6);
+    assert_eq!(room.rtcp(ADA).nacked, [(1, 102)]);
+    let repeat = video(1, 102, 102, false).marker();
+    assert!(room.send(ADA, &repeat).forwarded);
+    let repaired = room.take(BOB).remove(0);
+    assert_eq!(repaired.sequence, seen[1].sequence.wrapping_add(1));
+    assert_eq!(repaired.input(), 102);
+    let routed = room.send(ADA, &repeat);
+    assert_eq!(routed.dropped, Some(DropReason::Duplicate));
+    room.pass(200);
+    assert!(room.rtcp(ADA).nacked.is_empty());
+}
+
+/// Ada sends `count` packets of one picture and Bob asks for all of them.
+fn ask_for_all(room: &mut Room, first: u16, count: u16) -> usize {
+    let mut sent = Vec::new();
+    for n in first..first + count {
+        room.send(ADA, &video(1, n, n, false).marker());
+        sent.extend(room.take(BOB).iter().map(|seen| seen.sequence));
+    }
+    room.router
+        .handle_nack(room.now, BOB, 7_000, sent.into_iter());
+    room.take(BOB).len()
+}
+
+#[test]
+fn repeats_beyond_a_quarter_of_the_path_are_refused_for_a_key_frame() {
+    let (mut room, ..) = Room::with_picture();
+    room.rtcp(ADA);
+    room.pass(1_000);
+    let estimate = crate::units::Bitrate::from_kbps(800);
+    room.router.set_estimate(room.now, BOB, Some(estimate));
+    // 917 bytes each; 32 KiB may be repeated at once, then 25,000 bytes a second.
+    assert_eq!(ask_for_all(&mut room, 101, 60), 35);
+    let stats = room.router.take_stats();
+    assert_eq!((stats.nacks_in, stats.over_budget), (60, 25));
+    assert_eq!(room.rtcp(ADA).plis, [1], "one mends what many would");
+    room.pass(1_000);
+    room.send(ADA, &video(1, 161, 161, true).marker());
+    assert_eq!(room.inputs(BOB), [161]);
+    assert_eq!(ask_for_all(&mut room, 162, 60), 27);
+    assert!(room.rtcp(ADA).plis.is_empty(), "not for each refusal");
+    room.pass(1_000);
+    assert_eq!(ask_for_all(&mut room, 222, 60), 28);
+    assert_eq!(room.rtcp(ADA).plis, [1]);
+}
+
+#[test]
+fn where_the_path_is_not_known_a_quarter_of_what_was_sent_is_repeated() {
+    let (mut room, ..) = Room::with_picture();
+    let mut repeated = 0;
+    for round in 0..10 {
+        repeated += ask_for_all(&mut room, 101 + round * 100, 100);
+        room.pass(100);
+    }
+    // 1,000 packets were sent, and 32 KiB were free at first.
+    assert!((270..=300).contains(&repeated), "{repeated}");
+    assert!(room.router.take_stats().over_budget > 0);
+}
+
+#[test]
+fn a_storm_of_nacks_is_refused_by_name() {
+    let (mut room, ..) = Room::with_picture();
+    for _ in 0..20 {
+        room.router
+            .handle_nack(room.now, BOB, 7_000, (0..1_000_u16).cycle().take(6_000));
+    }
+    let stats = room.router.take_stats();
+    assert_eq!((stats.nacks_in, stats.nack_storms), (2_048, 20));
+    room.take(BOB);
+    room.pass(1_000);
+    assert_eq!(ask_for_all(&mut room, 101, 10), 10, "and it passes");
 }
 
 #[test]

@@ -216,6 +216,8 @@ pub(super) struct Room {
     pub(super) clock: ServerClock,
     pub(super) rng: ChaCha20Rng,
     transport_sequence: u16,
+    /// How what [`Room::take`] took was to be sealed.
+    pub(super) seals: Vec<crate::router::Seal>,
 }
 
 pub(super) const ADA: MemberKey = MemberKey(0);
@@ -237,6 +239,7 @@ impl Room {
             clock,
             rng: ChaCha20Rng::from_seed([7; 32]),
             transport_sequence: 0,
+            seals: Vec::new(),
         }
     }
 
@@ -300,12 +303,15 @@ impl Room {
                 *next = next.wrapping_add(1);
                 *next
             };
+            // It never stands still.
+            let abs_send = 0x12_3456 + self.seals.len() as u32;
             let Ok(written) = self
                 .router
-                .rewrite(self.now, ticket, number, 0x12_3456, &mut out)
+                .rewrite(self.now, ticket, number, abs_send, &mut out)
             else {
                 continue;
             };
+            self.seals.push(written.seal);
             let packet = RtpPacket::parse(&out[..written.len]).unwrap();
             seen.push(Seen {
                 ssrc: packet.ssrc(),

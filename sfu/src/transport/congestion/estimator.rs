@@ -245,6 +245,13 @@ impl Estimator {
         self.sent_at = Some(now);
     }
 
+    /// What is told of this number from now on is not looked at.
+    pub fn forget(&mut self, sequence: u16) {
+        if let Some(sequence) = self.whole(sequence) {
+            self.history.take(sequence);
+        }
+    }
+
     /// Whether feedback has come at all.
     #[must_use]
     pub const fn is_heard(&self) -> bool {

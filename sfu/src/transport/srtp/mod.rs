@@ -101,6 +101,15 @@ impl Srtp {
         self.outbound.seal_rtp(slot, length)
     }
 
+    /// Seals an RTP packet that was sealed before and is the same, byte for byte: the one case in
+    /// which an index is used again, since the result is the same as well.
+    ///
+    /// # Errors
+    /// `Expired`: its index lies too far back to tell, or was never used.
+    pub fn reseal_rtp(&self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        self.outbound.reseal_rtp(slot, length)
+    }
+
     /// Seals the RTCP compound `slot[..length]` in place; the whole length.
     ///
     /// # Errors
@@ -380,6 +389,12 @@ impl Used {
         true
     }
 
+    /// Whether `index` is known to be used.
+    fn is_used(&self, index: u64) -> bool {
+        let behind = self.highest.checked_sub(index);
+        behind.and_then(window_place).is_some() && self.is_marked(index)
+    }
+
     fn is_marked(&self, index: u64) -> bool {
         let place = window_place(index % REPLAY_WINDOW_PACKETS);
         place.is_some_and(|(word, bit)| self.window.get(word).is_some_and(|it| it & bit != 0))
@@ -413,6 +428,19 @@ impl Outbound {
         let header = rtp::header_bytes(packet)?;
         let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
         let index = self.next_index(ssrc, sequence)?;
+        self.rtp
+            .seal_rtp(slot, length, header, Place { ssrc, index })
+    }
+
+    fn reseal_rtp(&self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let packet = slot.get(..length).ok_or(DropReason::TooLarge)?;
+        let header = rtp::header_bytes(packet)?;
+        let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
+        let at = self.sent.binary_search_by_key(&ssrc, |used| used.ssrc);
+        let used = at.ok().and_then(|at| self.sent.get(at));
+        let used = used.ok_or(DropReason::Expired)?;
+        let index = guess_index(used.highest, sequence).filter(|index| used.is_used(*index));
+        let index = index.ok_or(DropReason::Expired)?;
         self.rtp
             .seal_rtp(slot, length, header, Place { ssrc, index })
     }

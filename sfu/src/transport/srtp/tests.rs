@@ -429,3 +429,36 @@ fn a_forgotten_ssrc_makes_room_and_its_old_packets_stay_replays() {
     let mut new = sealed(&mut client, &rtp(0, 10, b"x"));
     assert!(server.open_rtp(&mut new).is_ok());
 }
+
+#[test]
+fn a_packet_is_sealed_again_only_where_it_was_sealed_before_and_comes_out_the_same() {
+    for profile in PROFILES {
+        let (mut ours, mut theirs) = pair(profile);
+        let packet = |sequence| rtp(7, sequence, b"a payload");
+        let seal = |srtp: &mut Srtp, sequence: u16| sealed(srtp, &packet(sequence));
+        let reseal = |srtp: &mut Srtp, sequence: u16| {
+            let mut slot = packet(sequence);
+            let length = slot.len();
+            slot.resize(length + 16, 0xEE);
+            let sealed = srtp.reseal_rtp(&mut slot, length)?;
+            slot.truncate(sealed);
+            Ok(slot)
+        };
+        assert_eq!(reseal(&mut ours, 5), Err(DropReason::Expired));
+        let lost = seal(&mut ours, 5);
+        let mut later = seal(&mut ours, 9);
+        assert!(theirs.open_rtp(&mut later).is_ok());
+        assert_eq!(reseal(&mut ours, 7), Err(DropReason::Expired), "never sent");
+        let mut again = reseal(&mut ours, 5).unwrap();
+        assert_eq!(again, lost);
+        assert!(theirs.open_rtp(&mut again.clone()).is_ok());
+        // It had arrived after all: the receiver's window takes it once.
+        assert_eq!(theirs.open_rtp(&mut again), Err(DropReason::Replayed));
+        seal(&mut ours, 9 + 1_100);
+        assert_eq!(
+            reseal(&mut ours, 5),
+            Err(DropReason::Expired),
+            "too far back"
+        );
+    }
+}
