@@ -21,12 +21,14 @@ pub(crate) use descriptor::dependency_descriptor;
 pub(crate) use route::route;
 
 use sfu::id::{Mid, Rid};
+use sfu::limits::RED_BLOCKS;
 use sfu::sdp::description::{Direction, SdpType};
 use sfu::sdp::{negotiate, parse, write};
 use sfu::time::Instant;
 use sfu::wire::demux::classify;
 use sfu::wire::extension::{Extension, ExtensionMap, ExtensionValues};
 use sfu::wire::feedback::Feedback;
+use sfu::wire::payload::red::Red;
 use sfu::wire::payload::{self, Codec, vp8, vp9};
 use sfu::wire::port::PortMessage;
 use sfu::wire::rtcp::{CompoundWriter, RtcpPacket, SenderReport, packets};
@@ -407,6 +409,15 @@ pub(crate) fn payload(bytes: &[u8]) {
     let facts = payload::describe(codec, bytes);
     assert!(!facts.keyframe || facts.starts_frame);
     assert!(facts.layer.spatial < 8 && facts.layer.temporal < 8);
+    if codec == Codec::Red
+        && let Ok(red) = Red::parse(bytes)
+    {
+        let mut out = vec![0; bytes.len()];
+        let written = red.write(&mut out).expect("it was no longer");
+        assert_eq!(written, red.bytes());
+        assert_eq!(Red::parse(&out[..written]).as_ref(), Ok(&red));
+        assert!(red.redundant.len() == RED_BLOCKS || out[..written] == *bytes);
+    }
     let picture_id = u16::from_be_bytes([*high, *low]);
     let mut rewritten = bytes.to_vec();
     if codec == Codec::Vp8 && vp8::rewrite(&mut rewritten, Some(picture_id), Some(*tl0)) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sfu::id::{MemberKey, PortId, SectionKey, TrackId, TrackKey};
-use sfu::router::{PagePool, Router};
+use sfu::router::{PagePool, Router, Seal};
 use sfu::sdp::description::SdpType;
 use sfu::sdp::negotiate::{MediaPlan, plan};
 use sfu::time::{Duration, Instant, NtpTime, ServerClock};
@@ -258,6 +258,7 @@ impl Room {
             3 => {
                 let block = ReportBlock {
                     ssrc,
+                    fraction_lost: choice,
                     last_sr: a.into(),
                     delay_since_sr: b.into(),
                     ..ReportBlock::default()
@@ -378,7 +379,13 @@ impl Room {
                         RtpPacket::parse(&out[..written.len]).expect("what is written parses");
                     let (unwrapper, seen) = self.numbers.entry(packet.ssrc()).or_default();
                     let number = unwrapper.unwrap(packet.sequence());
-                    assert!(seen.insert(number), "{} of {} again", number, packet.ssrc());
+                    let is_new = seen.insert(number);
+                    assert_eq!(
+                        is_new,
+                        written.seal == Seal::Once,
+                        "{number} of {}",
+                        packet.ssrc()
+                    );
                 }
             }
         }

@@ -10,6 +10,7 @@ use crate::router::again::Stamps;
 use crate::router::encoding::Encoding;
 use crate::router::forwarder::PictureOffsets;
 use crate::router::history::Entry;
+use crate::router::redundancy::wrap;
 use crate::router::section::{Offsets, Section};
 use crate::router::ticket::{Ticket, TicketClass};
 use crate::router::track::Track;
@@ -215,8 +216,14 @@ impl Departure<'_> {
         )?;
         // RFC 3551 §4.1: sound that begins anew carries the marker.
         let begins = placed.first && encoding.kind == MediaKind::Audio;
+        let copies = section.redundancy.copies(payload_type);
+        let red = copies.and_then(|(red, copies)| {
+            let which = (copies, placed.start);
+            let wrapped = wrap(&encoding.history, entry, payload, payload_type, which)?;
+            Some((red, wrapped))
+        });
         let header = RtpHeader {
-            payload_type,
+            payload_type: red.as_ref().map_or(payload_type, |(red, _)| *red),
             marker: entry.marker || begins,
             sequence: low_16(placed.number),
             timestamp: entry.timestamp.wrapping_add(offsets.timestamp),
@@ -224,15 +231,22 @@ impl Departure<'_> {
         };
         let stamps = stamps();
         let start = write_header(section, &header, entry, stamps, out)?;
-        let written = write_payload(payload, codec, offsets.pictures, start, out)?;
+        let written = match red {
+            Some((_, red)) => {
+                let place = out.get_mut(start..).ok_or(DropReason::TooLarge)?;
+                let len = red.write(place).ok_or(DropReason::TooLarge)?;
+                place.get(..len).unwrap_or_default()
+            }
+            None => write_payload(payload, codec, offsets.pictures, start, out)?,
+        };
         if placed.newest {
             section
                 .timeline
                 .sent(header.timestamp, entry.arrived_at, codec, written);
         }
         section.payload_type = payload_type;
-        let first = section.report.count(now, payload.len(), placed.first);
-        let len = start + payload.len();
+        let first = section.report.count(now, written.len(), placed.first);
+        let len = start + written.len();
         let packet = out.get(..len).ok_or(DropReason::TooLarge)?;
         section.numbers.went_out(placed.number, stamps, packet);
         Ok((len, first))

@@ -178,6 +178,15 @@ impl Encoding {
         }
     }
 
+    /// A copy of packet `sequence` came within a newer one.
+    ///
+    /// # Errors
+    /// As [`Encoding::repair`].
+    pub(super) fn recover(&mut self, sequence: u64) -> Result<(), DropReason> {
+        let newest = self.sequences.newest().ok_or(DropReason::TooLate)?;
+        self.fill(sequence, newest).map(|_| ())
+    }
+
     /// The newest sequence received.
     pub(super) const fn newest_sequence(&self) -> Option<u64> {
         self.sequences.newest()

@@ -5,12 +5,15 @@
 //! with rid or repaired rid, or by a payload type that only one m-line of the member has
 //! (RFC 9143 §9.2).
 
+use arrayvec::ArrayVec;
+
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey, Rid, SectionKey, TrackKey};
-use crate::limits::{CATCH_UP_PACKETS, ENCODINGS_PER_TRACK, SSRCS_PER_TRANSPORT};
+use crate::limits::{CATCH_UP_PACKETS, ENCODINGS_PER_TRACK, RED_BLOCKS, SSRCS_PER_TRANSPORT};
 use crate::router::encoding::{Arrival, Encoding, Origin};
 use crate::router::history::{Entry, PagePool, Passed};
 use crate::router::member::{Member, Source};
+use crate::router::redundancy::place;
 use crate::router::section::Section;
 use crate::router::selector::{Candidate, Passage};
 use crate::router::ticket::{Ticket, TicketClass};
@@ -21,6 +24,7 @@ use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 use crate::wheel::soonest;
 use crate::wire::extension::ExtensionValues;
+use crate::wire::payload::red::{Block, Red};
 use crate::wire::payload::{Codec, Format, describe};
 use crate::wire::rtp::RtpPacket;
 
@@ -63,6 +67,8 @@ struct Media<'a> {
     repeat: bool,
     number: u16,
     payload: &'a [u8],
+    /// Copies of earlier packets.
+    copies: ArrayVec<Block<'a>, RED_BLOCKS>,
 }
 
 impl Router {
@@ -122,6 +128,7 @@ impl Router {
         let due = soonest([encoding.nack.next_due(rtt), encoding.keyframe.next_due()]);
         touch(&mut self.dues, &mut self.due_next, input.member, due);
         let (arrival, entry) = received?;
+        let recovered = recover(encoding, &media, &entry, pages);
         let is_new = matches!(arrival, Arrival::New(_));
         if is_new && !media.repeat && !entry.empty && track.comes_in(input.now, media.format) {
             self.changed.push(encoding.track);
@@ -129,6 +136,10 @@ impl Router {
         let leaves = is_new
             && !entry.empty
             && encoding.hold(input.now, entry.sequence, ends(encoding.kind, &entry));
+        // They belong before it.
+        if !recovered.is_empty() {
+            self.offer(input.now, source, &recovered);
+        }
         if entry.empty {
             // Where a place was kept for it, it is filled.
             if !is_new {
@@ -472,14 +483,61 @@ fn read<'a>(
     } else {
         (packet.sequence(), packet.payload())
     };
-    Ok(Some(Media {
+    let mut media = Media {
         payload_type: plan.payload_type,
         format: plan.format,
         repairs: plan.nack,
         repeat,
         number,
         payload,
-    }))
+        copies: ArrayVec::new(),
+    };
+    if plan.format.codec == Codec::Red && !payload.is_empty() {
+        unwrap(track, &mut media)?;
+    }
+    Ok(Some(media))
+}
+
+/// Takes RED apart: inside the house sound is plain (see `redundancy`).
+fn unwrap(track: &Track, media: &mut Media<'_>) -> Result<(), DropReason> {
+    let red = Red::parse(media.payload)?;
+    let (inside, _) = track
+        .plan
+        .payload(red.primary.payload_type)
+        .filter(|(plan, _)| plan.format.codec == Codec::Opus)
+        .ok_or(DropReason::UnknownPayloadType)?;
+    media.payload_type = inside.payload_type;
+    media.format = inside.format;
+    media.repairs |= inside.nack;
+    media.payload = red.primary.bytes;
+    media.copies = red.redundant;
+    media
+        .copies
+        .retain(|copy| copy.payload_type == inside.payload_type && !copy.bytes.is_empty());
+    Ok(())
+}
+
+/// Takes in what was missing and is among the copies that a packet brought.
+fn recover(
+    encoding: &mut Encoding,
+    media: &Media<'_>,
+    newest: &Entry,
+    pages: &mut PagePool,
+) -> ArrayVec<u64, RED_BLOCKS> {
+    let mut found = ArrayVec::new();
+    for copy in &media.copies {
+        let timestamp = newest.timestamp.wrapping_sub(copy.offset);
+        let sequence = place(&encoding.history, newest, timestamp, &media.copies);
+        let Some(sequence) = sequence.filter(|it| encoding.recover(*it).is_ok()) else {
+            continue;
+        };
+        let mut entry = Entry::new(sequence, timestamp, newest.arrived_at);
+        entry.payload_type = media.payload_type;
+        if encoding.history.insert(entry, copy.bytes, pages) {
+            found.push(sequence);
+        }
+    }
+    found
 }
 
 /// Takes a packet into its encoding: statistics, gaps, history.

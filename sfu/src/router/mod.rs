@@ -11,6 +11,7 @@
 //! | [`history`] | recent packets of one encoding, in pages of a shared pool |
 //! | `nack` | what to ask for again, and when to give up |
 //! | `again` | packets that go out a second time as they were |
+//! | `redundancy` | copies of sound within later packets, given and taken |
 //! | `repair` | repeats to a subscriber: what they may cost, what is refused |
 //! | `keyframe` | many requests, few PLIs |
 //! | `member` | one participant: its SSRCs, tickets and clock |
@@ -37,6 +38,7 @@ mod keyframe;
 mod member;
 mod nack;
 pub mod port;
+mod redundancy;
 mod repair;
 mod report;
 pub mod rungs;

@@ -58,6 +58,11 @@ impl RepairBudget {
         self.credit = self.credit.min(self.burst());
     }
 
+    /// Whether something is known of the path.
+    pub(super) fn is_told(&self) -> bool {
+        self.estimate.is_some()
+    }
+
     /// So many bytes of media were sent for the first time.
     pub(super) fn sent(&mut self, bytes: usize) {
         if self.estimate.is_none() {
@@ -168,6 +173,16 @@ impl Router {
     pub fn set_estimate(&mut self, now: Instant, member: MemberKey, estimate: Option<Bitrate>) {
         if let Some(found) = member_mut(&mut self.members, member) {
             found.repairs.set_estimate(now, estimate);
+        }
+    }
+
+    /// So much is lost on the path to a member, in thousandths: its sound gets copies.
+    pub fn set_loss(&mut self, now: Instant, member: MemberKey, loss: u16) {
+        let sections = self.members.get(member.index()).and_then(Option::as_ref);
+        for key in sections.map_or(&[][..], |found| &found.sections) {
+            if let Some(section) = self.sections.get_mut(key.index()) {
+                section.redundancy.note_loss(now, loss);
+            }
         }
     }
 

@@ -123,7 +123,16 @@ impl Router {
 
     /// A subscriber tells how a section arrives.
     pub fn handle_report_block(&mut self, now: Instant, member: MemberKey, block: &ReportBlock) {
-        if block.last_sr == 0 || self.section_by_ssrc(member, block.ssrc).is_none() {
+        let Some((section, _)) = self.section_by_ssrc(member, block.ssrc) else {
+            return;
+        };
+        // What its publisher has lost counts here too: it is asked where nothing better is known.
+        let is_told = self.member(member).is_some_and(|m| m.repairs.is_told());
+        if let Some(section) = self.sections.get_mut(section.index()).filter(|_| !is_told) {
+            let lost = u16::from(block.fraction_lost) * 125 / 32;
+            section.redundancy.note_loss(now, lost);
+        }
+        if block.last_sr == 0 {
             return;
         }
         // RFC 3550 §6.4.1: A - LSR - DLSR, in 65,536ths of a second.

@@ -25,12 +25,14 @@ use crate::limits::{BINDINGS_PER_SECTION, RETRANSMISSIONS_PER_PACKET, SENT_RING,
 use crate::router::again::{Again, Stamps};
 use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
+use crate::router::redundancy::Redundancy;
 use crate::router::selector::Selector;
 use crate::router::subscription::Subscription;
 use crate::router::track::Track;
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
+use crate::wire::payload::Codec;
 
 /// A packet is not repeated twice within this, or within a round trip where that is shorter.
 const REPEAT_WINDOW: Duration = Duration::from_millis(100);
@@ -80,6 +82,8 @@ pub(super) struct Placed {
     pub(super) newest: bool,
     /// The first of its binding.
     pub(super) first: bool,
+    /// The input its binding starts with.
+    pub(super) start: u64,
 }
 
 /// What is to be added to a packet's input to send it.
@@ -123,6 +127,7 @@ pub(super) struct Section {
     pub(super) starved: bool,
     pub(super) timeline: Timeline,
     pub(super) numbers: Numbers,
+    pub(super) redundancy: Redundancy,
     pub(super) report: ReportState,
     /// Payload type last sent, for filling.
     pub(super) payload_type: u8,
@@ -142,6 +147,14 @@ impl Section {
         if repeats_itself(plan, rtx_ssrc) {
             numbers.keep_stamps();
         }
+        let mut redundancy = Redundancy::default();
+        redundancy.negotiated(plan);
+        // Sound is plain unless copies are wanted.
+        let mut plain = plan
+            .payloads
+            .iter()
+            .filter(|p| p.format.codec != Codec::Red);
+        let payload_type = plain.next().map_or(0, |p| p.payload_type);
         Self {
             member,
             ssrc,
@@ -153,8 +166,9 @@ impl Section {
             starved: false,
             timeline: Timeline::default(),
             numbers,
+            redundancy,
             report: ReportState::default(),
-            payload_type: plan.payloads.first().map_or(0, |p| p.payload_type),
+            payload_type,
             rtx_sequence,
         }
     }
@@ -183,6 +197,7 @@ impl Section {
     /// It was negotiated again.
     pub(super) fn negotiated(&mut self, plan: &MediaPlan) {
         self.plan = plan.clone();
+        self.redundancy.negotiated(plan);
         if repeats_itself(plan, self.rtx_ssrc) {
             self.numbers.keep_stamps();
         }
@@ -364,6 +379,7 @@ impl Numbers {
             number,
             newest,
             first,
+            start,
         };
         Ok((placed, offsets))
     }

@@ -102,9 +102,13 @@ pub fn plan(section: &SectionDescription, codecs: &[Codec]) -> Option<MediaPlan>
     let extensions = extensions(section);
     let mut payloads = payloads(section, codecs, &extensions);
     if !codecs.is_empty() {
-        payloads.sort_by_key(|plan| codecs.iter().position(|codec| *codec == plan.format.codec));
+        payloads.sort_by_key(|plan| {
+            codecs
+                .iter()
+                .position(|codec| *codec == carried(plan.format))
+        });
     }
-    red_after_opus(&mut payloads);
+    drop_lone_red(&mut payloads);
     if payloads.is_empty() {
         return None;
     }
@@ -296,7 +300,7 @@ fn payloads(
     let mut plans: Vec<PayloadPlan> = Vec::new();
     for payload in &section.payloads {
         let format = format_of(payload, kind);
-        let allowed = |format: &Format| codecs.is_empty() || codecs.contains(&format.codec);
+        let allowed = |format: &Format| codecs.is_empty() || codecs.contains(&carried(*format));
         if let Some(format) = format.filter(allowed) {
             plans.push(plan_payload(section, payload, format, extensions));
         }
@@ -339,18 +343,38 @@ pub(super) fn rtx_of(section: &SectionDescription, payload_type: u8) -> Option<u
     rtx.map(|rtx| rtx.payload_type)
 }
 
-/// RED stands right after the Opus it wraps, so that nobody sends it unasked; without that Opus
-/// it is dropped.
+/// A room's choice of codecs is one of what is inside RED: who may send Opus may send it twice.
+pub(super) const fn carried(format: Format) -> Codec {
+    if matches!(format.codec, Codec::Red) {
+        Codec::Opus
+    } else {
+        format.codec
+    }
+}
+
+/// RED without the Opus it wraps cannot be sent. Its place is the other side's to choose: who names
+/// it first sends it.
+fn drop_lone_red(payloads: &mut Vec<PayloadPlan>) {
+    let opus = payloads.iter();
+    let opus = opus.filter(|plan| plan.format.codec == Codec::Opus);
+    let opus: Vec<u8> = opus.map(|plan| plan.payload_type).collect();
+    payloads.retain(|plan| {
+        plan.format.codec != Codec::Red || wrapped(plan).is_some_and(|it| opus.contains(&it))
+    });
+}
+
+/// What RED wraps (RFC 2198 §5: the payload types inside, the newest first).
+fn wrapped(red: &PayloadPlan) -> Option<u8> {
+    red.parameters.split('/').next()?.trim().parse().ok()
+}
+
+/// In our own offers RED stands right after the Opus it wraps, so that nobody sends it unasked;
+/// without that Opus it is dropped.
 pub(super) fn red_after_opus(payloads: &mut Vec<PayloadPlan>) {
     let is_red = |plan: &mut PayloadPlan| plan.format.codec == Codec::Red;
     let reds: Vec<PayloadPlan> = payloads.extract_if(.., is_red).collect();
     for red in reds.into_iter().rev() {
-        // RFC 2198 §5: the payload types inside, the newest first.
-        let primary = red
-            .parameters
-            .split('/')
-            .next()
-            .and_then(|number| number.trim().parse().ok());
+        let primary = wrapped(&red);
         let opus = payloads.iter().position(|plan| {
             plan.format.codec == Codec::Opus && Some(plan.payload_type) == primary
         });

@@ -5,7 +5,7 @@
 use crate::id::Mid;
 use crate::limits;
 use crate::sdp::description::{SectionDescription, SectionKind};
-use crate::sdp::negotiate::{MediaPlan, PayloadPlan, format_of, red_after_opus, rtx_of};
+use crate::sdp::negotiate::{MediaPlan, PayloadPlan, carried, format_of, red_after_opus, rtx_of};
 use crate::units::MediaKind;
 use crate::wire::extension::{Extension, ExtensionMap};
 use crate::wire::payload::{Codec, Format};
@@ -100,7 +100,7 @@ impl Numbers {
             .chain(CATALOGUE.iter().map(|entry| entry.format))
             .chain(wanted)
         {
-            let allowed = codecs.is_empty() || codecs.contains(&format.codec);
+            let allowed = codecs.is_empty() || codecs.contains(&carried(format));
             if format.codec.kind() == kind && allowed && !formats.contains(&format) {
                 formats.push(format);
             }

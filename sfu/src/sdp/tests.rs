@@ -300,14 +300,44 @@ fn a_room_may_restrict_codecs_and_order_them() {
 }
 
 #[test]
-fn red_stands_after_the_opus_it_wraps_or_not_at_all() {
+fn red_stands_where_the_other_side_put_it_and_goes_with_its_opus() {
     let section = &mut offer("chromium-sendrecv").sections[0];
+    let codecs = |section: &SectionDescription, room: &[Codec]| {
+        let plan = negotiate::plan(section, room).unwrap();
+        let payloads = plan.payloads.iter();
+        payloads.map(|one| one.format.codec).collect::<Vec<_>>()
+    };
+    let (red, opus) = (Codec::Red, Codec::Opus);
+    assert_eq!(codecs(section, &[]), [opus, red, Codec::Pcmu, Codec::Pcma]);
+    assert_eq!(codecs(section, &[Codec::Pcmu]), [Codec::Pcmu]);
+    // First in the offer and in the answer: it is what they send.
     section.payloads.swap(0, 1);
+    assert_eq!(codecs(section, &[]), [red, opus, Codec::Pcmu, Codec::Pcma]);
+    assert_eq!(
+        codecs(section, &[Codec::Pcmu, opus]),
+        [Codec::Pcmu, red, opus],
+        "a room of Opus takes it twice"
+    );
+    let answered = negotiate::plan(section, &[]).unwrap();
+    let text = negotiate::describe(&answered, Direction::RecvOnly);
+    let [first, second] = [&text.payloads[0], &text.payloads[1]];
+    assert_eq!(
+        (first.name.as_str(), first.parameters.as_str()),
+        ("red", "111/111")
+    );
+    assert_eq!(second.parameters, "minptime=10;useinbandfec=1");
+    section.payloads.retain(|payload| payload.name != "opus");
+    assert_eq!(codecs(section, &[]), [Codec::Pcmu, Codec::Pcma]);
+}
+
+#[test]
+fn in_band_fec_and_dtx_are_answered_as_they_are_asked_for() {
+    let section = &mut offer("chromium-sendrecv").sections[0];
+    let asked = "minptime=10;useinbandfec=1;usedtx=1;stereo=1";
+    section.payloads[0].parameters = asked.to_owned();
     let plan = negotiate::plan(section, &[]).unwrap();
-    let codecs: Vec<Codec> = plan.payloads.iter().map(|one| one.format.codec).collect();
-    assert_eq!(codecs, [Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma]);
-    let plan = negotiate::plan(section, &[Codec::Red, Codec::Pcmu]).unwrap();
-    assert_eq!(plan.payloads.len(), 1);
+    let answer = negotiate::describe(&plan, Direction::RecvOnly);
+    assert_eq!(answer.payloads[0].parameters, asked);
 }
 
 #[test]

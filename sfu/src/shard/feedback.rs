@@ -78,12 +78,24 @@ impl super::room::Room {
             Feedback::TransportWide(feedback) => {
                 if let Some(member) = self.members.get_mut(key.index()) {
                     member.transport.handle_transport_feedback(now, &feedback);
-                    let estimate = member.transport.estimate().map(|it| it.fast);
-                    self.router.set_estimate(now, key, estimate);
+                    if let Some(estimate) = member.transport.estimate() {
+                        self.router.set_estimate(now, key, Some(estimate.fast));
+                        self.router.set_loss(now, key, thousandths(estimate.loss));
+                    }
                 }
             }
             // Nothing is limited by it yet.
             Feedback::Remb { .. } | Feedback::Unknown => {}
         }
     }
+}
+
+/// Of a part between 0 and 1.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is clamped, and casts of floats saturate"
+)]
+fn thousandths(part: f64) -> u16 {
+    (part.clamp(0.0, 1.0) * 1_000.0) as u16
 }

@@ -7,6 +7,7 @@
 //! | `repair` | NACK and RTX both ways |
 //! | `keyframes` | who asks for a picture, and when |
 //! | `flow` | learning, gathering, muting, queues, freeing |
+//! | `red` | copies of sound, given and taken |
 //! | `reports` | SR, RR, clocks, speakers |
 //! | `ports` | a door and back |
 
@@ -20,6 +21,7 @@ mod flow;
 mod keyframes;
 mod numbering;
 mod ports;
+mod red;
 mod repair;
 mod reports;
 mod support;

@@ -59,7 +59,9 @@ pub(super) fn plan(mid: &str, kind: MediaKind) -> MediaPlan {
 }
 
 pub(super) fn with_red(mut plan: MediaPlan) -> MediaPlan {
-    plan.payloads.push(payload(RED, None, Codec::Red));
+    let mut red = payload(RED, None, Codec::Red);
+    red.parameters = format!("{OPUS}/{OPUS}");
+    plan.payloads.push(red);
     plan
 }
 

@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`opus`] | Opus, alone and in RED |
+//! | [`red`] | copies of sound within later packets, read and written |
 //! | [`vp8`] | VP8 descriptor, read and rewritten |
 //! | [`vp9`] | VP9 descriptor, read and rewritten |
 //! | [`h264`] | NAL units of H264 |
@@ -18,6 +19,7 @@ pub mod h264;
 pub mod h265;
 pub mod opus;
 mod picture_id;
+pub mod red;
 pub mod vp8;
 pub mod vp9;
 

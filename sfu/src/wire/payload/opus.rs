@@ -1,9 +1,9 @@
 //! Audio: Opus (RFC 7587, RFC 6716), also as the primary of RED (RFC 2198). Every packet can be
 //! decoded on its own; all there is to know is whether it is silence.
 
+use super::red::Red;
 use super::{LayerSwitch, PayloadFacts};
 use crate::units::Layer;
-use crate::wire::bytes::Reader;
 
 /// A packet of sound, of any audio codec.
 pub(super) const SOUND: PayloadFacts = PayloadFacts {
@@ -35,20 +35,7 @@ pub fn describe(payload: &[u8]) -> PayloadFacts {
 /// A RED packet around Opus: what its primary, the last block, says.
 #[must_use]
 pub fn describe_red(payload: &[u8]) -> PayloadFacts {
-    primary(payload).map_or(SOUND, describe)
-}
-
-/// RFC 2198 §3: headers of four bytes for the redundant blocks, of one for the primary, then the
-/// blocks in the same order.
-fn primary(payload: &[u8]) -> Option<&[u8]> {
-    let mut headers = Reader::new(payload);
-    let mut redundant = 0;
-    while headers.u8().ok()? & 0x80 != 0 {
-        // 14 bits of timestamp offset, 10 of length.
-        redundant += usize::try_from(headers.u24().ok()? & 0x3FF).ok()?;
-    }
-    headers.take(redundant).ok()?;
-    Some(headers.rest())
+    Red::parse(payload).map_or(SOUND, |red| describe(red.primary.bytes))
 }
 
 #[cfg(test)]
