@@ -241,6 +241,9 @@ impl Visit<'_> {
 
     /// Holds pictures back where they would leave faster than the path carries them.
     fn pace(&mut self) {
+        if !self.member.transport.is_paced() {
+            return;
+        }
         let waiting = self.router.waiting_pictures(self.key);
         if waiting == 0 || self.member.adaptation.paced_until.is_some() {
             return;

@@ -441,12 +441,19 @@ impl Transport {
         }
     }
 
+    /// Whether pictures are paced: the other side says what arrives.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        let estimator = self.estimator.as_deref();
+        estimator.is_some_and(congestion::Estimator::is_heard)
+    }
+
     /// When the next picture packet may leave; none: now. So many bytes wait, and so much was
-    /// `given`: more than the target, where nothing shows yet that the path does not carry it. Who
-    /// says nothing of what arrives is not paced: nobody knows how fast would be right.
+    /// `given`: more than the target, where nothing shows yet that the path does not carry it. Ask
+    /// only where [`Transport::is_paced`]: of others nobody knows how fast would be right.
     pub fn poll_pacer(&mut self, now: Instant, given: Bitrate, waiting: u64) -> Option<Instant> {
         let estimator = self.estimator.as_deref()?;
-        let target = estimator.is_heard().then(|| estimator.target())?;
+        let target = estimator.target();
         let rate = if estimator.cause().is_full() {
             target
         } else {

@@ -235,6 +235,9 @@ impl Estimator {
     /// and UDP included; `probe` is the id of the probe it belongs to, or 0.
     pub fn sent(&mut self, now: Instant, sequence: u64, bytes: u32, probe: u32) {
         let probe = self.prober.sent(probe, bytes);
+        if self.is_heard {
+            self.history.make_room(sequence, now);
+        }
         self.history.push(sequence, now, bytes, probe);
         self.newest = self.newest.max(sequence);
         // Silence counts from what could have been answered: a pause of ours is none.

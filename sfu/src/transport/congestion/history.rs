@@ -46,11 +46,16 @@ impl History {
         (sequence % self.ring.len() as u64) as usize
     }
 
-    /// Remembers a packet; the one in its place is forgotten, where there is no more room.
-    pub(super) fn push(&mut self, sequence: u64, sent_at: Instant, bytes: u32, probe: u32) {
-        while self.ring.len() < MOST && self.is_awaited(sequence, sent_at) {
+    /// Makes room for the packet that is sent next, where the one in its place may still be told
+    /// of. Not for who has never told of any.
+    pub(super) fn make_room(&mut self, sequence: u64, now: Instant) {
+        while self.ring.len() < MOST && self.is_awaited(sequence, now) {
             self.grow();
         }
+    }
+
+    /// Remembers a packet; the one in its place is forgotten.
+    pub(super) fn push(&mut self, sequence: u64, sent_at: Instant, bytes: u32, probe: u32) {
         let place = self.place(sequence);
         if let Some(entry) = self.ring.get_mut(place) {
             *entry = Some(Sent {
@@ -114,12 +119,14 @@ mod tests {
         let mut history = History::default();
         // Told of in time: as it was.
         for sequence in 0..10_000 {
+            history.make_room(sequence, Instant::from_millis(sequence));
             history.push(sequence, Instant::from_millis(sequence), 100, 0);
             assert!(history.take(sequence.wrapping_sub(100)).is_some() || sequence < 100);
         }
         assert_eq!(history.ring.len(), FIRST);
         // Not told of: each is kept for as long as there is room.
         for sequence in 10_000..20_000 {
+            history.make_room(sequence, Instant::from_millis(10_000));
             history.push(sequence, Instant::from_millis(10_000), 100, 0);
             let oldest = sequence.saturating_sub(MOST as u64 - 1).max(10_000);
             assert!(history.get(oldest).is_some(), "{sequence}");
