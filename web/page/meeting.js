@@ -123,6 +123,7 @@ export class Meeting {
     this.#off.push(
       connection.on("roster", () => this.#draw()),
       connection.on("media", () => this.#stage.draw()),
+      connection.on("layers", () => this.#stage.drawStarved()),
       connection.on("speakers", () => this.#stage.drawSpeakers()),
       this.#devices.on("changed", () => this.#draw()),
       () => document.removeEventListener("fullscreenchange", moved),

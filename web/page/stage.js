@@ -13,6 +13,7 @@ import { Quality } from "./quality.js";
 import { OwnView } from "./own_view.js";
 import { Sounds } from "./sounds.js";
 import { SpeakerChoice } from "./speaker_choice.js";
+import { starved } from "./given.js";
 import { Tile } from "./tile.js";
 import { Wants } from "./wants.js";
 import { zoomable } from "./zoom.js";
@@ -164,6 +165,11 @@ export class Stage {
     this.#place();
   }
 
+  /** Brings what a paused picture needs, and what there is, up to date. */
+  drawStarved() {
+    if ([...this.#options.connection.roster.paused.values()].includes("BANDWIDTH")) this.draw();
+  }
+
   /**
    * @param {Participant} participant
    * @param {Map<string, TileContent>} wanted
@@ -183,14 +189,17 @@ export class Stage {
         if (source !== "SCREEN_AUDIO") silent = muted;
         continue;
       }
-      const why = connection.roster.paused.get(track) === "CODEC_UNSUPPORTED" ? say("cannotDecode", codec) : "";
+      const { paused, layers } = connection.roster;
+      const isStarved = paused.get(track) === "BANDWIDTH";
+      const why = paused.get(track) === "CODEC_UNSUPPORTED" ? say("cannotDecode", codec) : isStarved ? starved(layers.get(track)) : "";
       const key = source === "SCREEN" ? `${id}/screen` : id;
       if (!muted) this.#tracks.set(key, track);
       if (source === "SCREEN") {
-        wanted.set(key, { ...screenContent(say("presenting", displayName), media), note: why });
+        // Nothing rather than a picture that stands still.
+        wanted.set(key, { ...screenContent(say("presenting", displayName), isStarved ? null : media), note: why });
         this.#screens.push(key);
       } else {
-        picture = muted ? null : media;
+        picture = muted || isStarved ? null : media;
         note = why;
       }
     }

@@ -2,11 +2,12 @@
 
 import { StatisticsReader } from "../plenum/statistics.js";
 import { language, say } from "../strings.js";
+import { causeOf, reasonOf } from "./given.js";
 import { copyText, icon, make } from "./dom.js";
 import { Plot } from "./plot.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
-/** @import {PauseReason} from "../plenum/messages.js" */
+/** @import {GivenLayer, PauseReason} from "../plenum/messages.js" */
 /** @import {Statistics, TrackStatistics, TransportStatistics} from "../plenum/statistics.js" */
 
 const READ_MS = 1_000;
@@ -75,7 +76,7 @@ export class StatisticsPanel {
     if (this.element.hidden || this.#connection.stay?.pc !== pc) return;
     this.#latest = latest;
     const { at, transport, tracks } = latest;
-    this.#head.show(headRows(transport));
+    this.#head.show([...headRows(transport), [say("estimateDown"), this.#estimate()]]);
     if (transport.rttMs !== null) this.#head.plot.add(at, transport.rttMs);
     const shown = new Set(tracks.filter(({ codec }) => codec !== "").map((track) => this.#drawTrack(at, track)));
     for (const [key, block] of this.#blocks) {
@@ -94,7 +95,7 @@ export class StatisticsPanel {
    * @param {TrackStatistics} track
    */
   #drawTrack(at, track) {
-    const { name, paused } = this.#subjectOf(track);
+    const { name, paused, given } = this.#subjectOf(track);
     const key = keyOf(track, name);
     let block = this.#blocks.get(key);
     if (block) {
@@ -107,39 +108,54 @@ export class StatisticsPanel {
     }
     // Of several sizes of one picture each has its block.
     block.title = track.layer !== "" && track.height > 0 ? `${name} · ${linesOf(track)}p` : name;
-    block.changed(track.way === "out" ? limitOf(track.limit) : pauseOf(paused, track.codec));
-    block.show(trackRows(track));
+    const stops = paused === "BANDWIDTH" ? "" : pauseOf(paused, track.codec);
+    const reason = stops || (given ? reasonOf(given) : pauseOf(paused, track.codec));
+    // What changed is the reason; its figures go with it all the time.
+    if (track.way === "out") block.changed(track.limit, limitOf(track.limit));
+    else block.changed(stops || (given?.reason ?? paused ?? ""), reason);
+    const rows = trackRows(track);
+    if (given && !stops) rows.push([say("reason"), reason]);
+    block.show(rows);
     return block;
   }
 
   /**
    * Whose track it is and which.
    * @param {TrackStatistics} track
-   * @returns {{name: string, participant: string, paused: PauseReason|undefined}}
+   * @returns {{
+   *   name: string, participant: string, paused: PauseReason|undefined, given: GivenLayer|undefined
+   * }}
    */
   #subjectOf({ mid, kind, way }) {
     const { stay, roster, self } = this.#connection;
     if (way === "out") {
       const isScreen = mid !== "" && (stay?.midOf("SCREEN") === mid || stay?.midOf("SCREEN_AUDIO") === mid);
-      return { name: nameOf(say("me"), isScreen, kind), participant: self, paused: undefined };
+      return { name: nameOf(say("me"), isScreen, kind), participant: self, paused: undefined, given: undefined };
     }
     const id = roster.sections.get(mid) ?? null;
     for (const { participant, displayName, tracks } of roster.participants.values()) {
       const track = id === null ? undefined : tracks.get(id);
       if (!track) continue;
       const isScreen = track.source.startsWith("SCREEN");
-      return { name: nameOf(displayName, isScreen, kind), participant, paused: roster.paused.get(track.track) };
+      const name = nameOf(displayName, isScreen, kind);
+      return { name, participant, paused: roster.paused.get(track.track), given: roster.layers.get(track.track) };
     }
-    return { name: `mid ${mid || NONE}`, participant: "", paused: undefined };
+    return { name: `mid ${mid || NONE}`, participant: "", paused: undefined, given: undefined };
+  }
+
+  /** What the server believes our path carries. */
+  #estimate() {
+    const { estimate } = this.#connection.roster;
+    return estimate ? `${Math.round(estimate.bitrate_bps / 1_000)} kb/s, ${causeOf(estimate.cause)}` : NONE;
   }
 
   /** The last reading, each track with its name and its last minute. */
   #report() {
     const tracks = (this.#latest?.tracks ?? []).map((track) => {
-      const { name, participant } = this.#subjectOf(track);
-      return { name, participant, ...track, minute: this.#blocks.get(keyOf(track, name))?.plot.samples ?? [] };
+      const { name, participant, given } = this.#subjectOf(track);
+      return { name, participant, ...track, ...(given ? { given } : {}), minute: this.#blocks.get(keyOf(track, name))?.plot.samples ?? [] };
     });
-    return JSON.stringify({ time: new Date().toISOString(), ...this.#latest, tracks, minute: this.#head.plot.samples }, null, 2);
+    return JSON.stringify({ time: new Date().toISOString(), ...this.#latest, estimateDown: this.#connection.roster.estimate, tracks, minute: this.#head.plot.samples }, null, 2);
   }
 
   /** Stops reading. */
@@ -188,14 +204,15 @@ class Block {
   /**
    * Remembers when what limits a track became something else, and what.
    * @param {string} reason empty: nothing does
+   * @param {string} words the same for people
    */
-  changed(reason) {
+  changed(reason, words) {
     if (reason === this.#reason) return;
     const isFirst = this.#reason === null;
     this.#reason = reason;
-    if (isFirst && reason === "") return;
+    if (isFirst && (reason === "" || reason === "FULL")) return;
     const time = new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    this.#change = `${reason || say("unlimited")}, ${time}`;
+    this.#change = `${words || say("unlimited")}, ${time}`;
   }
 }
 
@@ -234,6 +251,7 @@ function trackRows(track) {
   /** @type {[string, string][]} */
   const rows = [[say("codec"), track.codec]];
   if (track.kind === "video") rows.push([say("size"), `${track.width}×${track.height} @ ${Math.round(track.framesPerSecond)}`]);
+  if (track.kind === "video" && track.height > 0) rows.push([say("layer"), `${linesOf(track)}p · ${Math.round(track.framesPerSecond)}`]);
   rows.push([say("rate"), `${Math.round(track.kbps)} kb/s`]);
   rows.push([say("loss"), `${track.lossPercent.toFixed(1)} %`]);
   rows.push([say("jitter"), milliseconds(track.jitterMs)]);
@@ -265,6 +283,8 @@ function pauseOf(paused, codec) {
       return say("pausedMuted");
     case "CODEC_UNSUPPORTED":
       return say("cannotDecode", codec);
+    case "BANDWIDTH":
+      return say("pausedBandwidth");
     default:
       return say("pausedByServer");
   }

@@ -69,6 +69,7 @@ const TRANSIENT = new Set(["NODE_DRAINING", "NODE_OVERLOADED", "STORE_UNAVAILABL
  * - `state`: as `State` says
  * - `roster`: who is there, what they publish, or what they said of themselves changed
  * - `media`: what `media(track)` answers may have changed
+ * - `layers`: what we are given of the pictures, and why, changed
  * - `speakers`: who can be heard, loudest first
  * - `joined`: ids of those who came just now
  * - `data`: a message; `channel`: one that came by a data channel
@@ -78,7 +79,7 @@ const TRANSIENT = new Set(["NODE_DRAINING", "NODE_OVERLOADED", "STORE_UNAVAILABL
  * - `problem`: something went wrong and nothing ended
  * - `ended`: it is over
  * @extends {Emitter<{
- *   state: State, roster: void, media: void, speakers: Speaker[], data: DataMessage,
+ *   state: State, roster: void, media: void, layers: void, speakers: Speaker[], data: DataMessage,
  *   channel: ChannelData, joined: string[], history: HistoryMessage[], room: Room,
  *   permissions: Permissions, waiting: Participant[], problem: End, ended: End
  * }>}
@@ -395,6 +396,10 @@ export class Connection extends Emitter {
         return;
       case "tracks":
         this.#takeTracks(any);
+        return;
+      case "layers":
+        this.roster.takeLayers(any);
+        this.emit("layers", undefined);
         return;
       case "speakers":
         this.speakers = any.speakers;

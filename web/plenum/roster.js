@@ -1,7 +1,7 @@
 // Who is in the room and what they publish: the state that `welcome`, `participants` and
 // `tracks` messages add up to.
 
-/** @import {ParticipantMessage, ParticipantsMessage, ParticipantState, PauseReason, Section, Track, TracksMessage} from "./messages.js" */
+/** @import {Estimate, GivenLayer, LayersMessage, ParticipantMessage, ParticipantsMessage, ParticipantState, PauseReason, Section, Track, TracksMessage} from "./messages.js" */
 
 /**
  * @typedef {{
@@ -20,6 +20,11 @@ export class Roster {
   /** Why a track is not coming, by track.
    * @type {Map<string, PauseReason>} */
   paused = new Map();
+  /** What we are given of a picture and why, by track; none: the server has not decided.
+   * @type {Map<string, GivenLayer>} */
+  layers = new Map();
+  /** What the server believes our path carries. @type {Estimate|null} */
+  estimate = null;
   /** Our own id. */
   self = "";
   /** Ourselves, as the server and the others see us.
@@ -36,6 +41,8 @@ export class Roster {
     this.participants.clear();
     this.sections.clear();
     this.paused.clear();
+    this.layers.clear();
+    this.estimate = null;
     for (const participant of participants) this.#put(participant);
   }
 
@@ -75,6 +82,12 @@ export class Roster {
     }
   }
 
+  /** @param {LayersMessage} message */
+  takeLayers({ estimate, subscriptions }) {
+    this.estimate = estimate ?? null;
+    this.layers = new Map(subscriptions.map((given) => [given.track, given]));
+  }
+
   /** @param {Section} section */
   #bind({ mid, track }) {
     // A track stands in one section: where it moves to a new one, the old shows nothing.
@@ -87,6 +100,7 @@ export class Roster {
   /** @param {string} track */
   #forget(track) {
     this.paused.delete(track);
+    this.layers.delete(track);
     for (const [mid, shown] of this.sections) {
       if (shown === track) this.sections.set(mid, null);
     }
