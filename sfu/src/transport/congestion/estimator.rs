@@ -6,6 +6,8 @@
 //!    threshold that follows the path's jitter, the target is what arrives, less a part that grows
 //!    with the queue, so that it drains within about a third of a second; as it drains the target
 //!    returns. A gradient alone does not see a queue that stands (Carlucci et al. 2016, §V).
+//!    A queue that stands although hardly anything is sent is somebody else's ([`Rival`]): then the
+//!    target is what is fair beside a download.
 //! 2. **Loss** beyond what the path shows by itself ([`Loss`]).
 //! 3. **What was tried**: never more than half as much again as what arrived.
 //! 4. **Growth**: a constant number of bits per second each second where the path is full of other
@@ -22,6 +24,7 @@ use super::history::History;
 use super::loss::Loss;
 use super::owd::{Batch, Owd};
 use super::probe::{Found, Probe, Prober};
+use super::rival::Rival;
 use crate::time::{Duration, Instant};
 use crate::units::Bitrate;
 use crate::wire::twcc::TransportFeedback;
@@ -55,6 +58,8 @@ const GROWTH_MOST: f64 = 150_000.0;
 /// Who uses less of the target than this learns nothing of the path by what it sends: it would grow
 /// into a target that nothing has tried. Probes are for that.
 const USED: f64 = 0.85;
+/// A round trip that nobody has seen yet.
+const RTT_FIRST: Duration = Duration::from_millis(100);
 /// The window of `stable`.
 const STABLE: Duration = Duration::from_millis(2_500);
 /// Samples of `stable` kept: one each 25 ms.
@@ -125,9 +130,12 @@ pub struct Estimator {
     acked: Acked,
     owd: Owd,
     loss: Loss,
+    rival: Rival,
     prober: Prober,
     /// The newest sequence number sent.
     newest: u64,
+    /// The first one of this path; what is told of those before says nothing of it.
+    path_first: u64,
     clock: ReceiverClock,
     /// The next sequence number not told of.
     next: Option<u64>,
@@ -206,15 +214,17 @@ impl Estimator {
             acked: Acked::default(),
             owd: Owd::default(),
             loss: Loss::default(),
+            rival: Rival::default(),
             prober: Prober::default(),
             newest: 0,
+            path_first: 0,
             clock: ReceiverClock::default(),
             next: None,
             feedback_count: None,
             target,
             wanted: target,
             cause: Cause::Growing,
-            rtt: Duration::from_millis(100),
+            rtt: RTT_FIRST,
             settled_at: now,
             is_heard: false,
             waiting_since: None,
@@ -294,6 +304,9 @@ impl Estimator {
             let Some(sent) = self.history.take(sequence) else {
                 continue;
             };
+            if sequence < self.path_first {
+                continue;
+            }
             self.loss.push(arrival.is_none());
             let at = arrival.map(|after| base + after);
             if sent.probe != 0 {
@@ -412,7 +425,17 @@ impl Estimator {
             soft
         };
         self.is_empty = queue < soft * QUEUE_NONE;
-        if queue > soft {
+        let has_lost = self.loss.take_event();
+        // What is left to us beside a rival is not how fast the link is.
+        let apart = PACKET_BITS / (self.rival.before() / 8.0).max(number(LEAST)) * 1e6;
+        let apart = (noise * NOISE).max(apart.min(serial));
+        let apart = apart.clamp(QUEUE_SOFT, QUEUE_SOFT_MOST);
+        if self.rival.look(now, queue, apart, self.target) {
+            if self.rival.is_evident(now) {
+                self.owd.hold(now);
+            }
+            self.contend(now, (since, queue), arrived, has_lost);
+        } else if queue > soft {
             self.drain(now, queue, soft);
         } else if let (true, Some(arrived)) = (is_lossy, arrived) {
             self.target = self.target.min(arrived);
@@ -455,6 +478,26 @@ impl Estimator {
             _ => arrived,
         });
         self.cause = Cause::Queue;
+        self.clear_since = now;
+        self.probe_next.clear();
+    }
+
+    /// Somebody else's queue stands: the target is what is fair beside it.
+    fn contend(
+        &mut self,
+        now: Instant,
+        (since, queue): (Duration, f64),
+        arrived: Option<f64>,
+        has_lost: bool,
+    ) {
+        let Some(arrived) = arrived else { return };
+        let trip = self.rtt + Duration::from_secs_f64(queue / 1e6);
+        let target = self.rival.target(now, self.target, (since, trip), has_lost);
+        let ceiling = (arrived * 1.5 + 10_000.0).max(self.target);
+        self.target = target.min(ceiling);
+        self.cause = Cause::Queue;
+        // What one's share of a queue was is no capacity.
+        self.capacity = None;
         self.clear_since = now;
         self.probe_next.clear();
     }
@@ -559,7 +602,10 @@ impl Estimator {
         self.acked.clear();
         self.owd.clear();
         self.loss.clear();
+        self.rival = Rival::default();
         self.prober.clear();
+        self.path_first = self.newest + 1;
+        self.rtt = RTT_FIRST;
         self.capacity = None;
         self.target = self.target.min(number(START));
         self.probe_wait = PROBE_EVERY;

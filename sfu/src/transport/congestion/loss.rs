@@ -12,6 +12,8 @@ const WINDOW: Duration = Duration::from_millis(500);
 const PACKETS_MIN: u32 = 10;
 /// Loss the path may have by itself; more is never taken for its own.
 const INHERENT_MAX: f64 = 0.25;
+/// Loss below this may be a full queue's, now and then.
+const INHERENT_LITTLE: f64 = 0.03;
 /// Beyond the path's own, this much in each of two windows is a bottleneck.
 const EXCESS: f64 = 0.15;
 
@@ -27,6 +29,8 @@ pub(super) struct Loss {
     inherent: f64,
     has_inherent: bool,
     excessive: u32,
+    /// Told of and lost since they were last asked for.
+    event: (u32, u32),
 }
 
 impl Loss {
@@ -34,6 +38,17 @@ impl Loss {
     pub(super) fn push(&mut self, is_lost: bool) {
         self.told = self.told.saturating_add(1);
         self.lost += u32::from(is_lost);
+        let (told, lost) = &mut self.event;
+        *told = told.saturating_add(1);
+        *lost += u32::from(is_lost);
+    }
+
+    /// Whether packets were lost since this was last asked, more than the path loses anyhow.
+    pub(super) fn take_event(&mut self) -> bool {
+        let (told, lost) = std::mem::take(&mut self.event);
+        let is_usual = self.inherent > INHERENT_LITTLE
+            && f64::from(lost) < f64::from(told) * self.inherent * 2.0;
+        lost > 0 && !is_usual
     }
 
     /// Closes a window where one ends; true where the loss of two on end is a bottleneck's.

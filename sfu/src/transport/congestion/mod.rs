@@ -10,6 +10,7 @@
 //! | `loss` | loss of the path and loss of our making |
 //! | [`probe`] | whether more would fit |
 //! | [`pacer`] | when the next picture packet may leave |
+//! | `rival` | whether the queue is somebody else's |
 //!
 //! Audio, RTCP and STUN are charged but never held.
 
@@ -20,6 +21,7 @@ mod loss;
 mod owd;
 pub mod pacer;
 pub mod probe;
+mod rival;
 
 pub use estimator::{Cause, Estimate, Estimator, START};
 pub use pacer::Pacer;

@@ -113,6 +113,11 @@ impl Owd {
         }
     }
 
+    /// The floor stays what it was: what is measured now has somebody's queue in it.
+    pub(super) fn hold(&mut self, now: Instant) {
+        self.bucket_until = self.bucket_until.max(now + BUCKET);
+    }
+
     fn floor(&self) -> i64 {
         let [before, this] = self.floors;
         match (before, this) {

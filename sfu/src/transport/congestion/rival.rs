@@ -1,0 +1,173 @@
+//! A queue that is not ours: somebody beside us fills the link until it loses.
+//!
+//! Who sends less because packets wait is left with nothing beside a download by Reno or CUBIC,
+//! which sends more until packets are lost (Carlucci et al. 2016, §V.D). Such a queue betrays itself:
+//! it stands although we hardly send. While it does, the target grows and shrinks as theirs does (RFC
+//! 9438: by three tenths less where packets are lost, then back in a cubic curve), so that equals come
+//! out equal. It ends when the queue does: a rival that stops leaves a link that the next reduction
+//! empties.
+
+use crate::time::{Duration, Instant};
+
+/// A queue below this is nobody's download, µs.
+const QUEUE_MIN: f64 = 60_000.0;
+/// A queue that we could have drained does not stand for so long: this, and twice its length.
+const STANDS: Duration = Duration::from_secs(2);
+/// It is being drained where it falls to this part of its length.
+const DRAINS: f64 = 0.5;
+/// RFC 9438 §4.6.
+const REDUCED: f64 = 0.7;
+/// RFC 9438 §4.3: packets more each round trip, so that the reduction above is as fair as Reno's.
+const GROWTH: f64 = 0.53;
+/// RFC 9438 §5: how steep the curve is.
+const STEEP: f64 = 0.4;
+/// Bits of a packet on the wire.
+const PACKET_BITS: f64 = 9_600.0;
+/// RFC 9438 §4.7: the half of what is kept and all.
+const YIELDS: f64 = 0.85;
+/// Up to half of what was sent before it came, the target grows by this part each round trip; what
+/// is lost below a quarter was the rival's beginning.
+const RETURN: f64 = 0.25;
+/// A loss keeps the floor of the delay where it was for so long: it is a full queue's.
+const EVIDENCE: Duration = Duration::from_secs(15);
+
+/// Whether somebody else's queue stands.
+#[derive(Debug, Default)]
+pub(super) struct Rival {
+    /// Since when a queue stands, and how long it has been, µs.
+    stands: Option<(Instant, f64)>,
+    /// The target before it stood.
+    before: f64,
+    is_here: bool,
+    /// When packets were last lost, and the target until then.
+    reduced: Option<(Instant, f64)>,
+    /// Its share is found: no more leaps.
+    is_settled: bool,
+}
+
+impl Rival {
+    /// Looks at a queue of so many µs, where one longer than `soft` is one; whether it is a rival's.
+    pub(super) fn look(&mut self, now: Instant, queue: f64, soft: f64, target: f64) -> bool {
+        if queue <= soft {
+            *self = Self {
+                before: target,
+                ..Self::default()
+            };
+            return false;
+        }
+        if self.is_here {
+            return true;
+        }
+        if queue < QUEUE_MIN.max(soft * 2.0) {
+            self.stands = None;
+            return false;
+        }
+        match &mut self.stands {
+            Some((since, level)) if queue >= *level * DRAINS => {
+                *level = level.max(queue);
+                let stands = STANDS + Duration::from_secs_f64(*level * 2.0 / 1e6);
+                self.is_here = now.since(*since) > stands;
+            }
+            _ => self.stands = Some((now, queue)),
+        }
+        self.is_here
+    }
+
+    /// The target before a queue stood; 0: none has.
+    pub(super) const fn before(&self) -> f64 {
+        self.before
+    }
+
+    /// The target beside a rival: `since` the last look, on a round trip of `trip` with the queue.
+    pub(super) fn target(
+        &mut self,
+        now: Instant,
+        target: f64,
+        (since, trip): (Duration, Duration),
+        has_lost: bool,
+    ) -> f64 {
+        let trip_seconds = trip.as_secs_f64().max(0.01);
+        if has_lost {
+            let rested = self.reduced.is_none_or(|(at, _)| now.since(at) > trip);
+            if !rested {
+                return target;
+            }
+            self.is_settled |= target > self.before * 0.25;
+            // RFC 9438 §4.7: who had to yield twice leaves room.
+            let yields = self.reduced.is_some_and(|(_, most)| target < most);
+            let most = if yields { target * YIELDS } else { target };
+            self.reduced = Some((now, most));
+            return target * REDUCED;
+        }
+        let trips = since.as_secs_f64() / trip_seconds;
+        self.is_settled |= target > self.before * 0.5;
+        if !self.is_settled {
+            return target * (1.0 + RETURN * trips);
+        }
+        let packet = PACKET_BITS / trip_seconds;
+        let even = target + GROWTH * packet * trips;
+        let Some((at, most)) = self.reduced else {
+            return even;
+        };
+        // RFC 9438 §4.2, in bits per second instead of segments.
+        let back = (most * (1.0 - REDUCED) / packet / STEEP).cbrt();
+        let after = now.since(at).as_secs_f64() - back;
+        even.max((most + STEEP * packet * after.powi(3)).min(target * 1.5))
+    }
+
+    /// Whether the floor of the delay is to be kept: what was measured meanwhile has its queue in it.
+    pub(super) fn is_evident(&self, now: Instant) -> bool {
+        let is_lossy = self.reduced.is_some_and(|(at, _)| now.since(at) < EVIDENCE);
+        let is_new = self.stands.is_some_and(|(at, _)| now.since(at) < EVIDENCE);
+        self.is_here && (is_lossy || is_new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks each 50 ms at the queue (ms) that `queue` says, for so many; whether a rival was seen.
+    fn looks(rival: &mut Rival, count: u64, queue: impl Fn(u64) -> f64) -> bool {
+        let mut any = false;
+        for look in 0..count {
+            let at = Instant::from_millis(1_000 + look * 50);
+            any = rival.look(at, queue(look) * 1e3, 10_000.0, 1e6);
+        }
+        any
+    }
+
+    #[test]
+    fn a_queue_that_stands_is_a_rivals_and_one_that_drains_is_ours() {
+        // 250 to 300 ms for four seconds.
+        #[expect(clippy::cast_precision_loss, reason = "small")]
+        let saw = |look: u64| 250.0 + (look % 10) as f64 * 5.0;
+        assert!(looks(&mut Rival::default(), 80, saw));
+        // Three seconds of queue, drained in three.
+        #[expect(clippy::cast_precision_loss, reason = "small")]
+        let drains = |look: u64| (3_000.0 - look as f64 * 35.0).max(0.0);
+        assert!(!looks(&mut Rival::default(), 90, drains));
+        // Short ones are nobody's.
+        assert!(!looks(&mut Rival::default(), 200, |_| 40.0));
+        // It ends with the queue.
+        let mut rival = Rival::default();
+        assert!(looks(&mut rival, 80, saw));
+        assert!(!rival.look(Instant::from_millis(9_000), 5_000.0, 10_000.0, 1e6));
+        assert!(!rival.is_evident(Instant::from_millis(9_000)));
+    }
+
+    #[test]
+    fn beside_a_rival_the_target_saws_as_it_does() {
+        let mut rival = Rival::default();
+        let trip = Duration::from_millis(100);
+        let at = Instant::from_millis(5_000);
+        let more = rival.target(at, 1e6, (trip, trip), false);
+        assert!((more - 1e6 - GROWTH * 96_000.0).abs() < 1.0, "{more}");
+        assert!((rival.target(at, 1e6, (trip, trip), true) - 0.7e6).abs() < 1.0);
+        // Once each round trip.
+        let again = at + Duration::from_millis(50);
+        assert!((rival.target(again, 0.7e6, (trip, trip), true) - 0.7e6).abs() < 1.0);
+        let later = at + Duration::from_millis(150);
+        assert!(rival.target(later, 0.7e6, (trip, trip), true) < 0.5e6);
+    }
+}
