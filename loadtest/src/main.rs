@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use loadtest::allocator::{Counting, counting};
 use loadtest::churn::{ChurnParameters, churn};
 use loadtest::load::{LoadParameters, run};
-use loadtest::network::bench;
+use loadtest::network::{bench, document};
 use loadtest::scene::Scene;
 
 #[global_allocator]
@@ -88,6 +88,9 @@ struct NetworkBenchArguments {
     /// A folder for pictures, one SVG for each scene.
     #[arg(long)]
     pictures: Option<std::path::PathBuf>,
+    /// The folder of the documentation: renews the pictures and the table of its `adaptation.md`.
+    #[arg(long, conflicts_with_all = ["only", "pictures"])]
+    docs: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -154,11 +157,12 @@ async fn churned(arguments: ChurnArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn benched(arguments: &NetworkBenchArguments) -> anyhow::Result<ExitCode> {
-    let report = bench(
-        &arguments.only,
-        arguments.seeds,
-        arguments.pictures.as_deref(),
-    )?;
+    let report = if let Some(docs) = &arguments.docs {
+        document(docs, arguments.seeds)?
+    } else {
+        let pictures = arguments.pictures.as_deref();
+        bench(&arguments.only, arguments.seeds, pictures)?
+    };
     say(&format!("{}{}\n", report.table, report.json))?;
     Ok(if report.is_met {
         ExitCode::SUCCESS

@@ -59,6 +59,18 @@ impl Queue {
         }
     }
 
+    /// From `now` on the link is another; what waits goes on waiting.
+    pub fn change(&mut self, now: Instant, link: Bottleneck) {
+        self.serve(now);
+        self.link = link;
+    }
+
+    /// What waits is gone, as when a radio is.
+    pub fn empty(&mut self, now: Instant) {
+        self.serve(now);
+        self.backlog = 0.0;
+    }
+
     /// Bits per second at `now`.
     #[must_use]
     pub fn rate(&self, now: Instant) -> f64 {

@@ -9,6 +9,7 @@ use sfu::units::Bitrate;
 use sfu::wire::twcc::{TransportFeedback, TransportFeedbackWriter};
 
 use super::bottleneck::Queue;
+use super::sender::{Arrival, Record};
 
 /// A media packet on the wire.
 const PACKET: u32 = 1_200;
@@ -27,6 +28,8 @@ pub enum App {
     Elastic(f64),
     /// The highest of [`LAYERS`] that fits.
     Layers,
+    /// This, whatever is allowed: an oracle that knows what is right.
+    Constant(f64),
 }
 
 /// Where a flow is and what it sends.
@@ -38,6 +41,10 @@ pub struct FlowParameters {
     pub from: Instant,
     /// No video between these.
     pub muted: Option<(Instant, Instant)>,
+    /// Another path from this moment on, with this propagation; the estimator is told of it.
+    pub moves: Option<(Instant, Duration)>,
+    /// The receiver's clock is ahead by this, µs.
+    pub far_clock: u64,
     /// Propagation, one way.
     pub delay: Duration,
     /// Feedback lost, of one.
@@ -46,22 +53,10 @@ pub struct FlowParameters {
     pub feedback_jitter: Duration,
 }
 
-/// A packet that arrived: what the scenes judge.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// When.
-    pub at: Instant,
-    /// Its bytes.
-    pub bytes: u32,
-    /// Sound.
-    pub is_audio: bool,
-    /// The layer it is of (an app of layers), else 0.
-    pub layer: usize,
-}
-
 /// One flow at work.
 pub struct Flow {
-    parameters: FlowParameters,
+    /// May change on the way.
+    pub parameters: FlowParameters,
     /// The estimator under test.
     pub estimator: Estimator,
     random: Rng,
@@ -79,10 +74,8 @@ pub struct Flow {
     feedback_due: Option<Instant>,
     feedback_count: u8,
     answers: VecDeque<(Instant, Vec<u8>)>,
-    /// Every packet that arrived.
-    pub arrivals: Vec<Arrival>,
-    /// Every packet that left: when, bytes.
-    pub departures: Vec<(Instant, u32)>,
+    /// Every packet.
+    pub record: Record,
 }
 
 impl std::fmt::Debug for Flow {
@@ -113,8 +106,7 @@ impl Flow {
             feedback_due: None,
             feedback_count: 0,
             answers: VecDeque::new(),
-            arrivals: Vec::new(),
-            departures: Vec::new(),
+            record: Record::new("Plenum"),
         }
     }
 
@@ -122,6 +114,10 @@ impl Flow {
     pub fn step(&mut self, now: Instant, queue: &mut Queue) {
         if now < self.parameters.from {
             return;
+        }
+        if let Some((_, delay)) = self.parameters.moves.take_if(|(at, _)| *at <= now) {
+            self.parameters.delay = delay;
+            self.estimator.path_changed(now);
         }
         self.receive(now);
         while self.answers.front().is_some_and(|(at, _)| *at <= now) {
@@ -161,6 +157,7 @@ impl Flow {
                 self.want(want);
                 want.min(fast - audio).max(10_000.0)
             }
+            App::Constant(rate) => rate - audio,
             App::Layers => {
                 let fits = |budget: f64| {
                     LAYERS
@@ -236,11 +233,12 @@ impl Flow {
         let sequence = self.sequence;
         self.sequence += 1;
         self.estimator.sent(now, sequence, bytes, probe);
-        self.departures.push((now, bytes));
+        self.record.departures.push((now, bytes));
         if let Some(left) = queue.push(now, bytes) {
-            let at = left + self.parameters.delay;
+            let newest = self.on_the_way.back().map_or(now, |(at, _)| *at);
+            let at = (left + self.parameters.delay).max(newest);
             self.on_the_way.push_back((at, sequence));
-            self.arrivals.push(Arrival {
+            self.record.arrivals.push(Arrival {
                 at,
                 bytes,
                 is_audio,
@@ -283,7 +281,7 @@ impl Flow {
         for (sequence, at) in self.waiting.drain(..) {
             let place = usize::try_from(sequence - self.told).unwrap_or(usize::MAX);
             if let Some(entry) = arrivals.get_mut(place) {
-                *entry = Some(at);
+                *entry = Some(at + Duration::from_micros(self.parameters.far_clock));
             }
         }
         let mut rest = arrivals.as_slice();

@@ -3,17 +3,23 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`bottleneck`] | the link |
+//! | [`cubic`] | a TCP download beside us |
+//! | [`figure`] | what is asked of a figure, and whether it is met |
 //! | [`flow`] | an app, its estimator and its receiver |
 //! | `picture` | a scene as an SVG |
 //! | [`run`] | flows on a link, sampled |
 //! | [`scenes`] | what is played and measured |
-//! | [`table`] | gates, medians, worsts, pictures |
+//! | [`sender`] | who sends on a link |
+//! | [`table`] | medians, worsts, pictures, the page of the documentation |
 
 pub mod bottleneck;
+pub mod cubic;
+pub mod figure;
 pub mod flow;
 mod picture;
 pub mod run;
 pub mod scenes;
+pub mod sender;
 pub mod table;
 
-pub use table::bench;
+pub use table::{bench, document};

@@ -3,7 +3,7 @@
 use sfu::time::{Duration, Instant};
 
 use super::bottleneck::{Bottleneck, Queue};
-use super::flow::{Flow, FlowParameters};
+use super::sender::{Part, Record, Sender};
 
 /// A step of time.
 const STEP: Duration = Duration::from_micros(500);
@@ -27,18 +27,17 @@ pub struct Sample {
 pub struct Played {
     /// Each 10 ms.
     pub samples: Vec<Sample>,
-    /// The flows, with all their packets.
-    pub flows: Vec<Flow>,
+    /// All packets of each flow.
+    pub flows: Vec<Record>,
 }
 
 /// Plays flows on a link for so long.
 #[must_use]
-pub fn play(link: Bottleneck, flows: &[FlowParameters], lasts: Duration, seed: u64) -> Played {
+pub fn play(link: Bottleneck, parts: &[Part], lasts: Duration, seed: u64) -> Played {
     let mut queue = Queue::new(link, seed);
-    let mut flows: Vec<Flow> = flows
-        .iter()
-        .enumerate()
-        .map(|(number, parameters)| Flow::new(*parameters, seed * 100 + number as u64))
+    let mut flows: Vec<Sender> = (0_u64..)
+        .zip(parts)
+        .map(|(number, part)| Sender::new(part, seed * 100 + number))
         .collect();
     let mut samples = Vec::new();
     let (mut now, end) = (Instant::ZERO, Instant::ZERO + lasts);
@@ -53,16 +52,15 @@ pub fn play(link: Bottleneck, flows: &[FlowParameters], lasts: Duration, seed: u
                 at: now,
                 capacity: queue.rate(now),
                 queue: queue.wait(now).as_secs_f64(),
-                #[expect(clippy::cast_precision_loss, reason = "rates far below 2^52")]
-                targets: flows
-                    .iter()
-                    .map(|flow| flow.estimator.estimate().fast.as_bps() as f64)
-                    .collect(),
+                targets: flows.iter().map(Sender::target).collect(),
             });
         }
         now += STEP;
     }
-    Played { samples, flows }
+    Played {
+        samples,
+        flows: flows.into_iter().map(Sender::into_record).collect(),
+    }
 }
 
 /// The value below which this part of all lies.
