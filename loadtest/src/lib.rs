@@ -8,6 +8,7 @@
 //! | [`sim`] | world one: shards, robots and links under one virtual clock and seed |
 //! | [`net`] | world two: the same robots on real sockets |
 //! | [`network`] | the estimator on simulated bad networks |
+//! | [`emulator`] | a bad network between real programs |
 //! | [`load`] | the load generator against a running server |
 //! | [`churn`] | joins and leaves over real sockets: is anything left behind? |
 //! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
@@ -16,6 +17,7 @@
 
 pub mod allocator;
 pub mod churn;
+pub mod emulator;
 pub mod identity;
 pub mod load;
 pub mod media;

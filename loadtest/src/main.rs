@@ -1,5 +1,5 @@
 //! `loadtest`: robots against a running server, churn against one in this process, scenes against
-//! a simulated one.
+//! a simulated one, a bad network between real programs.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,9 +7,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use loadtest::allocator::{Counting, counting};
 use loadtest::churn::{ChurnParameters, churn};
+use loadtest::emulator::ports::{Ports, emulate};
 use loadtest::load::{LoadParameters, run};
 use loadtest::network::{bench, document};
 use loadtest::scene::Scene;
+use tokio::sync::mpsc;
 
 #[global_allocator]
 static ALLOCATOR: Counting = counting();
@@ -29,6 +31,8 @@ enum What {
     Churn(ChurnArguments),
     /// The estimator on simulated bad networks: the table of gates, one line of JSON, pictures.
     NetworkBench(NetworkBenchArguments),
+    /// A bad network between real programs, told by lines of its input.
+    Emulate(EmulateArguments),
     /// Plays scenes in the simulated world; the laws hold, or the smallest scene is printed.
     Scene(SceneArguments),
 }
@@ -94,6 +98,19 @@ struct NetworkBenchArguments {
 }
 
 #[derive(Debug, Args)]
+struct EmulateArguments {
+    /// Where its ports are: an address of this machine.
+    #[arg(long, default_value = "127.0.0.1")]
+    address: std::net::IpAddr,
+    /// Lines to follow before those of the input.
+    #[arg(long)]
+    script: Option<std::path::PathBuf>,
+    /// All chance of the links.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
 struct SceneArguments {
     /// A file with a scene; random ones unless said.
     file: Option<std::path::PathBuf>,
@@ -111,6 +128,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         What::Run(arguments) => load(arguments).await,
         What::Churn(arguments) => churned(arguments).await,
         What::NetworkBench(arguments) => benched(&arguments),
+        What::Emulate(arguments) => emulated(arguments).await,
         What::Scene(arguments) => played(&arguments),
     }
 }
@@ -169,6 +187,23 @@ fn benched(arguments: &NetworkBenchArguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn emulated(arguments: EmulateArguments) -> anyhow::Result<ExitCode> {
+    let script = arguments.script.map(std::fs::read_to_string).transpose()?;
+    let (told, lines) = mpsc::channel(64);
+    tokio::task::spawn_blocking(move || {
+        let script = script.unwrap_or_default();
+        let input = std::io::stdin().lines().map_while(Result::ok);
+        for line in script.lines().map(str::to_owned).chain(input) {
+            if told.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let ports = Ports::new(arguments.address, arguments.seed);
+    emulate(ports, lines, |answer| say(&format!("{answer}\n"))).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn played(arguments: &SceneArguments) -> anyhow::Result<ExitCode> {
