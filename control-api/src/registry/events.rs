@@ -46,10 +46,11 @@ impl Registry {
         match event {
             Event::RoomDeleted { room, reason } => self.close_room(room, reason, None),
             Event::TrackChanged { room, facts } => {
-                if let Ok(mut room) = self.room_mut(room)
-                    && let Some(order) = room.track_changed(&facts)
-                {
-                    self.order_mute(&room, order);
+                if let Ok(mut room) = self.room_mut(room) {
+                    if let Some(order) = room.track_changed(&facts) {
+                        self.order_mute(&room, order);
+                    }
+                    self.tell_screens(&mut room, facts.participant);
                 }
             }
             Event::TrackUnpublished { room, track, .. } => {

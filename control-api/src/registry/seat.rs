@@ -136,6 +136,7 @@ impl Registry {
         for order in orders {
             self.order_mute(&room, order);
         }
+        self.tell_screens(&mut room, seat.participant);
         Ok(())
     }
 
@@ -291,6 +292,18 @@ impl Registry {
             room.shard
         };
         self.call(shard, command).await
+    }
+
+    /// Tells the shard which tracks of a member show a screen, where it does not know.
+    pub(super) fn tell_screens(&self, room: &mut Room, owner: ParticipantId) {
+        for (track, screen) in room.screens_untold(owner) {
+            let command = Command::SetTrackContent {
+                room: room.id,
+                track,
+                screen,
+            };
+            self.insist(room.shard, command);
+        }
     }
 
     pub(super) fn order_mute(&self, room: &Room, order: MuteOrder) {

@@ -552,6 +552,13 @@ impl Router {
         })
     }
 
+    /// What a track shows.
+    pub fn set_screen(&mut self, track: TrackKey, screen: bool) {
+        if let Some(track) = self.tracks.get_mut(track.index()) {
+            track.screen = screen;
+        }
+    }
+
     /// Who spoke last, or speaks: the first of those who can be heard.
     #[must_use]
     pub const fn active_speaker(&self) -> Option<MemberKey> {

@@ -17,6 +17,7 @@ pub struct Track {
     member: MemberKey,
     pub(super) plan: MediaPlan,
     pub(super) muted: bool,
+    pub(super) screen: bool,
     /// Its publisher has lost the permission.
     pub(super) forbidden: bool,
     /// It is among the router's changed tracks.
@@ -38,6 +39,7 @@ impl Track {
             member,
             plan: plan.clone(),
             muted: false,
+            screen: false,
             forbidden: false,
             changed: false,
             format: first_format(plan),
@@ -88,6 +90,12 @@ impl Track {
     #[must_use]
     pub const fn muted(&self) -> bool {
         self.muted
+    }
+
+    /// It shows a screen, not a camera.
+    #[must_use]
+    pub const fn is_screen(&self) -> bool {
+        self.screen
     }
 
     /// Nothing of it is forwarded, whatever its publisher sends.

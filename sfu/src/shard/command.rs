@@ -201,6 +201,16 @@ pub enum Command {
         /// Muted or not.
         muted: bool,
     },
+    /// What a track shows: of a screen, sharp pictures matter more than smooth ones, and it is what
+    /// the talk is about.
+    SetTrackContent {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        track: TrackId,
+        /// A screen, not a camera.
+        screen: bool,
+    },
     /// The track is gone for everybody, until its publisher negotiates its m-line anew: direction
     /// away and back, or another m-line.
     UnpublishTrack {

@@ -25,6 +25,8 @@ pub struct TrackFacts {
     pub codec: Codec,
     /// Muted by the server.
     pub muted: bool,
+    /// It shows a screen, as far as was said.
+    pub screen: bool,
 }
 
 /// What an outgoing m-line shows.

@@ -74,6 +74,11 @@ impl Shard {
             Command::SetTrackMuted { room, track, muted } => {
                 self.set_track_muted(now, room, track, muted)
             }
+            Command::SetTrackContent {
+                room,
+                track,
+                screen,
+            } => self.set_track_content(now, (room, track), screen),
             Command::UnpublishTrack { room, track } => self.unpublish_track(now, room, track),
             Command::UpdateSubscriptions {
                 room,
@@ -356,6 +361,31 @@ impl Shard {
         for (_, member) in &mut room.members {
             let shows = member.sections.iter().any(|one| one.track == Some(track));
             member.dirty.subscriptions |= shows;
+        }
+        self.settle_room(now, key);
+        Ok(Reply::Done)
+    }
+
+    fn set_track_content(
+        &mut self,
+        now: Instant,
+        (room, track): (RoomId, TrackId),
+        screen: bool,
+    ) -> Result<Reply, CommandError> {
+        let key = self.room_key(room)?;
+        self.current = Some(key);
+        let missing = CommandError::NotFound(Missing::Track(track));
+        let room = self.rooms.get_mut(key.index());
+        let room = room.ok_or_else(|| missing.clone())?;
+        let (member, track_key) = room.track(track).ok_or(missing)?;
+        room.router.set_screen(track_key, screen);
+        if let Some(member) = room.members.get_mut(member.index()) {
+            for published in member.published.iter_mut().filter(|one| one.id == track) {
+                published.news = true;
+            }
+        }
+        for (_, member) in &mut room.members {
+            member.adaptation.press();
         }
         self.settle_room(now, key);
         Ok(Reply::Done)

@@ -81,6 +81,7 @@ impl Member {
                 kind: known.kind(),
                 codec: known.codec(),
                 muted: known.muted(),
+                screen: known.is_screen(),
             };
             return Some(Event::TrackChanged { room, facts });
         }

@@ -41,6 +41,7 @@ fn facts(muted: bool) -> TrackFacts {
         kind: MediaKind::Video,
         codec: Codec::Vp8,
         muted,
+        screen: false,
     }
 }
 
@@ -108,6 +109,31 @@ async fn what_was_said_of_an_m_line_holds_for_the_track_that_comes_later() {
         "unpublished",
     ];
     assert_eq!(told(&mut lin).await, expected);
+}
+
+#[tokio::test]
+async fn the_shard_is_told_once_that_a_track_shows_a_screen() {
+    let (mut room, _ada, _lin) = pair(ParticipantSpec::default());
+    let screen = [(mid(), TrackSource::Screen)];
+    room.note_sources(ADA, &screen).unwrap();
+    assert_eq!(room.screens_untold(ADA), [], "there is no track yet");
+    room.track_changed(&facts(false));
+    assert_eq!(room.screens_untold(ADA), [(CAMERA, true)]);
+    assert_eq!(room.screens_untold(ADA), []);
+    // Its echo.
+    room.track_changed(&TrackFacts {
+        screen: true,
+        ..facts(false)
+    });
+    assert_eq!(room.screens_untold(ADA), []);
+    room.note_sources(ADA, &[(mid(), TrackSource::Camera)])
+        .unwrap();
+    assert_eq!(room.screens_untold(ADA), [(CAMERA, false)]);
+    // In another room, or after a restart, the shard knows nothing of it.
+    room.note_sources(ADA, &screen).unwrap();
+    room.screens_untold(ADA);
+    room.track_changed(&facts(false));
+    assert_eq!(room.screens_untold(ADA), [(CAMERA, true)]);
 }
 
 #[tokio::test]

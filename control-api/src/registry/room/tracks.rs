@@ -22,6 +22,8 @@ pub(super) struct Track {
     pub(super) owner: ParticipantId,
     /// A backend said so; apart from what permissions come to, which may change.
     pub(super) muted_by_order: bool,
+    /// The shard takes it for a screen.
+    pub(super) screen_told: bool,
 }
 
 impl Room {
@@ -67,6 +69,21 @@ impl Room {
             .iter()
             .filter_map(|&(mid, source)| self.change_track(id, mid, |view| view.source = source))
             .collect())
+    }
+
+    /// Tracks of a member of which the shard does not know yet whether they show a screen: each
+    /// once.
+    pub(in crate::registry) fn screens_untold(
+        &mut self,
+        owner: ParticipantId,
+    ) -> Vec<(TrackId, bool)> {
+        let own = self.tracks.iter_mut();
+        let own = own.filter(|(_, track)| track.owner == owner);
+        own.filter_map(|(&id, track)| {
+            let screen = track.view.source == TrackSource::Screen;
+            (std::mem::replace(&mut track.screen_told, screen) != screen).then_some((id, screen))
+        })
+        .collect()
     }
 
     /// The publisher's own mute.
@@ -155,6 +172,9 @@ impl Room {
         });
         let before = known.map(|track| Arc::clone(&track.view));
         if before.as_ref() == Some(&view) {
+            if let Some(track) = self.tracks.get_mut(&facts.track) {
+                track.screen_told = facts.screen;
+            }
             return order;
         }
         let owner = facts.participant;
@@ -162,6 +182,7 @@ impl Room {
             view: Arc::clone(&view),
             owner,
             muted_by_order,
+            screen_told: facts.screen,
         };
         self.tracks.insert(facts.track, track);
         if let Some(before) = before {

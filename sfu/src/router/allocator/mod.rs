@@ -62,6 +62,8 @@ pub struct Outcome<'a> {
     pub decisions: &'a [Decision],
     /// What the given layers cost together. More than `fast` only by tracks that may not pause.
     pub used: Bitrate,
+    /// What all that is wanted costs, larger layers than wanted left out.
+    pub wanted: Bitrate,
     /// How much `fast` has to grow, and to stay grown, for the best upgrade that is still to be
     /// had: what a demand probe should look for. None where nothing more is wanted, or where only
     /// patience is missing.
@@ -119,10 +121,13 @@ impl Allocator {
         }
         std::mem::swap(&mut self.past, past);
         let next_useful = teller.next_useful();
-        let Share { used, .. } = share;
+        let Share { used, entries, .. } = share;
+        let tops = entries.iter().map(|entry| &entry.ladder);
+        let wanted = tops.map(|ladder| ladder.cost(ladder.top())).sum();
         Outcome {
             utility: share.utility(),
             used: Bitrate::from_bps(used),
+            wanted: Bitrate::from_bps(wanted),
             next_useful,
             reconsider_at: reason::earliest_hold(decisions),
             decisions,

@@ -305,7 +305,7 @@ impl Room {
             .map(|picture| picture.claim(&scratch.layers));
         let allocator = &mut member.adaptation.allocator;
         let outcome = allocator.allocate(&mut scratch.allocator, now, budget, claims);
-        let given = outcome.used;
+        let (given, wanted) = (outcome.used, outcome.wanted);
         member.adaptation.decisions.begin(now, estimate.as_ref());
         for (picture, decision) in scratch.pictures.iter().zip(outcome.decisions) {
             let layers = picture.claim(&scratch.layers).layers;
@@ -316,17 +316,16 @@ impl Room {
             let target = target.map(|rung| rung.encoding);
             give(now, &mut self.router, decision, target);
         }
-        let most = scratch.most();
         member.adaptation.decisions.review(now);
         member.adaptation.decided_at = Some(now);
-        member.adaptation.look_at = (given < most).then(|| now + INTERVAL);
+        member.adaptation.look_at = (given < wanted).then(|| now + INTERVAL);
         member.adaptation.given = if scratch.is_measured() {
             gross(given, sound)
         } else {
             UNMEASURED
         };
         // What was taken back once has to fit with room to spare.
-        let most = gross(most, sound).as_bps();
+        let most = gross(wanted, sound).as_bps();
         member.transport.want(Bitrate::from_bps(most + most / 4));
     }
 }

@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use crate::id::{MemberKey, SectionKey};
-use crate::router::Router;
 use crate::router::allocator::{self, Claim, Layer, Weight};
 use crate::router::rungs::Rungs;
+use crate::router::{Router, Track};
 use crate::shard::room::Member;
 use crate::units::Bitrate;
 
@@ -58,7 +58,8 @@ impl Scratch {
             let wish = open
                 .and_then(|open| open.track)
                 .map(|track| member.wish(track));
-            let publisher = router.track(track).map(crate::router::Track::member);
+            let shown = router.track(track);
+            let publisher = shown.map(Track::member);
             let is_starved = router.is_starved(section);
             let target = router.target(section);
             let current = match rungs.len() {
@@ -75,7 +76,7 @@ impl Scratch {
                     priority: wish.map_or(128, |wish| wish.priority),
                     is_active_speaker: speaker.is_some() && publisher == speaker,
                     is_pinned: false,
-                    is_screen_share: false,
+                    is_screen_share: shown.is_some_and(Track::is_screen),
                 },
                 height: wish.map_or(0, |wish| wish.height),
                 may_pause: true,
@@ -100,15 +101,6 @@ impl Scratch {
             flowing.filter(|&bitrate| bitrate > 0).min()
         });
         Bitrate::from_bps(least.sum())
-    }
-
-    /// What all of it would cost.
-    pub(super) fn most(&self) -> Bitrate {
-        let tops = self.pictures.iter().filter_map(|picture| {
-            let layers = picture.layers(&self.layers).iter();
-            layers.map(|layer| layer.bitrate.as_bps()).max()
-        });
-        Bitrate::from_bps(tops.sum())
     }
 
     /// What is given now may not be taken away.

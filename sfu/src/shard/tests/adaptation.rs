@@ -252,11 +252,15 @@ impl Scene {
         paused
     }
 
-    pub(super) fn wish(&mut self, publisher: usize, priority: u8, height: u16) {
+    fn track(&self, publisher: usize) -> TrackId {
         let owner = self.publishers[publisher].id;
         let room = self.shard.rooms.iter().next().expect("a room").1;
         let member = room.member(owner).expect("inside");
-        let track = room.members[member.index()].published[0].id;
+        room.members[member.index()].published[0].id
+    }
+
+    pub(super) fn wish(&mut self, publisher: usize, priority: u8, height: u16) {
+        let track = self.track(publisher);
         let command = Command::UpdateSubscriptions {
             room: ROOM,
             participant: self.lin.id,
@@ -424,4 +428,18 @@ fn a_frame_leaves_no_faster_than_the_path_needs_unless_nobody_says_what_it_carri
         let expected = (most - 3_500)..=most;
         assert!(expected.contains(&at_once), "{speaks}: {at_once}");
     }
+}
+
+#[test]
+fn a_screen_is_shown_before_cameras() {
+    let mut scene = Scene::with(250, 4);
+    let command = Command::SetTrackContent {
+        room: ROOM,
+        track: scene.track(2),
+        screen: true,
+    };
+    let done = scene.shard.handle_command(scene.now, command);
+    assert!(done.is_ok(), "{done:?}");
+    scene.run(4_000);
+    assert_eq!(scene.seen(4_000), [21]);
 }
