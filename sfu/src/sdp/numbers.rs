@@ -231,7 +231,8 @@ fn offer_payload(numbered: Numbered) -> PayloadPlan {
         pli: video,
         fir: video,
         transport_cc: numbered.format.codec != Codec::Red,
-        remb: false,
+        // For those who have nothing better; who takes both sends feedback of packets only.
+        remb: video,
     }
 }
 

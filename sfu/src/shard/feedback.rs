@@ -47,7 +47,8 @@ impl Shard {
                     }
                 }
                 RtcpPacket::Feedback(feedback) => {
-                    is_told |= matches!(feedback, Feedback::TransportWide(_));
+                    is_told |=
+                        matches!(feedback, Feedback::TransportWide(_) | Feedback::Remb { .. });
                     room.take_feedback(now, member, feedback);
                 }
                 // Names and what we do not know ask for nothing.
@@ -84,8 +85,14 @@ impl super::room::Room {
                     }
                 }
             }
-            // Nothing is limited by it yet.
-            Feedback::Remb { .. } | Feedback::Unknown => {}
+            Feedback::Remb { bitrate, .. } => {
+                if let Some(member) = self.members.get_mut(key.index()) {
+                    member.transport.handle_ceiling(now, bitrate);
+                    let estimate = member.transport.estimate().map(|it| it.fast);
+                    self.router.set_estimate(now, key, estimate);
+                }
+            }
+            Feedback::Unknown => {}
         }
     }
 }

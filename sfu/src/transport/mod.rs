@@ -186,6 +186,8 @@ pub struct Transport {
     pacer: congestion::Pacer,
     /// The last transport-wide number given; its low 16 bits go on the wire.
     transport_sequence: u64,
+    /// What the other side itself says that the path carries.
+    ceiling: congestion::Ceiling,
     /// From the first numbered packet on.
     estimator: Option<Box<congestion::Estimator>>,
     control: VecDeque<ice::Outgoing>,
@@ -221,6 +223,7 @@ impl Transport {
             budget: congestion::Budget::default(),
             pacer: congestion::Pacer::default(),
             transport_sequence: 0,
+            ceiling: congestion::Ceiling::default(),
             estimator: None,
             control: VecDeque::new(),
             events: VecDeque::new(),
@@ -340,6 +343,7 @@ impl Transport {
         bytes: &mut [u8],
     ) -> Result<usize, DropReason> {
         let length = self.inbound(path)?.open_rtcp(bytes)?;
+        self.ceiling.tick(now);
         self.ice.note_authenticated(now, path);
         Ok(length)
     }
@@ -426,6 +430,7 @@ impl Transport {
         let estimator = self
             .estimator
             .get_or_insert_with(|| Box::new(congestion::Estimator::new(now, congestion::START)));
+        self.ceiling.tick(now);
         estimator.sent(now, self.transport_sequence, bytes, probe);
         estimator.tick(now);
         if probe == 0 {
@@ -481,11 +486,25 @@ impl Transport {
         }
     }
 
-    /// What the path carries; none where the other side has said nothing of what arrives.
+    /// The other side says how much it takes (REMB).
+    pub fn handle_ceiling(&mut self, now: Instant, bitrate: Bitrate) {
+        self.ceiling.say(now, bitrate);
+    }
+
+    /// Whether the other side says how much it takes.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.ceiling.over(None, Duration::ZERO).is_some()
+    }
+
+    /// What the path carries; none where the other side has said nothing of it. Where it says a
+    /// sum only, that is the estimate; where it says more, the sum is a ceiling.
     #[must_use]
     pub fn estimate(&self) -> Option<congestion::Estimate> {
-        let estimator = self.estimator.as_deref()?;
-        estimator.is_heard().then(|| estimator.estimate())
+        let estimator = self.estimator.as_deref();
+        let heard = estimator.filter(|estimator| estimator.is_heard());
+        let own = heard.map(congestion::Estimator::estimate);
+        self.ceiling.over(own, self.rtt().unwrap_or_default())
     }
 
     /// Writes the next STUN or DTLS datagram; call until none. `out` holds `PACKET_BYTES`.

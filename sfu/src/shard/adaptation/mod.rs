@@ -7,7 +7,8 @@
 //!
 //! Asked when feedback comes: twice a second, and at once where less fits than is given or where
 //! something new is to be shown. Sound is paid first, then what repairs losses. A participant whose
-//! path cannot be asked (no feedback, or no RTX to put padding on) is given the best of everything.
+//! path cannot be asked (no feedback, or no RTX to put padding on) is given what it says it takes
+//! (REMB), or where it says nothing the best of everything.
 //!
 //! What is shown is not taken away lightly. A queue that drains makes the estimate dip below what
 //! the path carries, and a new path is not known yet: so a picture is paused only where even the
@@ -199,7 +200,7 @@ impl Room {
         for &section in sections {
             member.adaptation.allocator.forget(section);
         }
-        if !self.router.can_probe(key) {
+        if !self.router.can_probe(key) && !member.transport.is_limited() {
             return;
         }
         if member.transport.estimate().is_none() {
@@ -251,9 +252,14 @@ impl Room {
             return;
         };
         let Some(estimate) = member.transport.estimate() else {
+            // It said something once, and does so no more.
+            if member.adaptation.decided_at.is_some() {
+                member.adaptation.unheard_since.get_or_insert(now);
+            }
             return;
         };
-        if !self.router.can_probe(key) {
+        let is_asked = self.router.can_probe(key);
+        if !is_asked && !member.transport.is_limited() {
             return;
         }
         if member.adaptation.is_due(now, estimate.fast) {
@@ -262,7 +268,10 @@ impl Room {
         let Some(member) = self.members.get_mut(key.index()) else {
             return;
         };
-        if member.adaptation.probing.is_none()
+        // Of a path that only says a sum no probe would be told of.
+        if is_asked
+            && member.transport.is_paced()
+            && member.adaptation.probing.is_none()
             && let Some(probe) = member.transport.poll_probe(now)
         {
             member.adaptation.probing = Some(Probing::new(now, probe));

@@ -289,6 +289,51 @@ impl Scene {
     }
 }
 
+/// So many seconds in which Lin says by REMB that it takes so much.
+fn takes(scene: &mut Scene, kbps: u64, seconds: u64) {
+    for _ in 0..seconds {
+        let mut out = [0; 64];
+        let mut writer = crate::wire::rtcp::CompoundWriter::new(&mut out);
+        assert!(writer.remb(2, crate::units::Bitrate::from_kbps(kbps), &[1]));
+        let len = writer.len();
+        scene
+            .lin
+            .rtcp(scene.now, &mut scene.shard, out.get(..len).unwrap_or(&[]));
+        scene.run(1_000);
+    }
+}
+
+#[test]
+fn who_says_only_how_much_it_takes_is_given_that_much() {
+    let mut scene = Scene::new(4_000);
+    scene.speaks = false;
+    scene.run(500);
+    for (kbps, rung) in [(800, 2), (3_000, 3), (250, 1), (3_000, 3)] {
+        takes(&mut scene, kbps, 6);
+        assert_eq!(scene.shows().0, rung, "{kbps}: {:?}", scene.shown);
+    }
+    takes(&mut scene, 250, 3);
+    assert_eq!(scene.shows().0, 1, "{:?}", scene.shown);
+    // It says no more: what it said is too old to count, and nothing is known.
+    scene.run(10_000);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
+    assert_eq!(
+        scene.shard.stats().probes_out,
+        0,
+        "no probe would be told of"
+    );
+}
+
+#[test]
+fn what_a_receiver_says_it_takes_is_a_ceiling_over_what_its_path_carries() {
+    let mut scene = Scene::new(4_000);
+    scene.run(500);
+    takes(&mut scene, 800, 8);
+    assert_eq!(scene.shows().0, 2, "{:?}", scene.shown);
+    takes(&mut scene, 9_000, 8);
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
+}
+
 #[test]
 fn a_wide_path_is_given_the_top_rung_soon_and_keeps_it() {
     let mut scene = Scene::new(4_000);

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`estimator`] | the target rate, from the four below |
 //! | `history` | what was sent and not told of yet |
+//! | `ceiling` | what the receiver itself says (REMB) |
 //! | `acked` | what arrived per second |
 //! | `owd` | time spent in queues |
 //! | `loss` | loss of the path and loss of our making |
@@ -15,6 +16,7 @@
 //! Audio, RTCP and STUN are charged but never held.
 
 mod acked;
+mod ceiling;
 pub mod estimator;
 mod history;
 mod loss;
@@ -23,6 +25,7 @@ pub mod pacer;
 pub mod probe;
 mod rival;
 
+pub(crate) use ceiling::Ceiling;
 pub use estimator::{Cause, Estimate, Estimator, START};
 pub use pacer::Pacer;
 pub use probe::Probe;
