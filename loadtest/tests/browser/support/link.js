@@ -5,12 +5,30 @@ import { createSocket } from "node:dgram";
 import { createServer, connect } from "node:net";
 import { HOST } from "./server.js";
 
+/** RTP, by RFC 7983 §7 and RFC 5761 §4. @param {Buffer} datagram */
+function isMedia(datagram) {
+  const [first = 0, second = 0] = datagram;
+  return first >= 128 && first < 192 && (second < 192 || second > 223);
+}
+
 /**
  * @param {{http: number, udp: number, toHttp: number, toUdp: number}} ports `http`, `udp`: ours;
  *   the server is to advertise the latter
  */
 export async function startLink({ http, udp, toHttp, toUdp }) {
   let isUp = true;
+  /** One in so many packets of media on the way to a browser is lost; 0: none. */
+  let lossEvery = 0;
+  let media = 0;
+  /** Packets of media by where they go and payload type. @type {Map<string, number>} */
+  const seen = new Map();
+  /** @param {string} to @param {Buffer} datagram */
+  const see = (to, datagram) => {
+    if (!isMedia(datagram)) return false;
+    const key = `${to} ${(datagram[1] ?? 0) & 127}`;
+    seen.set(key, (seen.get(key) ?? 0) + 1);
+    return true;
+  };
   /** @type {Set<() => void>} */
   const mended = new Set();
   /** @type {Set<import("node:net").Socket>} */
@@ -71,11 +89,13 @@ export async function startLink({ http, udp, toHttp, toUdp }) {
       way = createSocket("udp4");
       way.bind(0, HOST);
       way.on("message", (answer) => {
+        if (see("browser", answer) && lossEvery > 0 && (media += 1) % lossEvery === 0) return;
         if (isUp) front.send(answer, from.port, from.address);
       });
       way.on("error", () => {});
       ways.set(key, way);
     }
+    see("server", data);
     way.send(data, toUdp, HOST);
   });
   front.on("error", () => {});
@@ -87,6 +107,12 @@ export async function startLink({ http, udp, toHttp, toUdp }) {
       isUp = false;
       for (const socket of sockets) socket.pause();
     },
+    /** @param {number} every one in so many packets of media is lost; 0: none */
+    lose(every) {
+      lossEvery = every;
+    },
+    /** Packets of media on their way to a "browser" or the "server". @param {string} to @param {number} payloadType */
+    packets: (to, payloadType) => seen.get(`${to} ${payloadType}`) ?? 0,
     mend() {
       isUp = true;
       for (const go of [...mended]) go();
