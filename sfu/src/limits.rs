@@ -78,6 +78,7 @@ limits! {
     HOLD_PACKETS: usize = 64, "packets of one encoding gathered before they leave; full: they leave";
     CATCH_UP_PACKETS: u64 = 512, "packets behind a key frame that are sent at once to one who starts there";
     SENT_RING_AUDIO: usize = 128, "the same of a section without NACK, to place late packets";
+    DECIDED_PICTURES: usize = 64, "recent pictures of which a section remembers what layers passed: 2 s at 30 a second; packets of older ones are void";
     BINDINGS_PER_SECTION: usize = 4, "re-bindings of a section whose packets can still be repeated";
     SENT_RING: usize = 1_024, "packets a section remembers for NACK";
     NACK_LIST: usize = 256, "gaps of one encoding asked for at once; beyond: a key frame instead";
@@ -87,6 +88,7 @@ limits! {
     RED_BYTES: usize = 1_200, "a RED payload that is sent; the oldest copies are left out";
     NACKED_PER_SECOND: u64 = 2_048, "sequence numbers of one subscriber's NACKs that are looked at, a second and at once: all of 20 Mb/s; the rest is dropped as nack_storm";
 
+    MEASURED_LAYERS: usize = 4, "spatial and temporal layers of an encoding that are measured, of each; higher ones count as the last";
     DEPENDENCY_TEMPLATES: usize = 64, "templates of one dependency structure: their numbers have six bits";
     DECODE_TARGETS: usize = 32, "decode targets of one dependency structure, and chains, of which there are no more: their number has five bits";
     FRAME_REFERENCES: usize = 8, "frames one frame may refer to, or its descriptor is malformed: AV1 has eight reference slots, other codecs here use fewer";

@@ -193,7 +193,11 @@ impl Departure<'_> {
             encoding, section, ..
         } = self;
         let entry = encoding.history.get(input).ok_or(DropReason::Expired)?;
-        if entry.empty {
+        let binding = section
+            .numbers
+            .binding_of((self.key, encoding.serial), input);
+        let verdict = binding.and_then(|binding| section.layers.verdict(binding, entry));
+        if entry.empty || verdict.is_some_and(|verdict| !verdict.passes) {
             return fill(section, (self.key, encoding), entry, stamps, out).map(|len| (len, false));
         }
         let plan = payload_plan(self.track, section, entry)?;
@@ -203,7 +207,7 @@ impl Departure<'_> {
         let (placed, offsets) = section.numbers.place(
             (self.key, encoding.serial),
             entry,
-            &encoding.history,
+            (&encoding.history, &section.layers),
             |first| Offsets {
                 timestamp: timeline.timestamp_offset(
                     entry.timestamp,
@@ -224,7 +228,7 @@ impl Departure<'_> {
         });
         let header = RtpHeader {
             payload_type: red.as_ref().map_or(payload_type, |(red, _)| *red),
-            marker: entry.marker || begins,
+            marker: entry.marker || begins || placed.ends_picture,
             sequence: low_16(placed.number),
             timestamp: entry.timestamp.wrapping_add(offsets.timestamp),
             ssrc: section.ssrc,
@@ -277,7 +281,7 @@ impl Departure<'_> {
         };
         let header = RtpHeader {
             payload_type,
-            marker: entry.marker,
+            marker: entry.marker || repeated.ends_picture,
             sequence: section.next_rtx_sequence(),
             timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
             ssrc,
@@ -305,7 +309,7 @@ fn again(
     let repeated = repeated.ok_or(DropReason::Expired)?;
     let header = RtpHeader {
         payload_type: plan.payload_type,
-        marker: entry.marker,
+        marker: entry.marker || repeated.ends_picture,
         sequence: low_16(number),
         timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
         ssrc: section.ssrc,
@@ -332,9 +336,10 @@ fn fill(
         pictures: PictureOffsets::default(),
     };
     let place = (key, encoding.serial);
-    let (placed, offsets) = section
-        .numbers
-        .place(place, entry, &encoding.history, nothing)?;
+    let (placed, offsets) =
+        section
+            .numbers
+            .place(place, entry, (&encoding.history, &section.layers), nothing)?;
     let header = RtpHeader {
         payload_type: section.payload_type,
         marker: false,

@@ -13,6 +13,7 @@ use crate::limits::{GATHER_AUDIO, GATHER_VIDEO, HOLD_PACKETS};
 use crate::router::history::History;
 use crate::router::keyframe::{KeyframeGate, KeyframeHead};
 use crate::router::nack::{NackList, Repair};
+use crate::router::rates::Rates;
 use crate::router::selector::Flow;
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant, NtpTime};
@@ -78,6 +79,7 @@ pub(super) struct Encoding {
     pub(super) keyframe: KeyframeGate,
     pub(super) head: KeyframeHead,
     pub(super) flow: Flow,
+    pub(super) rates: Rates,
     /// Packets gathered, not offered to sections yet.
     pub(super) held: ArrayVec<u64, HOLD_PACKETS>,
     /// When what is held leaves at the latest.
@@ -113,6 +115,7 @@ impl Encoding {
             keyframe: KeyframeGate::default(),
             head: KeyframeHead::default(),
             flow: Flow::default(),
+            rates: Rates::default(),
             held: ArrayVec::new(),
             hold_due: None,
             clock: None,
@@ -130,6 +133,7 @@ impl Encoding {
         self.serial = serial;
         self.nack.clear();
         self.head = KeyframeHead::default();
+        self.rates.forget();
         self.held.clear();
         self.hold_due = None;
         self.clock = None;

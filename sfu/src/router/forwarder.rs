@@ -87,6 +87,14 @@ impl Timeline {
 }
 
 impl PictureOffsets {
+    /// Where so many VP8 pictures were left out.
+    pub(super) const fn less(self, dropped: u16) -> Self {
+        Self {
+            picture: self.picture.wrapping_sub(dropped),
+            ..self
+        }
+    }
+
     /// Changes the picture numbers of a payload in place.
     pub(super) fn apply(self, codec: Codec, payload: &mut [u8]) {
         if self == Self::default() {

@@ -12,9 +12,11 @@ use crate::limits::{
     HISTORY_PACKETS_PER_AUDIO_ENCODING, HISTORY_PACKETS_PER_ENCODING, HISTORY_PAGE_BYTES,
     HISTORY_PAGES, HISTORY_PAGES_PER_ENCODING, HISTORY_POOL_PAGES,
 };
+use crate::router::layers::Layering;
 use crate::time::{Duration, Instant};
 use crate::units::{AudioLevel, MediaKind};
 use crate::wire::extension::AbsCaptureTime;
+use crate::wire::payload::PayloadFacts;
 
 /// A page whose newest packet is older than this serves nobody: no NACK comes that late.
 const PAGE_AGE: Duration = Duration::from_secs(2);
@@ -77,6 +79,10 @@ pub(super) struct Entry {
     pub(super) starts: bool,
     /// Arrived, and is never forwarded.
     pub(super) empty: bool,
+    /// Who tells of its layers.
+    pub(super) layering: Layering,
+    /// What its payload says of itself.
+    pub(super) facts: PayloadFacts,
     pub(super) passed: Passed,
     page: u32,
     offset: u16,
@@ -94,6 +100,8 @@ impl Entry {
             marker: false,
             starts: false,
             empty: true,
+            layering: Layering::None,
+            facts: PayloadFacts::default(),
             passed: Passed::default(),
             page: 0,
             offset: 0,

@@ -12,6 +12,7 @@ use crate::id::{EncodingKey, MemberKey, Rid, SectionKey, TrackKey};
 use crate::limits::{CATCH_UP_PACKETS, ENCODINGS_PER_TRACK, RED_BLOCKS, SSRCS_PER_TRANSPORT};
 use crate::router::encoding::{Arrival, Encoding, Origin};
 use crate::router::history::{Entry, PagePool, Passed};
+use crate::router::layers::{Layering, Offered};
 use crate::router::member::{Member, Source};
 use crate::router::redundancy::place;
 use crate::router::section::Section;
@@ -21,11 +22,11 @@ use crate::router::track::Track;
 use crate::router::{Router, member_mut, touch};
 use crate::sdp::negotiate::PayloadPlan;
 use crate::time::{Duration, Instant};
-use crate::units::MediaKind;
+use crate::units::{Layer, MediaKind};
 use crate::wheel::soonest;
 use crate::wire::extension::ExtensionValues;
 use crate::wire::payload::red::{Block, Red};
-use crate::wire::payload::{Codec, Format, describe};
+use crate::wire::payload::{Codec, Format, describe, heights};
 use crate::wire::rtp::RtpPacket;
 
 /// A publisher is told early how its packets arrive.
@@ -413,29 +414,49 @@ impl Offer<'_> {
                 starts: entry.starts,
                 is_target: is_target && !entry.empty && carries(self.track, section, entry),
             };
-            match section.selector.passes(encoding.kind, candidate) {
+            let begins = match section.selector.passes(encoding.kind, candidate) {
                 Passage::No => continue,
-                Passage::Yes => {}
+                Passage::Yes => false,
                 Passage::Started => {
                     section.numbers.bind(self.key, encoding.serial, sequence);
                     started = Some(sequence);
+                    true
                 }
-            }
-            dropped += self.queue(subscriber, sequence);
+            };
+            dropped += self.sift((section, subscriber), entry, begins);
         }
         // A first packet that came late (of a key frame, or of sound when somebody just came): what
         // arrived before it and belongs behind it, which no section took, follows.
         if let Some(start) = started {
             let newest = encoding.newest_sequence().unwrap_or(start);
             for sequence in start + 1..=newest.min(start + CATCH_UP_PACKETS) {
-                let has = encoding.history.get(sequence).is_some_and(|e| !e.empty);
+                let entry = encoding.history.get(sequence).filter(|e| !e.empty);
                 let comes = sequences.contains(&sequence) || encoding.held.contains(&sequence);
-                if has && !comes {
-                    dropped += self.queue(subscriber, sequence);
+                if let Some(entry) = entry.filter(|_| !comes) {
+                    dropped += self.sift((section, subscriber), entry, false);
                 }
             }
         }
         dropped
+    }
+
+    /// Queues a packet where its layer passes.
+    fn sift(
+        &self,
+        (section, subscriber): (&mut Section, &mut Member),
+        entry: &Entry,
+        begins: bool,
+    ) -> u64 {
+        let binding = section.numbers.binding();
+        let offered = if entry.empty {
+            Offered::Passes
+        } else {
+            section.layers.offer(binding, entry, begins)
+        };
+        match offered {
+            Offered::Passes | Offered::Fills => self.queue(subscriber, entry.sequence),
+            Offered::Stays => 0,
+        }
     }
 
     fn queue(&self, subscriber: &mut Member, sequence: u64) -> u64 {
@@ -580,11 +601,28 @@ fn receive(
         && (media.format.codec != Codec::H264
             || encoding.head.starts(timestamp, facts.decodable_parameters));
     entry.empty = false;
+    entry.layering = Layering::of(media.format.codec);
+    entry.facts = facts;
     if !encoding.history.insert(entry, media.payload, pages) {
         return Err(DropReason::LimitReached);
     }
     let bytes = media.payload.len() as u64;
     encoding.flow.count(input.arrived_at, bytes);
+    if encoding.kind == MediaKind::Video {
+        // Layers that cannot be told apart in every packet are one.
+        let layer = match entry.layering {
+            Layering::None => Layer::default(),
+            Layering::Vp8 | Layering::Vp9 => facts.layer,
+        };
+        let bytes = media.payload.len();
+        encoding.rates.count(layer, bytes, facts.starts_frame);
+        if facts.keyframe {
+            let heights = heights(media.format.codec, media.payload);
+            for (height, spatial) in heights.iter().zip(0..) {
+                encoding.rates.learn_height(spatial, *height);
+            }
+        }
+    }
     if entry.starts {
         encoding.keyframe.satisfy();
         encoding.nack.give_up_before(sequence);

@@ -20,6 +20,8 @@
 //! | `selector` | which encoding passes now |
 //! | [`decode_target`] | which frames of a scalable encoding pass |
 //! | `forwarder` | timestamps and picture numbers across switches and re-bindings |
+//! | `layers` | which layers of the encoding that is shown pass |
+//! | `rates` | what each layer of an encoding carries |
 //! | [`rungs`] | what of a simulcast track each section is given, and padding that probes |
 //! | [`allocator`] | one participant's bitrate to a layer for each section |
 //! | [`ticket`] | orders to send |
@@ -35,9 +37,11 @@ mod forwarder;
 pub mod history;
 mod ingress;
 mod keyframe;
+mod layers;
 mod member;
 mod nack;
 pub mod port;
+mod rates;
 mod redundancy;
 mod repair;
 mod report;
@@ -66,6 +70,7 @@ use crate::time::{Instant, ServerClock};
 use crate::units::{AudioLevel, MediaKind};
 
 use encoding::Encoding;
+use layers::EVERYTHING;
 use member::Member;
 use port::Port;
 use section::Section;
@@ -473,6 +478,7 @@ impl Router {
         let mut section = *detached.0;
         section.member = member;
         section.target = None;
+        section.layers.set_wish(EVERYTHING);
         section.starved = false;
         subscriber.reduced_size = section.plan.reduced_size;
         let key = SectionKey::from_index(self.sections.insert(section));
@@ -509,6 +515,7 @@ impl Router {
             return;
         }
         found.target = None;
+        found.layers.set_wish(EVERYTHING);
         found.starved = false;
         found.subscription = track.map(|track| Subscription {
             track,

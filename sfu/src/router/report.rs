@@ -10,6 +10,7 @@ use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
 use crate::router::encoding::{ClockReport, Origin, ticks};
 use crate::router::history::PagePool;
 use crate::router::member::Source;
+use crate::router::rungs::STEP_MILLIS;
 use crate::router::section::Section;
 use crate::router::selector::{Flow, best};
 use crate::router::{NEVER, Router, member_mut};
@@ -23,7 +24,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// RTCP that could not leave (no path, no room) is offered again after this.
 const RTCP_RETRY: Duration = Duration::from_millis(20);
 /// Flows of simulcast encodings are compared this often.
-pub(super) const FLOW_STEP: Duration = Duration::from_millis(500);
+pub(super) const FLOW_STEP: Duration = Duration::from_millis(STEP_MILLIS);
 /// Report blocks of one packet (RFC 3550 §6.4.1).
 const BLOCKS: usize = 31;
 /// The SSRC of RTCP from one who sends no media.
@@ -484,6 +485,7 @@ impl Router {
     fn compare_flows(&mut self, now: Instant) {
         for (_, encoding) in &mut self.encodings {
             encoding.flow.step(now, FLOW_STEP);
+            encoding.rates.step();
         }
         let mut changed: ArrayVec<EncodingKey, 64> = ArrayVec::new();
         let mut several = false;

@@ -6,27 +6,50 @@ use arrayvec::ArrayVec;
 use super::report::FLOW_STEP;
 use super::{Router, member_mut};
 use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
-use crate::limits::ENCODINGS_PER_TRACK;
+use crate::limits::{ENCODINGS_PER_TRACK, LAYERS_PER_TRACK};
+use crate::router::layers::EVERYTHING;
 use crate::router::section::Section;
 use crate::time::Instant;
-use crate::units::{Bitrate, MediaKind};
+use crate::units::{Bitrate, Layer, MediaKind};
 use crate::wire::extension::{Extension, ExtensionValues};
 use crate::wire::rtp::{RtpHeader, pad};
 
 /// Most of a padding packet: the last byte says how much (RFC 3550 §5.1).
 const PADDING: usize = 255;
 
-/// One rung of a track.
+/// What a section can be given of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Which encoding.
+    pub encoding: EncodingKey,
+    /// And the highest layer within it; above what there is: all.
+    pub layer: Layer,
+}
+
+/// One rung of a track: a layer of one of its encodings, with all below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rung {
     /// Which.
-    pub encoding: EncodingKey,
+    pub target: Target,
+    /// Its size among all of the track, and its temporal layer.
+    pub rank: Layer,
+    /// Of the picture; doubled from rung to rung where none is told.
+    pub height: u16,
+    /// Pictures a second.
+    pub fps: u8,
     /// Of its payloads, measured; zero: it does not flow now.
     pub bitrate: Bitrate,
 }
 
 /// The rungs of a track that have flowed, lowest first.
-pub type Rungs = ArrayVec<Rung, ENCODINGS_PER_TRACK>;
+pub type Rungs = ArrayVec<Rung, LAYERS_PER_TRACK>;
+
+/// Of the lowest picture, where its height is not told.
+const HEIGHT_LEAST: u16 = 180;
+/// Where the pictures a second are not known.
+const FPS: u8 = 30;
+/// Of one measurement.
+pub(super) const STEP_MILLIS: u64 = 500;
 
 impl Router {
     /// The sections of a member that show pictures, or would if its path carried them, and what.
@@ -44,25 +67,73 @@ impl Router {
     #[must_use]
     pub fn rungs(&self, track: TrackKey) -> Rungs {
         let encodings = self.track(track).map(|track| track.encodings.as_slice());
-        let mut known: ArrayVec<(u64, Rung), ENCODINGS_PER_TRACK> = encodings
+        let mut known: ArrayVec<(u64, EncodingKey), ENCODINGS_PER_TRACK> = encodings
             .unwrap_or_default()
             .iter()
             .filter_map(|&key| {
-                let flow = self.encodings.get(key.index())?.flow;
-                let rung = Rung {
-                    encoding: key,
-                    bitrate: bitrate(if flow.rate() > 0 { flow.usual() } else { 0 }),
-                };
-                (flow.usual() > 0).then_some((flow.usual(), rung))
+                let usual = self.encodings.get(key.index())?.flow.usual();
+                (usual > 0).then_some((usual, key))
             })
             .collect();
-        known.sort_unstable_by_key(|&(usual, rung)| (usual, rung.encoding));
-        known.into_iter().map(|(_, rung)| rung).collect()
+        known.sort_unstable();
+        let mut rungs = Rungs::new();
+        for (_, encoding) in known {
+            self.push_layers(encoding, &mut rungs);
+        }
+        rungs
     }
 
-    /// From now on the section is given this encoding of its track, or the best. What it shows now
-    /// goes on until the other begins with a key frame, which is asked for.
-    pub fn set_target(&mut self, now: Instant, section: SectionKey, target: Option<EncodingKey>) {
+    /// Adds the layers of an encoding above those that are there.
+    fn push_layers(&self, key: EncodingKey, rungs: &mut Rungs) {
+        let Some(encoding) = self.encodings.get(key.index()) else {
+            return;
+        };
+        let flow = encoding.flow;
+        let usual = if flow.rate() > 0 { flow.usual() } else { 0 };
+        let below = rungs.last().copied();
+        let base = below.map_or(0, |last| last.rank.spatial + 1);
+        for rate in encoding.rates.layers(STEP_MILLIS) {
+            let spatial = base.saturating_add(rate.layer.spatial);
+            let least = below.map_or(0, |last| last.height);
+            let guess = match least {
+                0 => HEIGHT_LEAST.checked_shl(spatial.into()).unwrap_or(u16::MAX),
+                least => least.saturating_mul(2 << rate.layer.spatial),
+            };
+            let rung = Rung {
+                target: Target {
+                    encoding: key,
+                    layer: rate.layer,
+                },
+                rank: Layer {
+                    spatial,
+                    temporal: rate.layer.temporal,
+                },
+                // What carries more and says it is no larger is not believed.
+                height: Some(rate.height).filter(|&it| it > least).unwrap_or(guess),
+                fps: Some(rate.fps).filter(|&it| it > 0).unwrap_or(FPS),
+                bitrate: bitrate(usual.saturating_mul(rate.share) / 1_024),
+            };
+            // Beyond the bound the highest are not given.
+            let _full = rungs.try_push(rung);
+        }
+    }
+
+    /// What a target within `encoding` means: the highest layer is all there is, so that what is
+    /// added later passes too.
+    fn wish_for(&self, target: Target) -> Layer {
+        let top = self.encodings.get(target.encoding.index());
+        let top = top.map_or(EVERYTHING, |found| found.rates.top());
+        let all = |wished: u8, top: u8| if wished >= top { u8::MAX } else { wished };
+        Layer {
+            spatial: all(target.layer.spatial, top.spatial),
+            temporal: all(target.layer.temporal, top.temporal),
+        }
+    }
+
+    /// From now on the section is given this of its track, or the best. What it shows now goes on
+    /// until the other begins with a key frame, which is asked for where one is needed.
+    pub fn set_target(&mut self, now: Instant, section: SectionKey, target: Option<Target>) {
+        let wish = target.map_or(EVERYTHING, |target| self.wish_for(target));
         let Some(found) = self.sections.get_mut(section.index()) else {
             return;
         };
@@ -70,13 +141,19 @@ impl Router {
         let Some(track) = track else {
             return;
         };
-        let target = target.filter(|target| track.encodings.contains(target));
+        let target = target.filter(|target| track.encodings.contains(&target.encoding));
         let before = found.aim(track);
-        found.target = target;
+        found.target = target.map(|target| target.encoding);
         let aim = found.aim(track);
-        if aim != before
+        let shown = found.selector.current();
+        found.layers.set_wish(wish);
+        let is_needed = if aim == shown {
+            found.layers.needs_keyframe()
+        } else {
+            aim != before
+        };
+        if is_needed
             && found.is_open()
-            && aim != found.selector.current()
             && let Some(aim) = aim
         {
             self.want_keyframe(now, aim);
@@ -110,8 +187,16 @@ impl Router {
 
     /// What a section is given and shows now.
     #[must_use]
-    pub fn target(&self, section: SectionKey) -> Option<EncodingKey> {
-        self.sections.get(section.index())?.target
+    pub fn target(&self, section: SectionKey) -> Option<Target> {
+        let found = self.sections.get(section.index())?;
+        let encoding = found.target?;
+        let top = self.encodings.get(encoding.index())?.rates.top();
+        let wish = found.layers.wish();
+        let layer = Layer {
+            spatial: wish.spatial.min(top.spatial),
+            temporal: wish.temporal.min(top.temporal),
+        };
+        Some(Target { encoding, layer })
     }
 
     /// Nobody is given an encoding any more; whether somebody was.
@@ -120,6 +205,7 @@ impl Router {
         for (_, section) in &mut self.sections {
             if section.target == Some(key) {
                 section.target = None;
+                section.layers.set_wish(EVERYTHING);
                 was_given = true;
             }
         }

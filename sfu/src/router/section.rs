@@ -25,6 +25,7 @@ use crate::limits::{BINDINGS_PER_SECTION, RETRANSMISSIONS_PER_PACKET, SENT_RING,
 use crate::router::again::{Again, Stamps};
 use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
+use crate::router::layers::{Layers, Verdict};
 use crate::router::redundancy::Redundancy;
 use crate::router::selector::Selector;
 use crate::router::subscription::Subscription;
@@ -72,6 +73,10 @@ struct Sent {
     binding: u16,
     answers: u8,
     sent: bool,
+    /// It was given the marker.
+    ends_picture: bool,
+    /// Pictures that were left out before it.
+    dropped: u16,
 }
 
 /// Where a departing packet stands.
@@ -84,6 +89,8 @@ pub(super) struct Placed {
     pub(super) first: bool,
     /// The input its binding starts with.
     pub(super) start: u64,
+    /// It ends its picture as it is sent.
+    pub(super) ends_picture: bool,
 }
 
 /// What is to be added to a packet's input to send it.
@@ -110,6 +117,8 @@ pub(super) struct Repeated {
     pub(super) serial: u32,
     pub(super) input: u64,
     pub(super) offsets: Offsets,
+    /// It ended its picture as it was sent.
+    pub(super) ends_picture: bool,
 }
 
 /// One outgoing m-line.
@@ -121,6 +130,8 @@ pub(super) struct Section {
     pub(super) plan: MediaPlan,
     pub(super) subscription: Option<Subscription>,
     pub(super) selector: Selector,
+    /// Of the encoding that passes.
+    pub(super) layers: Layers,
     /// The encoding it is given; none: the best there is.
     pub(super) target: Option<EncodingKey>,
     /// Its subscriber's path carries none of it: it waits, bound and closed.
@@ -162,6 +173,7 @@ impl Section {
             plan: plan.clone(),
             subscription: None,
             selector: Selector::default(),
+            layers: Layers::default(),
             target: None,
             starved: false,
             timeline: Timeline::default(),
@@ -316,6 +328,24 @@ impl Numbers {
         self.next_binding = self.next_binding.wrapping_add(1);
     }
 
+    /// The number of the newest binding.
+    pub(super) fn binding(&self) -> u16 {
+        self.bindings.last().map_or(0, |binding| binding.number)
+    }
+
+    /// The number of the binding that an input belongs to.
+    pub(super) fn binding_of(&self, encoding: (EncodingKey, u32), input: u64) -> Option<u16> {
+        let place = self.tied(encoding, input)?;
+        self.bindings.get(place).map(|binding| binding.number)
+    }
+
+    fn tied(&self, encoding: (EncodingKey, u32), input: u64) -> Option<usize> {
+        let is_of = |binding: &Binding| {
+            (binding.encoding, binding.serial) == encoding && binding.start <= input
+        };
+        self.bindings.iter().rposition(is_of)
+    }
+
     /// The encodings behind these keys are gone: their packets can neither be sent nor repeated.
     pub(super) fn forget(&mut self, encoding: EncodingKey) {
         self.bindings.retain(|binding| binding.encoding != encoding);
@@ -335,22 +365,22 @@ impl Numbers {
         &mut self,
         encoding: (EncodingKey, u32),
         entry: &Entry,
-        history: &History,
+        (history, layers): (&History, &Layers),
         tie: impl FnOnce(u32) -> Offsets,
     ) -> Result<(Placed, Offsets), DropReason> {
         let input = entry.sequence;
-        let is_of = |binding: &Binding| {
-            (binding.encoding, binding.serial) == encoding && binding.start <= input
-        };
-        let place = self.bindings.iter().rposition(is_of);
-        let place = place.ok_or(DropReason::TooLate)?;
+        let place = self.tied(encoding, input).ok_or(DropReason::TooLate)?;
         let tied = self.bindings.iter().rposition(|b| b.anchor.is_some());
         let overtaken = tied.is_some_and(|tied| place < tied);
         let next = self.next;
         let first_timestamp = self.first_timestamp;
         let binding = self.bindings.get_mut(place).ok_or(DropReason::Bug)?;
         let first = binding.anchor.is_none();
-        if (first || overtaken) && entry.empty {
+        let verdict = layers.verdict(binding.number, entry);
+        // What its section has left out fills a place that was kept for it, no more.
+        let passes = !entry.empty && verdict.ok_or(DropReason::Expired)?.passes;
+        let verdict = verdict.unwrap_or_default();
+        if (first || overtaken) && !passes {
             return Err(DropReason::Padding);
         }
         let start = binding.start;
@@ -365,21 +395,23 @@ impl Numbers {
         });
         let offsets = Offsets {
             timestamp: anchor.timestamp,
-            pictures: anchor.pictures,
+            pictures: anchor.pictures.less(verdict.dropped),
         };
         let (number, newest) = if input > anchor.highest && !overtaken {
-            if entry.empty {
+            if !passes {
                 return Err(DropReason::Padding);
             }
-            (self.advance(place, input, history)?, true)
+            (self.advance(place, input, (history, layers))?, true)
         } else {
             (self.fill(place, input)?, false)
         };
+        self.note(number, verdict);
         let placed = Placed {
             number,
             newest,
             first,
             start,
+            ends_picture: passes && verdict.ends_picture,
         };
         Ok((placed, offsets))
     }
@@ -425,9 +457,19 @@ impl Numbers {
             input: sent.input,
             offsets: Offsets {
                 timestamp: anchor.timestamp,
-                pictures: anchor.pictures,
+                pictures: anchor.pictures.less(sent.dropped),
             },
+            ends_picture: sent.ends_picture,
         })
+    }
+
+    /// A repeat of `number` shall be like it.
+    fn note(&mut self, number: u64, verdict: Verdict) {
+        let slot = slot(&self.ring, number);
+        if let Some(sent) = self.ring.get_mut(slot) {
+            sent.dropped = verdict.dropped;
+            sent.ends_picture = verdict.ends_picture;
+        }
     }
 
     /// What is added to the timestamps of an encoding that is shown now.
@@ -443,7 +485,12 @@ impl Numbers {
     }
 
     /// A number for an input newer than all: passes over what lies between.
-    fn advance(&mut self, place: usize, input: u64, history: &History) -> Result<u64, DropReason> {
+    fn advance(
+        &mut self,
+        place: usize,
+        input: u64,
+        (history, layers): (&History, &Layers),
+    ) -> Result<u64, DropReason> {
         let binding = self.bindings.get_mut(place).ok_or(DropReason::Bug)?;
         let number = binding.number;
         let anchor = binding.anchor.as_mut().ok_or(DropReason::Bug)?;
@@ -464,7 +511,11 @@ impl Numbers {
             anchor.offset = distance(self.next + 1, input);
         } else {
             for between in anchor.highest + 1..input {
-                if history.get(between).is_some_and(|entry| entry.empty) {
+                let stays = |entry: &Entry| {
+                    let verdict = layers.verdict(number, entry);
+                    entry.empty || verdict.is_some_and(|verdict| !verdict.passes)
+                };
+                if history.get(between).is_some_and(stays) {
                     anchor.offset -= 1;
                 } else {
                     let out = between.saturating_add_signed(anchor.offset);

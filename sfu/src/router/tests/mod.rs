@@ -19,6 +19,7 @@
 
 mod flow;
 mod keyframes;
+mod layers;
 mod numbering;
 mod ports;
 mod red;

@@ -322,7 +322,7 @@ impl Room {
             member.give(now, decision, layer.copied());
             let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
             let target = rung.filter(|_| picture.rungs.len() > 1);
-            let target = target.map(|rung| rung.encoding);
+            let target = target.map(|rung| rung.target);
             give(now, &mut self.router, decision, target);
         }
         member.adaptation.decisions.review(now);
@@ -344,7 +344,7 @@ fn give(
     now: Instant,
     router: &mut Router,
     decision: &Decision,
-    target: Option<crate::id::EncodingKey>,
+    target: Option<crate::router::rungs::Target>,
 ) {
     let is_starved = matches!(decision.reason, Reason::Paused { .. });
     // Where nothing flows, or nothing is known to, what comes may be shown.

@@ -45,12 +45,11 @@ impl Scratch {
         for (section, track) in router.pictures(key) {
             let rungs = router.rungs(track);
             let start = self.layers.len();
-            let layers = (0_u8..).zip(&rungs).map(|(rank, rung)| Layer {
-                spatial: rank,
-                temporal: 0,
-                // Sizes are not known here: each rung counts as twice the one below.
-                height: 180_u16.checked_shl(rank.into()).unwrap_or(u16::MAX),
-                fps: 30,
+            let layers = rungs.iter().map(|rung| Layer {
+                spatial: rung.rank.spatial,
+                temporal: rung.rank.temporal,
+                height: rung.height,
+                fps: rung.fps,
                 bitrate: Bitrate::from_bps(rung.bitrate.as_bps() * WIRE / 100),
             });
             self.layers.extend(layers);
@@ -65,7 +64,7 @@ impl Scratch {
             let current = match rungs.len() {
                 _ if is_starved => None,
                 1 => Some(0),
-                _ => rungs.iter().position(|rung| Some(rung.encoding) == target),
+                _ => rungs.iter().position(|rung| Some(rung.target) == target),
             };
             self.pictures.push(Picture {
                 section,

@@ -163,6 +163,8 @@ impl Scene {
                     let key = packet == 0 && asked.contains(&ssrc);
                     let content = u8::try_from(place * 10 + rung + 1).unwrap();
                     let mut payload = picture(key, content);
+                    let height = 180_u16 << rung;
+                    payload[9..11].copy_from_slice(&height.to_le_bytes());
                     payload.resize(bytes, content);
                     let named = [(9, "v"), (7, rid)];
                     let named = &named[..if self.rungs.len() > 1 { 2 } else { 1 }];

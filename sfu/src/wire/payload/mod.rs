@@ -25,6 +25,9 @@ pub mod vp9;
 
 pub use picture_id::PictureId;
 
+use arrayvec::ArrayVec;
+
+use crate::limits::SPATIAL_LAYERS;
 use crate::units::{Layer, MediaKind};
 
 /// A payload format that can be forwarded.
@@ -173,6 +176,23 @@ pub fn describe(codec: Codec, payload: &[u8]) -> PayloadFacts {
         Codec::H264 => h264::describe(payload),
         Codec::H265 => h265::describe(payload),
         Codec::Av1 => av1::describe(payload),
+    }
+}
+
+/// The heights of the pictures that a key frame's first packet tells, by spatial layer; none where
+/// it does not.
+#[must_use]
+pub fn heights(codec: Codec, payload: &[u8]) -> ArrayVec<u16, SPATIAL_LAYERS> {
+    match codec {
+        Codec::Vp8 => vp8::height(payload).into_iter().collect(),
+        Codec::Vp9 => vp9::heights(payload),
+        Codec::Opus
+        | Codec::Red
+        | Codec::Pcmu
+        | Codec::Pcma
+        | Codec::H264
+        | Codec::H265
+        | Codec::Av1 => ArrayVec::new(),
     }
 }
 

@@ -95,6 +95,21 @@ pub fn rewrite(payload: &mut [u8], picture_id: Option<u16>, tl0_index: Option<u8
     true
 }
 
+/// The height that the first packet of a key frame tells.
+#[must_use]
+pub fn height(payload: &[u8]) -> Option<u16> {
+    let descriptor = Descriptor::parse(payload).ok()?;
+    let mut reader = Reader::new(payload.get(descriptor.bytes..)?);
+    // RFC 6386 §9.1: a tag of three bytes, the start code, width and height of 14 bits, little
+    // end first, two bits of scaling above each.
+    reader.take(3).ok()?;
+    if reader.take(3).ok()? != [0x9D, 0x01, 0x2A] {
+        return None;
+    }
+    reader.take(2).ok()?;
+    Some(u16::from_le_bytes(reader.array().ok()?) & 0x3FFF)
+}
+
 /// A VP8 packet.
 #[must_use]
 pub fn describe(payload: &[u8]) -> PayloadFacts {

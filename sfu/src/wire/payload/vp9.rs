@@ -2,7 +2,10 @@
 //! scalability structure; picture id and base layer index rewritten in place.
 
 use super::{LayerSwitch, PayloadFacts, PictureId};
+use arrayvec::ArrayVec;
+
 use crate::error::DropReason;
+use crate::limits::SPATIAL_LAYERS;
 use crate::units::Layer;
 use crate::wire::bytes::Reader;
 
@@ -35,6 +38,8 @@ pub struct Descriptor {
     pub inter_layer: bool,
     /// N_S + 1, where the scalability structure is here.
     pub spatial_layers: Option<u8>,
+    /// Where the heights of the spatial layers are told; 0: nowhere.
+    sizes_at: usize,
     /// Length of the descriptor.
     pub bytes: usize,
     picture_id_at: usize,
@@ -62,6 +67,7 @@ impl Descriptor {
             switching_up: false,
             inter_layer: false,
             spatial_layers: None,
+            sizes_at: 0,
             bytes: 0,
             picture_id_at: 0,
             tl0_at: 0,
@@ -87,6 +93,9 @@ impl Descriptor {
             references(&mut reader)?;
         }
         if first & 0x02 != 0 {
+            if reader.rest().first().is_some_and(|head| head & 0x10 != 0) {
+                descriptor.sizes_at = place(&reader) + 1;
+            }
             descriptor.spatial_layers = Some(scalability(&mut reader)?);
         }
         descriptor.bytes = place(&reader);
@@ -120,6 +129,26 @@ fn scalability(reader: &mut Reader<'_>) -> Result<u8, DropReason> {
         }
     }
     Ok(layers)
+}
+
+/// The heights that the first packet of a key frame tells, by spatial layer.
+#[must_use]
+pub fn heights(payload: &[u8]) -> ArrayVec<u16, SPATIAL_LAYERS> {
+    let mut heights = ArrayVec::new();
+    let Ok(descriptor) = Descriptor::parse(payload) else {
+        return heights;
+    };
+    let layers = descriptor
+        .spatial_layers
+        .filter(|_| descriptor.sizes_at > 0);
+    let sizes = payload.get(descriptor.sizes_at..).unwrap_or_default();
+    for size in sizes.chunks_exact(4).take(layers.unwrap_or(0).into()) {
+        if let &[_, _, high, low] = size {
+            // More layers than are told apart: the rest is not measured either.
+            let _full = heights.try_push(u16::from_be_bytes([high, low]));
+        }
+    }
+    heights
 }
 
 /// Puts other numbers into the descriptor in front of `payload`, each in the width that is there.

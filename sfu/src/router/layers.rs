@@ -1,0 +1,246 @@
+//! Which layers of the encoding a section shows pass through it: temporal and spatial layers that
+//! the payload descriptors of VP8 (RFC 7741) and VP9 (RFC 9628) tell.
+//!
+//! What passes is decided once, picture by picture, where the first packet of a picture is offered;
+//! every later packet of it, be it late or asked for again, is told the same. Fewer pictures a
+//! second: at once. More: at a picture that leans on nothing which was left out. A smaller picture:
+//! at once, since the lower layers of what passes have passed all along. A larger one: at a key
+//! frame.
+//!
+//! VP8 pictures are counted without gaps, or a receiver takes what was left out for lost; those of
+//! VP9 keep their numbers, which tell what leans on what.
+
+use std::collections::VecDeque;
+
+use crate::limits::DECIDED_PICTURES;
+use crate::router::history::Entry;
+use crate::units::Layer;
+use crate::wire::payload::{Codec, LayerSwitch, PayloadFacts};
+
+/// All there is.
+pub(super) const EVERYTHING: Layer = Layer {
+    spatial: u8::MAX,
+    temporal: u8::MAX,
+};
+
+/// Who tells of a packet's layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Layering {
+    /// Nobody: all of it passes.
+    #[default]
+    None,
+    /// Its VP8 payload descriptor.
+    Vp8,
+    /// Its VP9 payload descriptor.
+    Vp9,
+}
+
+impl Layering {
+    /// By what a packet is coded in.
+    pub(super) const fn of(codec: Codec) -> Self {
+        match codec {
+            Codec::Vp8 => Self::Vp8,
+            Codec::Vp9 => Self::Vp9,
+            Codec::Opus
+            | Codec::Red
+            | Codec::Pcmu
+            | Codec::Pcma
+            | Codec::H264
+            | Codec::H265
+            | Codec::Av1 => Self::None,
+        }
+    }
+}
+
+/// What was decided of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) passes: bool,
+    /// It is the last of its picture now, if not before.
+    pub(super) ends_picture: bool,
+    /// So many pictures before it were left out of the count.
+    pub(super) dropped: u16,
+}
+
+impl Verdict {
+    const PASSES: Self = Self {
+        passes: true,
+        ends_picture: false,
+        dropped: 0,
+    };
+}
+
+/// What becomes of a packet that is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// It is sent.
+    Passes,
+    /// It is not.
+    Stays,
+    /// It is not, but it comes late: a place may have been kept for it, which is filled.
+    Fills,
+}
+
+/// One picture.
+#[derive(Clone, Copy, Debug)]
+struct Decided {
+    binding: u16,
+    timestamp: u32,
+    limit: Layer,
+    /// It was left out whole.
+    is_left_out: bool,
+    /// Pictures left out before it.
+    dropped: u16,
+}
+
+/// What passes of one encoding.
+#[derive(Debug)]
+pub(super) struct Layers {
+    wish: Layer,
+    passing: Layer,
+    /// From the next picture on as many a second pass as are wanted.
+    is_open_above: bool,
+    /// Of the present binding.
+    dropped: u16,
+    newest: u64,
+    decided: VecDeque<Decided>,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self {
+            wish: EVERYTHING,
+            passing: EVERYTHING,
+            is_open_above: false,
+            dropped: 0,
+            newest: 0,
+            decided: VecDeque::new(),
+        }
+    }
+}
+
+impl Layers {
+    /// What should pass.
+    pub(super) const fn wish(&self) -> Layer {
+        self.wish
+    }
+
+    /// From now on this should pass.
+    pub(super) const fn set_wish(&mut self, wish: Layer) {
+        self.wish = wish;
+    }
+
+    /// Only a key frame leads to what is wished.
+    pub(super) const fn needs_keyframe(&self) -> bool {
+        self.wish.spatial > self.passing.spatial
+    }
+
+    /// A packet of `binding` is offered; `begins`: the binding's first.
+    pub(super) fn offer(&mut self, binding: u16, entry: &Entry, begins: bool) -> Offered {
+        if begins {
+            self.passing = self.wish;
+            self.is_open_above = false;
+            self.dropped = 0;
+            self.newest = entry.sequence;
+        }
+        let is_late = entry.sequence < self.newest;
+        self.newest = self.newest.max(entry.sequence);
+        if entry.layering == Layering::None {
+            return Offered::Passes;
+        }
+        let last = self.decided.back();
+        let last = last.filter(|last| last.binding == binding);
+        // In order by its number it is of the same picture or of the next, whatever clock that has.
+        if !is_late && last.is_none_or(|last| entry.timestamp != last.timestamp) {
+            self.begin_picture(binding, entry);
+        }
+        match self.verdict(binding, entry) {
+            Some(Verdict { passes: true, .. }) => Offered::Passes,
+            Some(_) | None if is_late => Offered::Fills,
+            Some(_) | None => Offered::Stays,
+        }
+    }
+
+    /// What was decided of a packet; none where that is forgotten.
+    pub(super) fn verdict(&self, binding: u16, entry: &Entry) -> Option<Verdict> {
+        if entry.layering == Layering::None {
+            return Some(Verdict::PASSES);
+        }
+        // A picture of which nothing came in time is treated like the one before it.
+        let of_binding = |decided: &&Decided| decided.binding == binding;
+        let is_before = |decided: &&Decided| !is_after(decided.timestamp, entry.timestamp);
+        let mut known = self.decided.iter().filter(of_binding);
+        let decided = known.clone().rev().find(is_before);
+        let decided = decided.or_else(|| known.next())?;
+        let (layer, limit) = (entry.facts.layer, decided.limit);
+        let after = u16::from(is_after(entry.timestamp, decided.timestamp) && decided.is_left_out);
+        Some(Verdict {
+            passes: is_within(layer, limit),
+            ends_picture: entry.layering == Layering::Vp9
+                && entry.facts.ends_frame == Some(true)
+                && layer.spatial == limit.spatial,
+            dropped: decided.dropped.wrapping_add(after),
+        })
+    }
+
+    fn begin_picture(&mut self, binding: u16, entry: &Entry) {
+        self.choose(entry.layering, &entry.facts);
+        let layer = entry.facts.layer;
+        let is_left_out = entry.layering == Layering::Vp8 && layer.temporal > self.passing.temporal;
+        if self.decided.capacity() == 0 {
+            self.decided.reserve_exact(DECIDED_PICTURES);
+        }
+        if self.decided.len() >= DECIDED_PICTURES {
+            self.decided.pop_front();
+        }
+        self.decided.push_back(Decided {
+            binding,
+            timestamp: entry.timestamp,
+            limit: self.passing,
+            is_left_out,
+            dropped: self.dropped,
+        });
+        self.dropped = self.dropped.wrapping_add(u16::from(is_left_out));
+    }
+
+    /// What passes from this picture on.
+    fn choose(&mut self, layering: Layering, facts: &PayloadFacts) {
+        let (wish, layer) = (self.wish, facts.layer);
+        if facts.keyframe {
+            self.passing = wish;
+            self.is_open_above = false;
+            return;
+        }
+        let passing = &mut self.passing;
+        passing.spatial = passing.spatial.min(wish.spatial);
+        if std::mem::take(&mut self.is_open_above) {
+            passing.temporal = passing.temporal.max(wish.temporal);
+        }
+        passing.temporal = passing.temporal.min(wish.temporal);
+        if wish.temporal <= passing.temporal {
+            return;
+        }
+        match (layering, facts.layer_switch) {
+            // RFC 7741 §4.2, Y: it leans on the base layer only. Layer by layer: what leans on
+            // this one and on its like has all it needs.
+            (Layering::Vp8, LayerSwitch::Here) if layer.temporal == passing.temporal + 1 => {
+                passing.temporal = layer.temporal;
+            }
+            // RFC 9628 §4.2, U: higher layers of later pictures lean on nothing above it that came
+            // before.
+            (Layering::Vp9, LayerSwitch::Above) if layer.temporal <= passing.temporal => {
+                self.is_open_above = true;
+            }
+            (Layering::None | Layering::Vp8 | Layering::Vp9, _) => {}
+        }
+    }
+}
+
+const fn is_within(layer: Layer, limit: Layer) -> bool {
+    layer.spatial <= limit.spatial && layer.temporal <= limit.temporal
+}
+
+/// RFC 3550 §5.1: timestamps wrap.
+const fn is_after(a: u32, b: u32) -> bool {
+    a != b && a.wrapping_sub(b) < 1 << 31
+}

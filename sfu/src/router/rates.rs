@@ -1,0 +1,208 @@
+//! What each layer of an encoding carries, with all it leans on: its share of the bytes, its
+//! pictures a second, its height. Measured in steps, evened out over a few.
+
+use arrayvec::ArrayVec;
+
+use crate::limits::{LAYERS_PER_TRACK, MEASURED_LAYERS};
+use crate::units::Layer;
+
+/// Spatial and temporal layers that are told apart, of each; what lies above counts as the last.
+const SIDE: usize = MEASURED_LAYERS;
+/// A layer that has not been seen for so many steps is gone.
+const STEPS_GONE: u8 = 6;
+
+/// One layer, in its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) layer: Layer,
+    /// Of the encoding's bytes, in 1,024ths.
+    pub(super) share: u64,
+    pub(super) fps: u8,
+    /// Zero: unknown.
+    pub(super) height: u16,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Cell {
+    bytes: u64,
+    frames: u64,
+    /// Of the last steps.
+    usual_bytes: u64,
+    /// In 256ths of a frame.
+    usual_frames: u64,
+    /// Steps since something of this very layer came.
+    silent: u8,
+}
+
+/// The layers of an encoding.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rates {
+    /// By layer: what is of it and of no higher one.
+    cells: [[Cell; SIDE]; SIDE],
+    heights: [u16; SIDE],
+}
+
+impl Rates {
+    /// A packet of `layer` came; `starts_frame`: the first of it.
+    pub(super) fn count(&mut self, layer: Layer, bytes: usize, starts_frame: bool) {
+        let row = self.cells.get_mut(usize::from(layer.spatial).min(SIDE - 1));
+        let cell = row.and_then(|row| row.get_mut(usize::from(layer.temporal).min(SIDE - 1)));
+        if let Some(cell) = cell {
+            cell.bytes += bytes as u64;
+            cell.frames += u64::from(starts_frame);
+        }
+    }
+
+    /// A key frame told the height of a spatial layer.
+    pub(super) fn learn_height(&mut self, spatial: u8, height: u16) {
+        if let Some(known) = self.heights.get_mut(usize::from(spatial)) {
+            *known = height;
+        }
+    }
+
+    /// A step has ended.
+    pub(super) fn step(&mut self) {
+        for cell in self.cells.iter_mut().flatten() {
+            let is_new = cell.usual_bytes == 0 && cell.usual_frames == 0;
+            let frames = cell.frames * 256;
+            if is_new {
+                (cell.usual_bytes, cell.usual_frames) = (cell.bytes, frames);
+            } else {
+                cell.usual_bytes = (cell.usual_bytes * 3 + cell.bytes) / 4;
+                cell.usual_frames = (cell.usual_frames * 3 + frames) / 4;
+            }
+            cell.silent = if cell.bytes > 0 {
+                0
+            } else {
+                cell.silent.saturating_add(1)
+            };
+            if cell.silent >= STEPS_GONE {
+                (cell.usual_bytes, cell.usual_frames) = (0, 0);
+            }
+            (cell.bytes, cell.frames) = (0, 0);
+        }
+    }
+
+    /// Nothing is known any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The highest layer that flows.
+    pub(super) fn top(&self) -> Layer {
+        let mut top = Layer::default();
+        for (row, spatial) in self.cells.iter().zip(0..) {
+            for (cell, temporal) in row.iter().zip(0..) {
+                if cell.usual_bytes > 0 {
+                    top.spatial = top.spatial.max(spatial);
+                    top.temporal = top.temporal.max(temporal);
+                }
+            }
+        }
+        top
+    }
+
+    /// The layers that flow, lowest first; a step lasts `step` milliseconds. Of what has not flowed a step yet
+    /// one layer is told, which is all of it.
+    pub(super) fn layers(&self, step: u64) -> ArrayVec<Rate, LAYERS_PER_TRACK> {
+        let mut rates = ArrayVec::new();
+        let top = self.top();
+        let all = self.below(top).0.max(1);
+        for spatial in 0..=top.spatial {
+            for temporal in 0..=top.temporal {
+                let layer = Layer { spatial, temporal };
+                let (bytes, frames) = self.below(layer);
+                let per_second = frames * 1_000 / step.max(1);
+                let rate = Rate {
+                    layer,
+                    share: if layer == top {
+                        1_024
+                    } else {
+                        bytes * 1_024 / all
+                    },
+                    fps: u8::try_from((per_second + 128) / 256).unwrap_or(u8::MAX),
+                    height: self.height(spatial),
+                };
+                // Beyond the bound the highest are not given, which are told last.
+                let _full = rates.try_push(rate);
+            }
+        }
+        rates
+    }
+
+    fn height(&self, spatial: u8) -> u16 {
+        let known = self.heights.get(usize::from(spatial)).copied();
+        known.unwrap_or_default()
+    }
+
+    /// Bytes and pictures of a layer and all below it.
+    fn below(&self, layer: Layer) -> (u64, u64) {
+        let (mut bytes, mut frames) = (0, 0);
+        let rows = self.cells.iter().take(usize::from(layer.spatial) + 1);
+        for (row, spatial) in rows.zip(0_u8..) {
+            for cell in row.iter().take(usize::from(layer.temporal) + 1) {
+                bytes += cell.usual_bytes;
+                if spatial == layer.spatial {
+                    frames += cell.usual_frames;
+                }
+            }
+        }
+        (bytes, frames)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: u64 = 500;
+
+    fn layer(spatial: u8, temporal: u8) -> Layer {
+        Layer { spatial, temporal }
+    }
+
+    #[test]
+    fn each_layer_is_told_with_what_it_leans_on() {
+        let mut rates = Rates::default();
+        rates.learn_height(1, 720);
+        for _ in 0..4 {
+            for picture in 0..15 {
+                let temporal = picture % 2;
+                rates.count(layer(0, temporal), 100, true);
+                rates.count(layer(1, temporal), 200, true);
+                rates.count(layer(1, temporal), 100, false);
+            }
+            rates.step();
+        }
+        let told: Vec<_> = rates
+            .layers(STEP)
+            .iter()
+            .map(|rate| (rate.layer, rate.share, rate.fps, rate.height))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (layer(0, 0), 136, 16, 0),
+                (layer(0, 1), 256, 30, 0),
+                (layer(1, 0), 546, 16, 720),
+                (layer(1, 1), 1_024, 30, 720),
+            ]
+        );
+        for _ in 0..STEPS_GONE {
+            rates.count(layer(0, 0), 100, true);
+            rates.step();
+        }
+        assert_eq!(
+            rates.top(),
+            layer(0, 0),
+            "what is not sent any more is gone"
+        );
+    }
+
+    #[test]
+    fn what_has_not_flowed_is_one_layer() {
+        let told = Rates::default().layers(STEP);
+        let shares: Vec<_> = told.iter().map(|rate| (rate.layer, rate.share)).collect();
+        assert_eq!(shares, [(layer(0, 0), 1_024)]);
+    }
+}
