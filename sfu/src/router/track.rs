@@ -12,6 +12,10 @@ const FORMAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One published audio or video source.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; no two exclude each other"
+)]
 pub struct Track {
     id: TrackId,
     member: MemberKey,

@@ -123,7 +123,8 @@ impl Allocator {
         let next_useful = teller.next_useful();
         let Share { used, entries, .. } = share;
         let tops = entries.iter().map(|entry| &entry.ladder);
-        let wanted = tops.map(|ladder| ladder.cost(ladder.top())).sum();
+        let wanted = tops.map(|ladder| ladder.cost(ladder.top()));
+        let wanted = wanted.fold(0, u64::saturating_add);
         Outcome {
             utility: share.utility(),
             used: Bitrate::from_bps(used),

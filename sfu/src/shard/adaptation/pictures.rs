@@ -102,10 +102,13 @@ impl Scratch {
         Bitrate::from_bps(least.sum())
     }
 
-    /// What is given now may not be taken away.
+    /// What is given now may not be taken away, unless for something that matters more.
     pub(super) fn keep_given(&mut self) {
+        let waiting = self.pictures.iter().filter(|picture| !picture.is_given);
+        let heaviest = waiting.map(|picture| picture.weight.factor()).max();
         for picture in &mut self.pictures {
-            picture.may_pause = !picture.is_given;
+            let yields = heaviest.is_some_and(|heaviest| heaviest > picture.weight.factor());
+            picture.may_pause = !picture.is_given || yields;
         }
     }
 
