@@ -115,6 +115,8 @@ limits! {
     INBOX_COMMANDS: usize = 1_024, "commands waiting for one shard; full: RESOURCE_EXHAUSTED";
     EVENT_QUEUE: usize = 4_096, "events one shard may be ahead of their reader";
     SPEAKERS: usize = 16, "loudest participants told of";
+    AUDIO_SLOTS: usize = 10, "voices sent to one participant of a large room at the same time; the room's own, lower bound is 3 by default";
+    LOUDEST_RANKS: usize = 16, "voices of a room's ranking: those of AUDIO_SLOTS, and the next ones for who speaks itself or does not want one of them";
     SHARDS: usize = 64, "threads of one node, each with its own UDP port";
     CANDIDATES: usize = 32, "addresses the engine binds, advertises or offers; host addresses beyond are left out";
     LOCAL_ADDRESSES: usize = 256, "local addresses one shard tells apart; what arrives at a further one is answered from the address the routing table picks";

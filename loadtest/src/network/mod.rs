@@ -11,6 +11,7 @@
 //! | [`scenes`] | what is played and measured |
 //! | [`sender`] | who sends on a link |
 //! | [`table`] | medians, worsts, pictures, the page of the documentation |
+//! | [`voices`] | who is loudest of a thousand |
 
 pub mod bottleneck;
 pub mod cubic;
@@ -21,5 +22,6 @@ pub mod run;
 pub mod scenes;
 pub mod sender;
 pub mod table;
+pub mod voices;
 
 pub use table::{bench, document};

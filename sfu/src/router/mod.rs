@@ -27,6 +27,7 @@
 //! | [`ticket`] | orders to send |
 //! | [`port`] | doors for plaintext media |
 //! | `speaker` | audio levels to active speaker |
+//! | [`loudest`] | audio levels to the voices that are heard in a large room |
 
 mod again;
 pub mod allocator;
@@ -38,6 +39,7 @@ pub mod history;
 mod ingress;
 mod keyframe;
 mod layers;
+pub mod loudest;
 mod member;
 mod nack;
 pub mod port;
