@@ -271,12 +271,14 @@ impl Stage {
                 paused: wish.1,
                 priority: 128,
                 height: 0,
+                pinned: false,
             })
             .collect();
         let command = Command::UpdateSubscriptions {
             room,
             participant,
             subscribe_all: None,
+            audio_slots: None,
             wishes,
         };
         drop(self.world.command(command));

@@ -289,7 +289,7 @@ impl World {
     fn create(&mut self, room: u64) {
         let parameters = RoomParameters {
             participants_max: 3,
-            codecs: Vec::new(),
+            ..RoomParameters::default()
         };
         self.command(Command::CreateRoom {
             room: RoomId(room),
@@ -310,7 +310,9 @@ impl World {
                 let participants_max = usize::from(other >> 4);
                 let parameters = RoomParameters {
                     participants_max,
-                    codecs: Vec::new(),
+                    audio_slots: usize::from(other & 3),
+                    audio_slots_above: usize::from(other >> 2 & 3),
+                    ..RoomParameters::default()
                 };
                 self.command(Command::UpdateRoom { room, parameters });
             }
@@ -437,12 +439,14 @@ impl World {
                 room,
                 participant,
                 subscribe_all: (kind & 0x40 != 0).then_some(kind & 0x80 != 0),
+                audio_slots: (kind & 0x20 != 0).then_some(usize::from(other)),
                 wishes: vec![Wish {
                     track,
                     wanted,
                     paused,
                     priority: flags,
                     height: other.into(),
+                    pinned: kind & 0x10 != 0,
                 }],
             },
         });

@@ -55,6 +55,8 @@ drop_reasons! {
     TooLate = "too_late",
     /// The track is muted by the server or its publisher.
     Muted = "muted",
+    /// Sound of one who is not among the loudest of a large room.
+    Quieter = "quieter",
     /// Comfort padding without a payload.
     Padding = "padding",
     /// A ticket whose packet the history no longer holds.

@@ -122,6 +122,7 @@ pub(crate) fn wishes(
             paused: false,
             priority: PRIORITY,
             height: 0,
+            pinned: false,
         };
         let before = before.get(&track).copied().unwrap_or(plain);
         wish(&stated.wish.unwrap_or_default(), mask, (before, plain))

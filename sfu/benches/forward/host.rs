@@ -89,7 +89,7 @@ impl Stage {
             room: ROOM,
             parameters: RoomParameters {
                 participants_max: fan_out + 1,
-                codecs: Vec::new(),
+                ..RoomParameters::default()
             },
         };
         shard.handle_command(now, room).expect("a room");

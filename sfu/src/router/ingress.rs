@@ -13,6 +13,7 @@ use crate::limits::{CATCH_UP_PACKETS, ENCODINGS_PER_TRACK, RED_BLOCKS, SSRCS_PER
 use crate::router::encoding::{Arrival, Encoding, Origin};
 use crate::router::history::{Entry, PagePool, Passed};
 use crate::router::layers::{Layering, Offered};
+use crate::router::loudest::gate::hear;
 use crate::router::member::{Member, Source};
 use crate::router::redundancy::place;
 use crate::router::section::Section;
@@ -113,6 +114,7 @@ impl Router {
             key.encoding,
             self.member(input.member).map_or(Duration::ZERO, |m| m.rtt),
         );
+        let is_shut = self.ends_at_door(source);
         let encoding = self
             .encodings
             .get_mut(source.index())
@@ -124,13 +126,25 @@ impl Router {
         let Some(media) = read(track, input, key.repair)? else {
             return Ok(false);
         };
-        let received = receive(encoding, track.is_silent(), input, &media, pages);
+        let stops = if track.is_silent() {
+            Some(DropReason::Muted)
+        } else {
+            is_shut.then_some(DropReason::Quieter)
+        };
+        let of = (input.member, encoding.track);
+        let is_sound = encoding.kind == MediaKind::Audio && !track.is_silent();
+        let received = receive(encoding, stops, input, &media, pages);
         // Gaps that this packet showed, or a hopeless loss, are asked for soon.
         let due = soonest([encoding.nack.next_due(rtt), encoding.keyframe.next_due()]);
         touch(&mut self.dues, &mut self.due_next, input.member, due);
-        let (arrival, entry) = received?;
+        let is_new = matches!(received, Ok((Arrival::New(_), _)));
+        if is_sound && (is_new || received == Err(DropReason::Quieter)) {
+            let level = input.values.audio_level.map(|(level, _)| level);
+            let ears = (&mut self.speakers, &mut self.loudest);
+            hear(input.now, ears, of, level, media.payload.len());
+        }
+        let (_, entry) = received?;
         let recovered = recover(encoding, &media, &entry, pages);
-        let is_new = matches!(arrival, Arrival::New(_));
         if is_new && !media.repeat && !entry.empty && track.comes_in(input.now, media.format) {
             self.changed.push(encoding.track);
         }
@@ -147,9 +161,6 @@ impl Router {
                 self.offer(input.now, source, &[entry.sequence]);
             }
             return Ok(false);
-        }
-        if let Some((level, _)) = input.values.audio_level.filter(|_| is_new) {
-            self.speakers.heard(input.now, input.member, level);
         }
         if is_new {
             self.held += 1;
@@ -561,10 +572,10 @@ fn recover(
     found
 }
 
-/// Takes a packet into its encoding: statistics, gaps, history.
+/// Takes a packet into its encoding: statistics, gaps, history. `stops`: why it goes no further.
 fn receive(
     encoding: &mut Encoding,
-    muted: bool,
+    stops: Option<DropReason>,
     input: &Input<'_>,
     media: &Media<'_>,
     pages: &mut PagePool,
@@ -572,20 +583,16 @@ fn receive(
     let arrival = if media.repeat {
         encoding.repair(media.number)?
     } else {
-        encoding.receive(input.now, media.number, media.repairs && !muted)?
+        encoding.receive(input.now, media.number, media.repairs && stops.is_none())?
     };
     let (Arrival::New(sequence) | Arrival::Late(sequence)) = arrival;
     let timestamp = input.packet.timestamp();
     let mut entry = Entry::new(sequence, timestamp, input.arrived_at);
     entry.payload_type = media.payload_type;
     entry.marker = input.packet.marker();
-    if muted || media.payload.is_empty() {
+    if stops.is_some() || media.payload.is_empty() {
         encoding.history.insert_empty(entry);
-        return if muted {
-            Err(DropReason::Muted)
-        } else {
-            Ok((arrival, entry))
-        };
+        return stops.map_or(Ok((arrival, entry)), Err);
     }
     encoding.orientation = input.values.orientation.or(encoding.orientation);
     entry.passed = Passed {

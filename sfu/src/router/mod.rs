@@ -73,6 +73,7 @@ use crate::units::{AudioLevel, MediaKind};
 
 use encoding::Encoding;
 use layers::EVERYTHING;
+use loudest::Loudest;
 use member::Member;
 use port::Port;
 use section::Section;
@@ -144,6 +145,11 @@ pub struct Router {
     /// Packets gathered and not offered yet.
     held: usize,
     speakers: Speakers,
+    loudest: Loudest,
+    /// Sound of the loudest alone is sent.
+    selects: bool,
+    /// Tracks that are `is_ranked`.
+    ranked: Vec<TrackKey>,
     /// When flows are compared next; never where no track has several encodings.
     flows_due: Option<Instant>,
     next_serial: u32,
@@ -180,6 +186,9 @@ impl Router {
             holds_video: VecDeque::new(),
             held: 0,
             speakers: Speakers::default(),
+            loudest: Loudest::default(),
+            selects: false,
+            ranked: Vec::new(),
             flows_due: None,
             next_serial: 0,
             changed: Vec::new(),
@@ -333,6 +342,8 @@ impl Router {
         }
         if found.kind() == MediaKind::Audio {
             self.speakers.forget(found.member());
+            self.loudest.forget(track);
+            self.ranked.retain(|&key| key != track);
         }
         self.changed.retain(|&key| key != track);
         self.forget_in_ports(found.id());
@@ -496,6 +507,7 @@ impl Router {
         let shown = found.track();
         if let Some(track) = shown.and_then(|key| self.tracks.get_mut(key.index())) {
             track.sections.retain(|&key| key != section);
+            track.pins = track.pins.saturating_sub(usize::from(found.is_pinned));
         }
         if let Some(subscriber) = member_mut(&mut self.members, found.member) {
             subscriber.sections.retain(|&key| key != section);
@@ -519,12 +531,14 @@ impl Router {
         found.target = None;
         found.layers.set_wish(EVERYTHING);
         found.starved = false;
+        let was_pinned = std::mem::take(&mut found.is_pinned);
         found.subscription = track.map(|track| Subscription {
             track,
             paused: found.subscription.is_some_and(|s| s.paused),
         });
         if let Some(track) = before.and_then(|key| self.tracks.get_mut(key.index())) {
             track.sections.retain(|&key| key != section);
+            track.pins = track.pins.saturating_sub(usize::from(was_pinned));
         }
         if let Some(track) = track.and_then(|key| self.tracks.get_mut(key.index())) {
             track.sections.push(section);
@@ -618,6 +632,7 @@ impl Router {
         if silent && track.kind() == MediaKind::Audio {
             let publisher = track.member();
             self.speakers.forget(publisher);
+            self.loudest.forget(key);
         }
         if silent {
             // Nothing of what was received before leaves after this, be it gathered, queued or

@@ -241,6 +241,7 @@ impl Router {
             self.holds_video.front().map(|&(due, _)| due),
             (self.due_next != NEVER).then_some(self.due_next),
             self.speakers.next_due(),
+            self.ranking_due(),
             self.flows_due,
         ])
     }
@@ -249,6 +250,9 @@ impl Router {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.release_due(now);
         self.speakers.handle_timeout(now);
+        if self.ranking_due().is_some() {
+            self.loudest.handle_timeout(now);
+        }
         if self.flows_due.is_some_and(|due| due <= now) {
             self.compare_flows(now);
         }

@@ -129,6 +129,8 @@ pub(super) struct Section {
     pub(super) rtx_ssrc: Option<u32>,
     pub(super) plan: MediaPlan,
     pub(super) subscription: Option<Subscription>,
+    /// What it shows is wanted however loud it is.
+    pub(super) is_pinned: bool,
     pub(super) selector: Selector,
     /// Of the encoding that passes.
     pub(super) layers: Layers,
@@ -172,6 +174,7 @@ impl Section {
             rtx_ssrc,
             plan: plan.clone(),
             subscription: None,
+            is_pinned: false,
             selector: Selector::default(),
             layers: Layers::default(),
             target: None,

@@ -24,6 +24,10 @@ pub struct Track {
     pub(super) screen: bool,
     /// Its publisher has lost the permission.
     pub(super) forbidden: bool,
+    /// It is among the loudest that somebody is sent.
+    pub(super) is_ranked: bool,
+    /// Sections that show it however loud it is.
+    pub(super) pins: usize,
     /// It is among the router's changed tracks.
     pub(super) changed: bool,
     /// What it is coded in now.
@@ -45,6 +49,8 @@ impl Track {
             muted: false,
             screen: false,
             forbidden: false,
+            is_ranked: false,
+            pins: 0,
             changed: false,
             format: first_format(plan),
             format_at: None,

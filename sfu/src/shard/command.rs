@@ -16,6 +16,10 @@ pub struct RoomParameters {
     pub participants_max: usize,
     /// Codecs that may be negotiated, in order of preference; empty: all.
     pub codecs: Vec<Codec>,
+    /// Voices sent to each participant at the same time where the room selects: 1 to `AUDIO_SLOTS`.
+    pub audio_slots: usize,
+    /// With more sounds published than this the room selects: the loudest alone are sent.
+    pub audio_slots_above: usize,
 }
 
 impl Default for RoomParameters {
@@ -23,6 +27,8 @@ impl Default for RoomParameters {
         Self {
             participants_max: 100,
             codecs: Vec::new(),
+            audio_slots: 3,
+            audio_slots_above: 10,
         }
     }
 }
@@ -90,6 +96,8 @@ pub struct Wish {
     pub priority: u8,
     /// Pixels it is shown at, 0 unless said.
     pub height: u16,
+    /// A sound that is sent however loud it is, in a room that selects.
+    pub pinned: bool,
 }
 
 /// Something asked of a shard.
@@ -227,6 +235,8 @@ pub enum Command {
         participant: ParticipantId,
         /// Replaces `subscribe_all`, where given.
         subscribe_all: Option<bool>,
+        /// Replaces the room's `audio_slots` for this participant, where given.
+        audio_slots: Option<usize>,
         /// One for each track named.
         wishes: Vec<Wish>,
     },

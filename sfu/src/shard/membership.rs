@@ -32,7 +32,7 @@ impl Shard {
         self.current = None;
         match command {
             Command::CreateRoom { room, parameters } => self.create_room(now, room, parameters),
-            Command::UpdateRoom { room, parameters } => self.update_room(room, parameters),
+            Command::UpdateRoom { room, parameters } => self.update_room(now, room, parameters),
             Command::DeleteRoom { room, reason } => self.delete_room(now, room, reason),
             Command::Join {
                 room,
@@ -84,8 +84,12 @@ impl Shard {
                 room,
                 participant,
                 subscribe_all,
+                audio_slots,
                 wishes,
-            } => self.update_subscriptions(now, (room, participant), subscribe_all, &wishes),
+            } => {
+                let all = (subscribe_all, audio_slots);
+                self.update_subscriptions(now, (room, participant), all, &wishes)
+            }
             Command::RequestKeyframe { room, track } => self.request_keyframe(now, room, track),
             Command::OpenPort { room, port } => self.open_port(room, port),
             Command::ClosePort { port } => self.close_port(port),
@@ -125,12 +129,18 @@ impl Shard {
 
     fn update_room(
         &mut self,
+        now: Instant,
         id: RoomId,
         parameters: RoomParameters,
     ) -> Result<Reply, CommandError> {
         let key = self.room_key(id)?;
         if let Some(room) = self.rooms.get_mut(key.index()) {
+            let slots = |it: &RoomParameters| (it.audio_slots, it.audio_slots_above);
+            let turns = slots(&room.parameters) != slots(&parameters);
             room.parameters = parameters;
+            if turns {
+                self.place_tracks_in(now, key);
+            }
         }
         Ok(Reply::Done)
     }
@@ -395,7 +405,7 @@ impl Shard {
         &mut self,
         now: Instant,
         (room, participant): (RoomId, ParticipantId),
-        subscribe_all: Option<bool>,
+        (subscribe_all, audio_slots): (Option<bool>, Option<usize>),
         wishes: &[Wish],
     ) -> Result<Reply, CommandError> {
         let place = self.place(room, participant)?;
@@ -417,6 +427,7 @@ impl Shard {
             return Err(limit("SUBSCRIPTIONS_PER_PARTICIPANT", most));
         }
         member.subscribe_all = subscribe_all.unwrap_or(member.subscribe_all);
+        member.audio_slots = audio_slots.or(member.audio_slots);
         for wish in wishes {
             member.set_wish(*wish);
         }
@@ -473,6 +484,8 @@ impl super::Commons {
             subscribe_all: parameters.subscribe_all,
             offers: parameters.offers,
             wishes: Vec::new(),
+            audio_slots: None,
+            slot_sizes: 0,
             transport,
             transport_key,
             negotiation,

@@ -16,6 +16,7 @@
 //! | `description` | a description arrives: what it changes in transport and router |
 //! | `decisions` | what a participant is told of what it is given |
 //! | `placement` | which track goes through which section |
+//! | `slots` | the sections of a large room that show whoever is loudest |
 //! | `relocation` | a participant goes to another room |
 //! | `feedback` | RTCP that crosses the graph |
 //! | `report` | RTCP of our own, one compound at a time |
@@ -42,6 +43,7 @@ mod port;
 mod relocation;
 mod report;
 mod room;
+mod slots;
 pub mod stats;
 #[cfg(test)]
 mod tests;
@@ -271,6 +273,7 @@ impl Shard {
         };
         room.router.handle_timeout(now);
         room.take_speakers();
+        room.turn_slots(now);
         self.settle_room(now, key);
     }
 

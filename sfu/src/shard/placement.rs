@@ -16,6 +16,7 @@ use crate::id::{MemberKey, RoomKey, SectionKey, TrackId, TrackKey};
 use crate::limits;
 use crate::router::Track;
 use crate::time::Instant;
+use crate::units::MediaKind;
 use crate::wire::payload::Format;
 
 /// A track that somebody may want.
@@ -24,6 +25,8 @@ struct Wanted {
     id: TrackId,
     key: TrackKey,
     paused: bool,
+    /// It has a section of its own where others stand in slots.
+    pinned: bool,
     /// The publisher's name: the stream id of a new m-line.
     stream: String,
 }
@@ -31,6 +34,7 @@ struct Wanted {
 impl Shard {
     /// `tracks` are gone from `room`: sections free up, wishes for them end.
     pub(super) fn lose_tracks(&mut self, now: Instant, room: RoomKey, tracks: &[TrackId]) {
+        self.look_at_size(now, room);
         for member in self.member_keys(room) {
             let place = Place::new(room, member);
             if let Some(member) = self.member_mut(place) {
@@ -50,6 +54,7 @@ impl Shard {
 
     /// A track of `room` is new or comes in another format: everybody is looked at again.
     pub(super) fn place_tracks_in(&mut self, now: Instant, room: RoomKey) {
+        self.look_at_size(now, room);
         for member in self.member_keys(room) {
             let place = Place::new(room, member);
             self.place_tracks_of(now, place);
@@ -73,8 +78,14 @@ impl Shard {
                 .track
                 .and_then(|track| wanted.iter().find(|wanted| wanted.id == track))
                 .filter(|wanted| router.can_carry(section.key, wanted.key));
+            if router.selects() && keeps.is_none() && section.plan.kind == MediaKind::Audio {
+                // It is a slot from now on, if it was none.
+                router.set_pinned(now, section.key, false);
+                continue;
+            }
             match keeps {
                 Some(wanted) => {
+                    router.set_pinned(now, section.key, wanted.pinned);
                     let resumes = router.set_paused(now, section.key, wanted.paused);
                     begun.extend(resumes.then_some(section.key));
                 }
@@ -105,6 +116,7 @@ impl Shard {
                 section.given = None;
                 router.bind(now, section.key, Some(wanted.key));
                 router.set_paused(now, section.key, wanted.paused);
+                router.set_pinned(now, section.key, wanted.pinned);
                 member.dirty.subscriptions = true;
                 begun.push(section.key);
                 continue;
@@ -120,10 +132,20 @@ impl Shard {
             });
         }
         member.dirty.subscriptions |= before != member.unplaced;
-        member.request_sections(&wanted);
+        let missing = room.place_slots_of(now, place.member);
+        let Some(member) = room.members.get_mut(place.member.index()) else {
+            return;
+        };
+        member.request_sections(&wanted, missing);
         if !begun.is_empty() {
             let scratch = &mut self.commons.adapting;
             room.begin(now, place.member, &begun, scratch);
+        }
+    }
+
+    fn look_at_size(&mut self, now: Instant, room: RoomKey) {
+        if let Some(room) = self.rooms.get_mut(room.index()) {
+            room.look_at_size(now);
         }
     }
 
@@ -137,6 +159,11 @@ impl Shard {
 }
 
 impl Room {
+    fn is_sound(&self, track: TrackKey) -> bool {
+        let kind = self.router.track(track).map(Track::kind);
+        kind == Some(MediaKind::Audio)
+    }
+
     fn wanted_by(&self, key: MemberKey) -> Vec<Wanted> {
         let Some(member) = self.members.get(key.index()) else {
             return Vec::new();
@@ -144,15 +171,22 @@ impl Room {
         if !member.permissions.subscribe {
             return Vec::new();
         }
+        let selects = self.router.selects();
         self.tracks()
             .filter(|(publisher, _)| *publisher != key)
             .filter_map(|(publisher, track)| {
                 let wish = member.wish(track.id);
+                // Of a sound, in a room that selects, only what has a section of its own.
+                let pinned = selects && self.is_sound(track.key);
+                if pinned && !wish.pinned && member.subscribe_all {
+                    return None;
+                }
                 let publisher = self.members.get(publisher.index())?;
                 wish.wanted.then(|| Wanted {
                     id: track.id,
                     key: track.key,
                     paused: wish.paused,
+                    pinned,
                     stream: publisher.name.clone(),
                 })
             })
@@ -162,8 +196,9 @@ impl Room {
 
 impl Member {
     /// Asks the negotiation for one m-line for each wanted track that found no section.
-    fn request_sections(&mut self, wanted: &[Wanted]) {
-        let mut requests = Vec::new();
+    /// And for each slot that is `missing`: first, for sound comes first.
+    fn request_sections(&mut self, wanted: &[Wanted], missing: usize) {
+        let mut requests = self.slot_requests(missing);
         let room = limits::SECTIONS_PER_TRANSPORT.saturating_sub(self.negotiation.sections());
         for one in &mut self.unplaced {
             let Some(track) = wanted.iter().find(|track| track.id == one.track) else {

@@ -183,6 +183,7 @@ impl Member {
     /// What it wished for and was shown belongs to the room it leaves.
     fn forget_room(&mut self) {
         self.wishes.clear();
+        self.slot_sizes = 0;
         self.unplaced.clear();
         self.dirty.subscriptions = true;
         self.visiting = false;

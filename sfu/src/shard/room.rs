@@ -13,7 +13,7 @@ use crate::shard::command::{Permissions, RoomParameters, Wish};
 use crate::shard::data::Channels;
 use crate::shard::event::{PauseReason, Speaker};
 use crate::shard::negotiation::Negotiation;
-use crate::time::{Duration, ServerClock};
+use crate::time::{Duration, Instant, ServerClock};
 use crate::transport::Transport;
 use crate::wheel::TimerId;
 use crate::wire::payload::Format;
@@ -37,6 +37,10 @@ pub(super) struct Room {
     pub(super) has_news: bool,
     /// Loudest first; set when it changed.
     pub(super) speakers: Option<Vec<Speaker>>,
+    /// Numbers of the loudest that members were given, a bit for each.
+    pub(super) slot_sizes: u16,
+    /// When members were told last what their slots show.
+    pub(super) slots_told_at: Option<Instant>,
 }
 
 impl Room {
@@ -57,6 +61,8 @@ impl Room {
             departing: false,
             has_news: false,
             speakers: None,
+            slot_sizes: 0,
+            slots_told_at: None,
         }
     }
 
@@ -131,6 +137,8 @@ pub(super) struct Unplaced {
 pub(super) struct Dirty {
     pub(super) connected: bool,
     pub(super) subscriptions: bool,
+    /// Slots changed hands; told with the subscriptions, when it is time.
+    pub(super) slots: bool,
     pub(super) presence: bool,
 }
 
@@ -148,6 +156,10 @@ pub(super) struct Member {
     /// Takes offers of ours.
     pub(super) offers: bool,
     pub(super) wishes: Vec<Wish>,
+    /// Voices it is sent, where it wishes another number than the room's.
+    pub(super) audio_slots: Option<usize>,
+    /// Which numbers of the loudest its slots were filled from, a bit for each.
+    pub(super) slot_sizes: u16,
     pub(super) transport: Transport,
     /// Its place in the shard's table of transports; part of the ufrag.
     pub(super) transport_key: u32,
@@ -187,6 +199,7 @@ impl Member {
                 paused: false,
                 priority: 128,
                 height: 0,
+                pinned: false,
             })
     }
 

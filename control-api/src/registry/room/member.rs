@@ -117,6 +117,7 @@ impl Member {
             paused: false,
             priority: 128,
             height: 0,
+            pinned: false,
         };
         let mut views = BTreeMap::new();
         for &facts in &self.facts {

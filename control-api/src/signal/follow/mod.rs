@@ -233,6 +233,7 @@ impl Follow {
             paused: false,
             priority: 128,
             height: 0,
+            pinned: false,
         };
         gone.chain(new).map(wish).collect()
     }

@@ -130,6 +130,7 @@ fn who_leaves_is_followed_by_the_next_and_wishes_are_stated_once() {
         paused: false,
         priority: 128,
         height: 0,
+        pinned: false,
     };
     it.stated(&[wish]);
     assert_eq!(shown(&mut it, start), [1]);

@@ -111,6 +111,7 @@ pub const SCENES: &[Scene] = &[
         "From Wi-Fi to LTE at 20 s: 20 to 3 Mb/s, 20 to 80 ms",
         path::restart,
     ),
+    scene("voices", super::voices::measure),
 ];
 
 /// So many seconds after the beginning.

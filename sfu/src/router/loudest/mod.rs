@@ -4,7 +4,7 @@
 //! A voice is *active* while it was at or above -35 dBov for two fifths of the last 400 ms, so that
 //! a click, a keystroke or a short cough is none. For each number of voices somebody may want there
 //! is one set: an active voice takes a free place at once, and an occupied one where it is 3 dB
-//! louder than the weakest that has had its place for 800 ms. A place is lost 1.5 s after the last
+//! louder than the weakest that has had its place for 800 ms or is not active. A place is lost 1.5 s after the last
 //! activity. Sets of different sizes are judged apart, each with its own memory, so that each is as
 //! steady as if it were the only one.
 //!
@@ -13,8 +13,10 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `gate` | which tracks pass ingress, in a room that selects |
 //! | `voice` | one track's loudness over the last 400 ms |
 
+pub(super) mod gate;
 mod voice;
 
 use arrayvec::ArrayVec;
@@ -28,7 +30,7 @@ use voice::Voice;
 
 /// The sets are judged this often, while anybody is loud.
 pub const TICK: Duration = Duration::from_millis(20);
-/// A voice keeps its place at least this long.
+/// A voice keeps its place at least this long, while it is active.
 const HOLD: Duration = Duration::from_millis(800);
 /// A voice that was not active for this long has no place: a sentence has pauses.
 const LEAVE: Duration = Duration::from_millis(1_500);
@@ -45,6 +47,7 @@ struct Seat {
     track: TrackKey,
     since: Instant,
     energy: u64,
+    is_active: bool,
 }
 
 /// The voices with a place, of one number of places.
@@ -201,7 +204,7 @@ fn judge(
     let before = set.len();
     set.retain(|seat| {
         let voice = voices.get(seat.track.index());
-        seat.energy = voice.map_or(0, |voice| voice.energy);
+        (seat.energy, seat.is_active) = voice.map_or((0, false), |it| (it.energy, it.is_active));
         voice.is_some_and(|voice| now.since(voice.active_at) <= LEAVE)
     });
     let mut changed = set.len() != before;
@@ -213,14 +216,16 @@ fn judge(
             track,
             since: now,
             energy,
+            is_active: true,
         };
         if set.len() < places {
             set.push(seat);
             changed = true;
             continue;
         }
-        let held = |seat: &&mut Seat| now.since(seat.since) >= HOLD;
-        let weakest = set.iter_mut().filter(held).min_by_key(|seat| seat.energy);
+        let yields = |seat: &&mut Seat| !seat.is_active || now.since(seat.since) >= HOLD;
+        let yielding = set.iter_mut().filter(yields);
+        let weakest = yielding.min_by_key(|seat| seat.energy);
         match weakest.filter(|weakest| energy / DISPLACE > weakest.energy) {
             Some(weakest) => {
                 *weakest = seat;

@@ -16,10 +16,10 @@ const BIN: u64 = 40_000;
 const LOUD: u8 = 35;
 /// A voice is active where it was loud this long in the window, in microseconds: two fifths of it.
 const ACTIVE: u64 = 160_000;
-/// A packet that comes later than this after another is the first after a pause: the longest packet
-/// is 120 ms (RFC 6716 §2.1.4), DTX sends one in 400 ms.
-const PAUSE: u64 = 200_000;
-/// How long such a packet counts, in microseconds.
+/// The longest packet, in microseconds (RFC 6716 §2.1.4). What comes later after another is the
+/// first after a pause: DTX sends one in 400 ms.
+const PACKET_MAX: u64 = 120_000;
+/// What a packet is taken to last until more is known, in microseconds.
 const PACKET: u64 = 20_000;
 
 /// One step of the window.
@@ -38,6 +38,8 @@ pub(super) struct Voice {
     /// The number of the newest step.
     newest: u64,
     heard_at: Option<Instant>,
+    /// How long a packet lasts, by the time between packets, in microseconds.
+    packet: u64,
     /// When it was loud last, if it ever was.
     pub(super) loud_at: Instant,
     /// When it was active last, if it ever was.
@@ -53,9 +55,7 @@ pub(super) struct Voice {
 impl Voice {
     /// Takes a packet in. True where it is loud.
     pub(super) fn hear(&mut self, now: Instant, level: AudioLevel) -> bool {
-        let passed = self.heard_at.map(|at| micros(now.since(at)));
-        let lasted = passed.filter(|&it| it <= PAUSE).unwrap_or(PACKET);
-        self.heard_at = Some(now);
+        let lasted = self.lasted(now);
         let is_loud = level.0 <= LOUD;
         let number = now.as_micros() / BIN;
         self.advance(number);
@@ -67,6 +67,23 @@ impl Voice {
             self.loud_at = now;
         }
         is_loud
+    }
+
+    /// How long a packet that comes now stands for: for those that were lost before it too, not for
+    /// a pause.
+    fn lasted(&mut self, now: Instant) -> u64 {
+        let before = self.heard_at.replace(now);
+        let packet = self.packet.max(PACKET / 2);
+        let passed = before.map(|at| micros(now.since(at)));
+        let Some(passed) = passed.filter(|&it| it <= PACKET_MAX) else {
+            return packet;
+        };
+        self.packet = (packet * 15 + passed) / 16;
+        if passed <= packet * 2 + PACKET / 2 {
+            passed
+        } else {
+            packet
+        }
     }
 
     /// Sums the window up.
@@ -138,7 +155,10 @@ const fn powers() -> [u64; 128] {
     let mut power = FULL;
     let mut level = 0;
     while level < 127 {
-        powers[level] = power;
+        let (_, rest) = powers.split_at_mut(level);
+        if let Some(place) = rest.first_mut() {
+            *place = power;
+        }
         power = (power * ONE_DB + FULL / 2) >> 32;
         level += 1;
     }
@@ -216,6 +236,6 @@ mod tests {
         assert_eq!((voice.is_active, voice.energy), (false, 0));
         voice.hear(Instant::from_millis(9_000), AudioLevel(10));
         voice.measure(Instant::from_millis(9_000));
-        assert_eq!(voice.energy, power(AudioLevel(10)) * PACKET);
+        assert_eq!(voice.energy, power(AudioLevel(10)) * voice.packet);
     }
 }

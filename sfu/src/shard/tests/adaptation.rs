@@ -267,12 +267,14 @@ impl Scene {
             room: ROOM,
             participant: self.lin.id,
             subscribe_all: None,
+            audio_slots: None,
             wishes: vec![command::Wish {
                 track,
                 wanted: true,
                 paused: false,
                 priority,
                 height,
+                pinned: false,
             }],
         };
         let done = self.shard.handle_command(self.now, command);

@@ -8,6 +8,7 @@ mod moves;
 mod permissions;
 mod presence;
 mod simulcast;
+mod slots;
 mod tracks;
 mod transports;
 
@@ -209,12 +210,14 @@ fn wishes_for_tracks_that_are_not_there_are_refused() {
         room: RoomId(7),
         participant: ParticipantId(1),
         subscribe_all: None,
+        audio_slots: None,
         wishes: vec![command::Wish {
             track: TrackId(99),
             wanted: true,
             paused: false,
             priority: 128,
             height: 0,
+            pinned: false,
         }],
     };
     let refused = shard.handle_command(Instant::ZERO, command);
@@ -321,7 +324,7 @@ mod support {
             room: RoomId(room),
             parameters: RoomParameters {
                 participants_max,
-                codecs: Vec::new(),
+                ..RoomParameters::default()
             },
         };
         assert!(shard.handle_command(Instant::ZERO, create).is_ok());
