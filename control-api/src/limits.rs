@@ -22,6 +22,7 @@ limits! {
     ID_BYTES: usize = 128, "a room's or participant's id as people know it";
     DISPLAY_NAME_CHARS: usize = 128, "characters of a display name";
     METADATA_BYTES: usize = 64 << 10, "metadata of a room or a participant";
+    AUDIO_SLOTS_ABOVE_MAX: usize = 100, "sounds that may be published before a room sends its loudest alone: each is an m-line of everybody's";
     MESSAGE_HISTORY_MAX: usize = 1_000, "messages one room may keep for those who join later";
     MESSAGE_HISTORY_BYTES: usize = 1 << 20, "payload of the messages one room keeps; full: the oldest leave";
     WAITING_PER_ROOM: usize = 100, "participants that wait to be admitted to one room; a further one is refused";

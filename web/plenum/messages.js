@@ -19,7 +19,7 @@
  * }} ParticipantMessage
  */
 
-/** @typedef {"WISHED"|"CODEC_UNSUPPORTED"|"MUTED"|"LIMIT_REACHED"|"BANDWIDTH"} PauseReason */
+/** @typedef {"WISHED"|"CODEC_UNSUPPORTED"|"MUTED"|"LIMIT_REACHED"|"BANDWIDTH"|"QUIETER"} PauseReason */
 /** @typedef {{track: string, mid?: string|null, paused?: PauseReason|null}} Subscription */
 /** @typedef {{mid: string, track: string|null}} Section */
 

@@ -96,8 +96,10 @@ pub(super) struct RoomConfigClaim {
     codecs: Vec<String>,
     #[serde(alias = "viewersMax", skip_serializing_if = "Option::is_none")]
     viewers_max: Option<u32>,
-    #[serde(alias = "audioSlots", skip_serializing)]
-    audio_slots: Option<serde_json::Value>,
+    #[serde(alias = "audioSlots", skip_serializing_if = "Option::is_none")]
+    audio_slots: Option<u32>,
+    #[serde(alias = "audioSlotsAbove", skip_serializing_if = "Option::is_none")]
+    audio_slots_above: Option<u32>,
     #[serde(alias = "e2eeRequired", skip_serializing)]
     e2ee_required: Option<serde_json::Value>,
     #[serde(alias = "waitingRoom", skip_serializing_if = "Option::is_none")]
@@ -217,6 +219,8 @@ impl RoomConfigClaim {
             viewers_max: u32::try_from(config.viewers_max).ok(),
             waiting_room: Some(config.waiting_room),
             message_history_max: u32::try_from(config.message_history_max).ok(),
+            audio_slots: u32::try_from(config.audio_slots).ok(),
+            audio_slots_above: u32::try_from(config.audio_slots_above).ok(),
             codecs: config
                 .codecs
                 .iter()
@@ -228,7 +232,6 @@ impl RoomConfigClaim {
 
     pub(super) fn config(&self) -> Result<RoomConfig, Failure> {
         for (set, field) in [
-            (self.audio_slots.is_some(), "audio_slots"),
             (self.e2ee_required.is_some(), "e2ee_required"),
             (self.auto_recording.is_some(), "auto_recording"),
         ] {
@@ -259,6 +262,8 @@ impl RoomConfigClaim {
             viewers_max: most(self.viewers_max, default.viewers_max),
             waiting_room: self.waiting_room.unwrap_or(default.waiting_room),
             message_history_max: most(self.message_history_max, default.message_history_max),
+            audio_slots: most(self.audio_slots, default.audio_slots),
+            audio_slots_above: most(self.audio_slots_above, default.audio_slots_above),
             codecs: codecs.collect::<Result<_, _>>()?,
         })
     }

@@ -223,9 +223,9 @@ fn a_token_with_a_bad_claim_is_refused_with_its_reason() {
             "video_height_max",
         ),
         (
-            claim("/plenum/room_config", json!({"audio_slots": 3})),
+            claim("/plenum/room_config", json!({"e2ee_required": true})),
             Reason::FeatureAbsent,
-            "audio_slots",
+            "e2ee_required",
         ),
         (
             claim("/plenum/room_config", json!({"empty_timeout": "soon"})),

@@ -220,6 +220,10 @@ pub struct RoomDefaults {
     pub resume_window: Time,
     /// Participants at the same time.
     pub participants_max: usize,
+    /// Voices sent to each participant at the same time, where a room selects the loudest.
+    pub audio_slots: usize,
+    /// With more sounds than this a room selects.
+    pub audio_slots_above: usize,
 }
 
 /// What is logged, and how.
@@ -360,6 +364,8 @@ impl Default for RoomDefaults {
             empty_timeout: Time(room.empty_timeout),
             resume_window: Time(room.resume_window),
             participants_max: room.participants_max,
+            audio_slots: room.audio_slots,
+            audio_slots_above: room.audio_slots_above,
         }
     }
 }
@@ -456,6 +462,8 @@ impl Config {
             empty_timeout: self.room.empty_timeout.0,
             resume_window: self.room.resume_window.0,
             participants_max: self.room.participants_max,
+            audio_slots: self.room.audio_slots,
+            audio_slots_above: self.room.audio_slots_above,
             ..RoomConfig::default()
         }
     }

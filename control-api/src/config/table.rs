@@ -114,6 +114,8 @@ keys! {
     "room.empty_timeout" Text "5m", "An empty room goes after this long, where its maker says nothing; 0: never.";
     "room.resume_window" Text "30s", "A participant whose socket closed may come back for this long, where the room's maker says nothing.";
     "room.participants_max" Number "50", "Participants of a room at the same time, where its maker says nothing.";
+    "room.audio_slots" Number "5", "Voices sent to each participant at the same time in a large room, 1 to 10: the loudest, in as many m-lines that never change. See audio.md.";
+    "room.audio_slots_above" Number "20", "A room with more sounds published than this, 1 to 100, is a large one; in a smaller one everybody is heard.";
     "log.format" ["--log-format"] Text "json", "`text` for people or `json` for machines, on standard error.";
     "log.level" Text "info", "`error`, `warn`, `info`, `debug`, or directives such as `info,sfu=debug`. Changed in a running process by SIGHUP, or by `PUT /log-level` on `admin` with the new one as body, which lasts until the next of either.";
     "log.addresses" Text "prefix", "Addresses of people in the log: `none`, their `prefix` (/24, IPv6 /48) or in `full`.";

@@ -31,8 +31,7 @@ pub(crate) fn room(view: &RoomView) -> v1::Room {
     }
 }
 
-/// Values in effect, also of what cannot be set to anything else yet. `audio_slots` has none: every
-/// voice is sent.
+/// Values in effect, also of what cannot be set to anything else yet.
 fn room_config_out(config: &RoomConfig) -> v1::RoomConfig {
     v1::RoomConfig {
         empty_timeout: Some(duration_out(config.empty_timeout)),
@@ -40,7 +39,8 @@ fn room_config_out(config: &RoomConfig) -> v1::RoomConfig {
         duration_max: config.duration_max.map(duration_out),
         participants_max: Some(count(config.participants_max)),
         viewers_max: Some(count(config.viewers_max)),
-        audio_slots: None,
+        audio_slots: Some(count(config.audio_slots)),
+        audio_slots_above: Some(count(config.audio_slots_above)),
         codecs: config.codecs.iter().copied().map(codec_label).collect(),
         e2ee_required: Some(false),
         waiting_room: Some(config.waiting_room),
@@ -73,7 +73,6 @@ pub(crate) fn room_config(
     };
     let under = |name: &str| format!("{field}.{name}");
     for (acted_on, name) in [
-        (config.audio_slots.is_none(), "audio_slots"),
         (config.e2ee_required != Some(true), "e2ee_required"),
         (config.auto_recording.is_none(), "auto_recording"),
     ] {
@@ -109,6 +108,12 @@ pub(crate) fn room_config(
             config.message_history_max,
             defaults.message_history_max,
         )?,
+        audio_slots: most("audio_slots", config.audio_slots, defaults.audio_slots)?,
+        audio_slots_above: most(
+            "audio_slots_above",
+            config.audio_slots_above,
+            defaults.audio_slots_above,
+        )?,
         codecs: codecs.collect::<Result<_, _>>()?,
     })
 }
@@ -142,13 +147,14 @@ impl RoomEdit {
                 "config.message_history_max",
                 config.message_history_max.is_some(),
             ),
+            ("config.audio_slots", config.audio_slots.is_some()),
+            (
+                "config.audio_slots_above",
+                config.audio_slots_above.is_some(),
+            ),
             ("config.codecs", !config.codecs.is_empty()),
         ];
-        const ABSENT: &[&str] = &[
-            "config.audio_slots",
-            "config.e2ee_required",
-            "config.auto_recording",
-        ];
+        const ABSENT: &[&str] = &["config.e2ee_required", "config.auto_recording"];
         // "*" and "config" mean what can be changed; codecs are fixed once the room exists.
         let by_name = |mask: &FieldMask| mask.paths.iter().any(|path| path == "config.codecs");
         let codecs = !config.codecs.is_empty() || mask.as_ref().is_some_and(by_name);
@@ -177,6 +183,10 @@ impl RoomEdit {
                 "config.waiting_room" => spec.config.waiting_room = wanted.config.waiting_room,
                 "config.message_history_max" => {
                     spec.config.message_history_max = wanted.config.message_history_max;
+                }
+                "config.audio_slots" => spec.config.audio_slots = wanted.config.audio_slots,
+                "config.audio_slots_above" => {
+                    spec.config.audio_slots_above = wanted.config.audio_slots_above;
                 }
                 "config.codecs" => spec.config.codecs.clone_from(&wanted.config.codecs),
                 _ => {}

@@ -37,6 +37,7 @@ pub(crate) fn subscription(
             priority: view.wish.priority.into(),
             paused: view.wish.paused,
             unwanted: !view.wish.wanted,
+            pinned: view.wish.pinned,
             ..v1::Wish::default()
         }),
         pause_reason: paused
@@ -103,6 +104,7 @@ const fn pause_reason(reason: PauseReason) -> v1::subscription::PauseReason {
         PauseReason::CodecUnsupported => Out::CodecUnsupported,
         PauseReason::Muted => Out::Muted,
         PauseReason::LimitReached => Out::LimitReached,
+        PauseReason::Quieter => Out::Quieter,
         PauseReason::Bandwidth { .. } => Out::Bandwidth,
     }
 }
@@ -152,6 +154,7 @@ fn wish(
         ("wish.priority", stated.priority != 0),
         ("wish.paused", stated.paused),
         ("wish.unwanted", stated.unwanted),
+        ("wish.pinned", stated.pinned),
     ];
     let height = u16::try_from(stated.height)
         .map_err(|_| Failure::field("subscriptions.wish.height", "from 0 to 65535"))?;
@@ -166,6 +169,7 @@ fn wish(
             "wish.height" => wish.height = height,
             "wish.priority" => wish.priority = priority,
             "wish.paused" => wish.paused = stated.paused,
+            "wish.pinned" => wish.pinned = stated.pinned,
             "wish.unwanted" => wish.wanted = !stated.unwanted,
             _ => {}
         }

@@ -59,8 +59,8 @@ impl Registry {
                 }
             }
             Event::SpeakersChanged { room, speakers } => {
-                if let Ok(room) = self.room(room) {
-                    room.speakers_changed(&speakers);
+                if let Ok(mut room) = self.room_mut(room) {
+                    room.speakers_changed(speakers);
                 }
             }
             Event::ParticipantLeft {

@@ -208,6 +208,7 @@ impl Registry {
         room.enter(member, EventKind::ParticipantJoined);
         let arrival = Arc::new(room.arrival(waiting)?);
         room.tell(waiting, RoomNews::Admitted(arrival));
+        room.tell_speakers(waiting);
         room.tell_admins();
         Ok(())
     }
@@ -251,6 +252,7 @@ impl Registry {
         room.enter(member, EventKind::ParticipantJoined);
         self.0.placement.entered(room.shard);
         room.tell_admin(participant);
+        room.tell_speakers(participant);
         let arrival = room.arrival(participant)?;
         Ok(Entered::Inside(Box::new(Joined { arrival, news })))
     }

@@ -101,6 +101,7 @@ pub use spec::{
     RoomConfig, RoomSpec, RoomView, SubscriptionView, TrackSource, TrackView, TransportState,
     TransportView,
 };
+pub use subscriptions::Wishes;
 pub use watching::RoomSnapshot;
 
 use log::EventLog;

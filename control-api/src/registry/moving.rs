@@ -122,6 +122,7 @@ impl Registry {
         self.0.moved.insert(participant, to);
         let arrival = Arc::new(room.arrival(participant)?);
         room.tell(participant, RoomNews::Moved(arrival));
+        room.tell_speakers(participant);
         room.tell_admin(participant);
         Ok(events)
     }

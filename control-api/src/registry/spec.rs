@@ -36,6 +36,10 @@ pub struct RoomConfig {
     pub waiting_room: bool,
     /// Messages kept for those who join later.
     pub message_history_max: usize,
+    /// Voices sent to each participant at the same time, where the room selects the loudest.
+    pub audio_slots: usize,
+    /// With more sounds than this published it selects; with as many, everybody is heard.
+    pub audio_slots_above: usize,
     /// Codecs that may be negotiated, in order of preference; empty: all.
     pub codecs: Vec<Codec>,
 }
@@ -50,6 +54,8 @@ impl Default for RoomConfig {
             viewers_max: 1_000,
             waiting_room: false,
             message_history_max: 200,
+            audio_slots: 3,
+            audio_slots_above: 10,
             codecs: Vec::new(),
         }
     }
@@ -66,6 +72,8 @@ impl RoomConfig {
                 .saturating_add(self.viewers_max)
                 .min(sfu::limits::PARTICIPANTS_PER_ROOM),
             codecs: self.codecs.clone(),
+            audio_slots: self.audio_slots,
+            audio_slots_above: self.audio_slots_above,
         }
     }
 
@@ -87,6 +95,12 @@ impl RoomConfig {
             let why = format!("from 0 to {most}");
             return Err(Failure::field("config.viewers_max", why));
         }
+        check_audio_slots("config.audio_slots", self.audio_slots)?;
+        let most = limits::AUDIO_SLOTS_ABOVE_MAX;
+        if !(1..=most).contains(&self.audio_slots_above) {
+            let why = format!("from 1 to {most}");
+            return Err(Failure::field("config.audio_slots_above", why));
+        }
         let most = limits::MESSAGE_HISTORY_MAX;
         if self.message_history_max > most {
             let why = format!("from 0 to {most}");
@@ -94,6 +108,16 @@ impl RoomConfig {
         }
         Ok(())
     }
+}
+
+/// # Errors
+/// No number of voices one can be sent.
+pub(super) fn check_audio_slots(field: &str, slots: usize) -> Result<(), Failure> {
+    let most = sfu::limits::AUDIO_SLOTS;
+    if (1..=most).contains(&slots) {
+        return Ok(());
+    }
+    Err(Failure::field(field, format!("from 1 to {most}")))
 }
 
 /// A room as its owner wants it.

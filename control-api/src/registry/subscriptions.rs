@@ -3,9 +3,20 @@
 use sfu::shard::command::{Command, Wish};
 
 use super::name::{ParticipantName, RoomName};
-use super::spec::{SubscriptionView, not_permitted};
+use super::spec::{SubscriptionView, check_audio_slots, not_permitted};
 use super::{Registry, Seat};
 use crate::status::{Failure, Reason};
+
+/// What a participant wishes of what the others publish.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Every track of the others unless wished otherwise; none: as before.
+    pub subscribe_all: Option<bool>,
+    /// Voices sent at the same time, in a room that selects the loudest; none: as before.
+    pub audio_slots: Option<usize>,
+    /// Of single tracks; those that are not named keep theirs.
+    pub tracks: Vec<Wish>,
+}
 
 impl Registry {
     /// A participant's wishes, in order of track.
@@ -31,12 +42,11 @@ impl Registry {
         &self,
         room: &RoomName,
         participant: &ParticipantName,
-        subscribe_all: Option<bool>,
-        wishes: Vec<Wish>,
+        wishes: Wishes,
     ) -> Result<Vec<SubscriptionView>, Failure> {
-        let named: Vec<_> = wishes.iter().map(|wish| wish.track).collect();
+        let named: Vec<_> = wishes.tracks.iter().map(|wish| wish.track).collect();
         let seat = self.seat(room, participant)?;
-        self.subscribe(seat, subscribe_all, wishes).await?;
+        self.subscribe(seat, wishes).await?;
         let views = self.list_subscriptions(room, participant)?;
         let view = |track| views.iter().find(|view| view.track == track).cloned();
         Ok(named.into_iter().filter_map(view).collect())
@@ -46,13 +56,16 @@ impl Registry {
     ///
     /// # Errors
     /// `PERMISSION_MISSING`, `TRACK_NOT_FOUND`, `PARTICIPANT_NOT_FOUND`, `LIMIT_EXCEEDED`.
-    pub async fn subscribe(
-        &self,
-        seat: Seat,
-        subscribe_all: Option<bool>,
-        wishes: Vec<Wish>,
-    ) -> Result<(), Failure> {
+    pub async fn subscribe(&self, seat: Seat, wishes: Wishes) -> Result<(), Failure> {
         let seat = self.locate(seat);
+        if let Some(slots) = wishes.audio_slots {
+            check_audio_slots("audio_slots", slots)?;
+        }
+        let Wishes {
+            subscribe_all,
+            audio_slots,
+            tracks: wishes,
+        } = wishes;
         {
             let room = self.room(seat.room)?;
             if !room.member(seat.participant)?.spec.permissions.subscribe {
@@ -70,6 +83,7 @@ impl Registry {
             room: seat.room,
             participant: seat.participant,
             subscribe_all,
+            audio_slots,
             wishes: wishes.clone(),
         };
         self.ask(seat, command).await?;

@@ -11,8 +11,8 @@ use crate::clock::Ulid;
 use crate::convert;
 use crate::limits::WISHES_PER_REQUEST;
 use crate::node::Node;
-use crate::registry::SubscriptionView;
 use crate::registry::page::{self, Item};
+use crate::registry::{SubscriptionView, Wishes};
 use crate::status::Failure;
 
 /// SubscriptionService over a node.
@@ -59,9 +59,15 @@ impl SubscriptionService for Subscriptions {
         let before: BTreeMap<_, _> = before.iter().map(|it| (it.track, it.wish)).collect();
         let owner = (&room, &participant);
         let mask = request.update_mask.as_ref();
-        let wishes = convert::wishes(owner, request.subscriptions, mask, &before)?;
-        let all = request.subscribe_all;
-        let became = registry.update_subscriptions(&room, &participant, all, wishes);
+        let slots = request.audio_slots.map(|slots| {
+            usize::try_from(slots).map_err(|_| Failure::field("audio_slots", "must be above 0"))
+        });
+        let wishes = Wishes {
+            subscribe_all: request.subscribe_all,
+            audio_slots: slots.transpose()?,
+            tracks: convert::wishes(owner, request.subscriptions, mask, &before)?,
+        };
+        let became = registry.update_subscriptions(&room, &participant, wishes);
         let became = became.await?;
         let became = became.iter().map(|view| convert::subscription(owner, view));
         Ok(Response::new(v1::UpdateSubscriptionsResponse {

@@ -11,7 +11,7 @@ use super::{command, join};
 use crate::limits::TRACKS_PER_MESSAGE;
 use crate::node::Node;
 use crate::registry::spec::track_from_label;
-use crate::registry::{ParticipantName, Seat, SelfChange, TrackSource};
+use crate::registry::{ParticipantName, Seat, SelfChange, TrackSource, Wishes};
 use crate::status::{Failure, Reason};
 
 /// Acts on a message; what is to be answered, if anything.
@@ -126,9 +126,15 @@ async fn wish(node: &Node, seat: Seat, message: &SubscribeIn) -> Result<(), Fail
             paused: wish.paused,
             priority: wish.priority,
             height: wish.height,
+            pinned: wish.pinned,
         });
     }
-    node.registry().subscribe(seat, message.all, wishes).await
+    let wishes = Wishes {
+        subscribe_all: message.all,
+        audio_slots: message.audio_slots,
+        tracks: wishes,
+    };
+    node.registry().subscribe(seat, wishes).await
 }
 
 const fn may_while_waiting(message: &Incoming) -> bool {

@@ -85,6 +85,7 @@ pub(super) struct MuteIn {
 #[derive(Debug, Deserialize)]
 pub(super) struct SubscribeIn {
     pub(super) all: Option<bool>,
+    pub(super) audio_slots: Option<usize>,
     #[serde(default)]
     pub(super) tracks: Vec<WishIn>,
 }
@@ -98,6 +99,8 @@ pub(super) struct WishIn {
     pub(super) paused: bool,
     #[serde(default)]
     pub(super) height: u16,
+    #[serde(default)]
+    pub(super) pinned: bool,
     #[serde(default = "middle")]
     pub(super) priority: u8,
 }

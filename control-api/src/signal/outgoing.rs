@@ -144,6 +144,7 @@ impl From<&SubscriptionFacts> for SubscriptionOut {
                 PauseReason::CodecUnsupported => "CODEC_UNSUPPORTED",
                 PauseReason::Muted => "MUTED",
                 PauseReason::LimitReached => "LIMIT_REACHED",
+                PauseReason::Quieter => "QUIETER",
                 PauseReason::Bandwidth { .. } => "BANDWIDTH",
             }),
         }

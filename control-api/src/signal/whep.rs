@@ -25,7 +25,9 @@ use super::whip::forget;
 use crate::http::problem::Refusal;
 use crate::node::Node;
 use crate::registry::spec::{not_permitted, track_from_label};
-use crate::registry::{Door, NewsReceiver, ParticipantName, RoomName, RoomNews, Seat, TooSlow};
+use crate::registry::{
+    Door, NewsReceiver, ParticipantName, RoomName, RoomNews, Seat, TooSlow, Wishes,
+};
 use crate::status::{Failure, Reason};
 
 /// Wishes that were refused (a track is gone, a permission is missing) are stated again after this.
@@ -114,7 +116,11 @@ async fn state(node: &Node, seat: Seat, wishes: &[Wish]) -> Result<(), Failure> 
     if wishes.is_empty() {
         return Ok(());
     }
-    node.registry().subscribe(seat, None, wishes.to_vec()).await
+    let wishes = Wishes {
+        tracks: wishes.to_vec(),
+        ..Wishes::default()
+    };
+    node.registry().subscribe(seat, wishes).await
 }
 
 /// What a query asks to be shown.

@@ -19,12 +19,6 @@ async fn what_a_room_does_not_do_yet_is_refused_by_name() {
     bench.create(create("standup")).await.unwrap();
     for (name, config) in [
         (
-            "audio_slots",
-            of!(RoomConfig {
-                audio_slots: Some(3)
-            }),
-        ),
-        (
             "e2ee_required",
             of!(RoomConfig {
                 e2ee_required: Some(true)

@@ -5279,7 +5279,8 @@ pub struct RoomConfig {
     /// Viewers at the same time: 1000.
     #[prost(int32, optional, tag = "5")]
     pub viewers_max: ::core::option::Option<i32>,
-    /// Voices that are sent to each participant at the same time: 3.
+    /// Voices that are sent to each participant of a large room at the same time, the loudest: 3, from
+    /// 1 to 10.
     #[prost(int32, optional, tag = "6")]
     pub audio_slots: ::core::option::Option<i32>,
     /// "video/VP8" and the like, in order of preference; empty: all.
@@ -5297,6 +5298,10 @@ pub struct RoomConfig {
     /// Template; a recording starts with the first published track.
     #[prost(message, optional, tag = "11")]
     pub auto_recording: ::core::option::Option<Recording>,
+    /// A room with more sounds published than this is a large one; in a smaller one everybody is heard:
+    /// 10, from 1 to 100.
+    #[prost(int32, optional, tag = "12")]
+    pub audio_slots_above: ::core::option::Option<i32>,
 }
 /// Asks for a room.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8139,6 +8144,8 @@ pub mod subscription {
         LimitReached = 4,
         /// Not enough bandwidth: see needed and available.
         Bandwidth = 5,
+        /// Others are louder, in a large room.
+        Quieter = 6,
     }
     impl PauseReason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -8153,6 +8160,7 @@ pub mod subscription {
                 Self::Muted => "MUTED",
                 Self::LimitReached => "LIMIT_REACHED",
                 Self::Bandwidth => "BANDWIDTH",
+                Self::Quieter => "QUIETER",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8164,6 +8172,7 @@ pub mod subscription {
                 "MUTED" => Some(Self::Muted),
                 "LIMIT_REACHED" => Some(Self::LimitReached),
                 "BANDWIDTH" => Some(Self::Bandwidth),
+                "QUIETER" => Some(Self::Quieter),
                 _ => None,
             }
         }
@@ -8257,6 +8266,9 @@ pub struct Wish {
     /// Not at all: the m-line is given back.
     #[prost(bool, tag = "6")]
     pub unwanted: bool,
+    /// A sound that is sent however faint it is, in a large room.
+    #[prost(bool, tag = "7")]
+    pub pinned: bool,
 }
 /// States wishes.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8276,6 +8288,10 @@ pub struct UpdateSubscriptionsRequest {
     /// Removes repeats of retries.
     #[prost(string, tag = "5")]
     pub request_id: ::prost::alloc::string::String,
+    /// Voices sent to this participant of a large room at the same time, instead of the room's number:
+    /// from 1 to 10.
+    #[prost(int32, optional, tag = "6")]
+    pub audio_slots: ::core::option::Option<i32>,
 }
 /// What became of the wishes.
 #[derive(Clone, PartialEq, ::prost::Message)]

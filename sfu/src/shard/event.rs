@@ -54,6 +54,8 @@ pub enum PauseReason {
         /// What is left for it.
         available: Bitrate,
     },
+    /// Others are louder, in a room that selects (`shard/slots`).
+    Quieter,
     /// No more m-lines: `SECTIONS_PER_TRANSPORT`, or those of an offer of one who takes none.
     LimitReached,
 }

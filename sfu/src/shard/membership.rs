@@ -486,6 +486,7 @@ impl super::Commons {
             wishes: Vec::new(),
             audio_slots: None,
             slot_sizes: 0,
+            slots_changed: false,
             transport,
             transport_key,
             negotiation,

@@ -3,6 +3,7 @@
 use super::Shard;
 use super::event::{Event, PauseReason, SectionBinding, Speaker, SubscriptionFacts, TrackFacts};
 use super::room::{Member, Room};
+use crate::id::TrackId;
 use crate::router::{Router, Track};
 
 impl Shard {
@@ -145,6 +146,22 @@ impl Member {
             mid: None,
             paused: one.why,
         });
-        placed.chain(unplaced).collect()
+        // Who is not among the loudest is told only to one who has said something of it: a large room
+        // has too many of them.
+        let named = |track: TrackId| {
+            let sections = self.sections.iter().map(|section| section.track);
+            let unplaced = self.unplaced.iter().map(|one| Some(one.track));
+            sections.chain(unplaced).any(|it| it == Some(track))
+        };
+        let wishes = self
+            .wishes
+            .iter()
+            .filter(|wish| router.selects() && wish.wanted && !wish.paused && !named(wish.track));
+        let quieter = wishes.map(|wish| SubscriptionFacts {
+            track: wish.track,
+            mid: None,
+            paused: Some(PauseReason::Quieter),
+        });
+        placed.chain(unplaced).chain(quieter).collect()
     }
 }

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::id::{MemberKey, RoomKey, SectionKey, TrackId, TrackKey};
 use crate::limits;
-use crate::router::Track;
+use crate::router::{Router, Track};
 use crate::time::Instant;
 use crate::units::MediaKind;
 use crate::wire::payload::Format;
@@ -72,32 +72,7 @@ impl Shard {
             return;
         };
         let router = &mut room.router;
-        let mut begun: SmallVec<[SectionKey; 4]> = SmallVec::new();
-        for section in &mut member.sections {
-            let keeps = section
-                .track
-                .and_then(|track| wanted.iter().find(|wanted| wanted.id == track))
-                .filter(|wanted| router.can_carry(section.key, wanted.key));
-            if router.selects() && keeps.is_none() && section.plan.kind == MediaKind::Audio {
-                // It is a slot from now on, if it was none.
-                router.set_pinned(now, section.key, false);
-                continue;
-            }
-            match keeps {
-                Some(wanted) => {
-                    router.set_pinned(now, section.key, wanted.pinned);
-                    let resumes = router.set_paused(now, section.key, wanted.paused);
-                    begun.extend(resumes.then_some(section.key));
-                }
-                None if router.bound(section.key).is_some() || section.track.is_some() => {
-                    section.track = None;
-                    section.given = None;
-                    router.bind(now, section.key, None);
-                    member.dirty.subscriptions = true;
-                }
-                None => {}
-            }
-        }
+        let mut begun = member.keep_sections(now, &wanted, router);
         let before = std::mem::take(&mut member.unplaced);
         for wanted in &wanted {
             if member
@@ -195,6 +170,42 @@ impl Room {
 }
 
 impl Member {
+    /// Sections whose tracks are wanted go on, the others are free. Which of them are paused no more.
+    fn keep_sections(
+        &mut self,
+        now: Instant,
+        wanted: &[Wanted],
+        router: &mut Router,
+    ) -> SmallVec<[SectionKey; 4]> {
+        let mut begun: SmallVec<[SectionKey; 4]> = SmallVec::new();
+        for section in &mut self.sections {
+            let keeps = section
+                .track
+                .and_then(|track| wanted.iter().find(|wanted| wanted.id == track))
+                .filter(|wanted| router.can_carry(section.key, wanted.key));
+            if router.selects() && keeps.is_none() && section.plan.kind == MediaKind::Audio {
+                // It is a slot from now on, if it was none.
+                router.set_pinned(now, section.key, false);
+                continue;
+            }
+            match keeps {
+                Some(wanted) => {
+                    router.set_pinned(now, section.key, wanted.pinned);
+                    let resumes = router.set_paused(now, section.key, wanted.paused);
+                    begun.extend(resumes.then_some(section.key));
+                }
+                None if router.bound(section.key).is_some() || section.track.is_some() => {
+                    section.track = None;
+                    section.given = None;
+                    router.bind(now, section.key, None);
+                    self.dirty.subscriptions = true;
+                }
+                None => {}
+            }
+        }
+        begun
+    }
+
     /// Asks the negotiation for one m-line for each wanted track that found no section.
     /// And for each slot that is `missing`: first, for sound comes first.
     fn request_sections(&mut self, wanted: &[Wanted], missing: usize) {

@@ -137,8 +137,6 @@ pub(super) struct Unplaced {
 pub(super) struct Dirty {
     pub(super) connected: bool,
     pub(super) subscriptions: bool,
-    /// Slots changed hands; told with the subscriptions, when it is time.
-    pub(super) slots: bool,
     pub(super) presence: bool,
 }
 
@@ -160,6 +158,8 @@ pub(super) struct Member {
     pub(super) audio_slots: Option<usize>,
     /// Which numbers of the loudest its slots were filled from, a bit for each.
     pub(super) slot_sizes: u16,
+    /// Slots changed hands; told with the subscriptions, when it is time.
+    pub(super) slots_changed: bool,
     pub(super) transport: Transport,
     /// Its place in the shard's table of transports; part of the ufrag.
     pub(super) transport_key: u32,

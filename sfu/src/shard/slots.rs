@@ -75,7 +75,7 @@ impl Room {
             return;
         }
         for (_, member) in &mut self.members {
-            if std::mem::take(&mut member.dirty.slots) {
+            if std::mem::take(&mut member.slots_changed) {
                 member.dirty.subscriptions = true;
                 self.slots_told_at = Some(now);
             }
@@ -95,7 +95,7 @@ impl Room {
         }
         let places = member.places(self.parameters.audio_slots);
         member.turn_slots(now, key, places, &mut self.router);
-        member.dirty.subscriptions |= std::mem::take(&mut member.dirty.slots);
+        member.dirty.subscriptions |= std::mem::take(&mut member.slots_changed);
         self.slot_sizes |= member.slot_sizes;
         self.router.open_ranked(now, self.slot_sizes);
         let slots = member.sections.iter();
@@ -182,7 +182,7 @@ impl Member {
         section.given = None;
         router.bind(now, section.key, voice);
         router.set_paused(now, section.key, false);
-        self.dirty.slots = true;
+        self.slots_changed = true;
     }
 
     /// The loudest of those it takes, and which sizes of the ranking they were read from.

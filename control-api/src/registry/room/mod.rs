@@ -23,6 +23,7 @@ use sfu::id::{ParticipantId, RoomId, TrackId};
 use sfu::shard::Event;
 use sfu::shard::command::Wish;
 use sfu::shard::event::{LayersFacts, SectionBinding, Speaker, SubscriptionFacts};
+use sfu::units::AudioLevel;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -79,6 +80,8 @@ pub(super) struct Room {
     waiting: BTreeMap<ParticipantId, Member>,
     tracks: BTreeMap<TrackId, Track>,
     history: History,
+    /// Who can be heard, loudest first.
+    speakers: Vec<Speaker>,
     /// Who is on its way here from another room, and what its shard has said of it already.
     expected: Option<(ParticipantId, Vec<Event>)>,
 }
@@ -110,6 +113,7 @@ impl Room {
             waiting: BTreeMap::new(),
             tracks: BTreeMap::new(),
             history: History::default(),
+            speakers: Vec::new(),
             expected: None,
         }
     }
@@ -497,15 +501,28 @@ impl Room {
     }
 
     /// Who can be heard, of those the others know of.
-    pub(super) fn speakers_changed(&self, speakers: &[Speaker]) {
-        let named = speakers.iter().filter_map(|speaker| {
-            let member = self.members.get(&speaker.participant)?;
-            member.shown.then(|| (member.name.clone(), speaker.level))
-        });
-        let news = RoomNews::Speakers(Arc::new(named.collect()));
+    pub(super) fn speakers_changed(&mut self, speakers: Vec<Speaker>) {
+        self.speakers = speakers;
+        let news = RoomNews::Speakers(Arc::new(self.named_speakers()));
         for member in self.members.values() {
             member.tell(news.clone());
         }
+    }
+
+    /// One who has just come in is told who speaks: others would know by the last change.
+    pub(super) fn tell_speakers(&self, id: ParticipantId) {
+        let named = self.named_speakers();
+        if !named.is_empty() {
+            self.tell(id, RoomNews::Speakers(Arc::new(named)));
+        }
+    }
+
+    fn named_speakers(&self) -> Vec<(ParticipantName, AudioLevel)> {
+        let named = self.speakers.iter().filter_map(|speaker| {
+            let member = self.members.get(&speaker.participant)?;
+            member.shown.then(|| (member.name.clone(), speaker.level))
+        });
+        named.collect()
     }
 
     /// Somebody is about to come from another room; what its shard says of it is kept until then.

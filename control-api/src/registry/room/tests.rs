@@ -204,28 +204,33 @@ async fn a_permission_taken_away_silences_what_is_published_and_given_back_is_he
     assert!(room.track(CAMERA).unwrap().muted());
 }
 
+/// Ada, and one who is not inside.
+fn speakers() -> Vec<Speaker> {
+    let speaks = |participant| Speaker {
+        participant,
+        level: AudioLevel(9),
+    };
+    vec![speaks(ADA), speaks(ParticipantId(99))]
+}
+
 #[tokio::test]
 async fn leaving_takes_tracks_along_and_is_told_once() {
     let (mut room, mut ada, mut lin) = pair(ParticipantSpec::default());
     room.connected(ADA, "AEAD_AES_128_GCM");
     room.track_changed(&facts(false));
-    room.speakers_changed(&[
-        Speaker {
-            participant: ADA,
-            level: AudioLevel(9),
-        },
-        Speaker {
-            participant: ParticipantId(99),
-            level: AudioLevel(9),
-        },
-    ]);
+    room.speakers_changed(speakers());
+    // Lin has just come, so to speak.
+    room.tell_speakers(LIN);
     let out = |room: &mut Room| room.exit(ADA, LeaveReason::ConsentExpired, None);
     assert_eq!(out(&mut room), Some(Exit::Inside));
     assert_eq!(out(&mut room), None);
+    // Nobody is left who speaks: nothing to tell.
+    room.tell_speakers(LIN);
     assert!(room.track(CAMERA).is_err());
     let expected = [
         "is ACTIVE",
         "published CAMERA false",
+        "speakers 1",
         "speakers 1",
         "left ada",
     ];

@@ -277,13 +277,11 @@ fn slots_are_asked_for_once_whatever_the_room_grows_to() {
     dave.nominate(meeting.now, &mut meeting.shard);
     meeting.guests.push(dave);
     meeting.talk(1_000, &[60; 12]);
-    let offers: Vec<usize> = meeting
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Offer { description, .. } => Some(description.sections.len()),
-            _ => None,
-        })
-        .collect();
+    let mut offers = Vec::new();
+    for event in &meeting.events {
+        if let Event::Offer { description, .. } = event {
+            offers.push(description.sections.len());
+        }
+    }
     assert_eq!(offers, [3], "two slots beside the one of its own offer");
 }
