@@ -172,6 +172,9 @@ pub struct Estimator {
 #[derive(Debug, Default)]
 struct ReceiverClock {
     last: Option<(i32, i64)>,
+    /// How far it is behind ours, µs, and for how many feedbacks it has been elsewhere.
+    behind: Option<i64>,
+    elsewhere: u8,
 }
 
 impl ReceiverClock {
@@ -186,6 +189,26 @@ impl ReceiverClock {
         };
         self.last = Some((reference, unwrapped));
         unwrapped * 64_000
+    }
+
+    /// Whether somebody set it: no queue grows faster than time passes, and no feedback is late for
+    /// long.
+    fn has_jumped(&mut self, now: Instant, base: i64) -> bool {
+        let behind = i64::try_from(now.as_micros()).unwrap_or(i64::MAX) - base;
+        let known = *self.behind.get_or_insert(behind);
+        if (behind - known).abs() < JUMP {
+            // Slowly, so that what drifts is followed.
+            self.behind = Some(known + (behind - known) / 16);
+            self.elsewhere = 0;
+            return false;
+        }
+        self.elsewhere += 1;
+        let has_jumped = self.elsewhere >= JUMP_FEEDBACKS;
+        if has_jumped {
+            self.behind = Some(behind);
+            self.elsewhere = 0;
+        }
+        has_jumped
     }
 }
 
@@ -291,6 +314,9 @@ impl Estimator {
     /// Takes a feedback packet in.
     pub fn feedback(&mut self, now: Instant, feedback: &TransportFeedback<'_>) {
         let base = self.clock.micros(feedback.reference_time());
+        if self.clock.has_jumped(now, base) {
+            self.far_clock_changed();
+        }
         self.fill_gap(feedback, base);
         let (mut batch, mut small) = (Batch::default(), Batch::default());
         for (sequence, arrival) in feedback {
@@ -431,7 +457,7 @@ impl Estimator {
         let apart = (noise * NOISE).max(apart.min(serial));
         let apart = apart.clamp(QUEUE_SOFT, QUEUE_SOFT_MOST);
         if self.rival.look(now, queue, apart, self.target) {
-            if self.rival.is_evident(now) {
+            if self.rival.is_evident() {
                 self.owd.hold(now);
             }
             self.contend(now, (since, queue), arrived, has_lost);
@@ -597,6 +623,17 @@ impl Estimator {
         Some(self.prober.begin(now, self.target, goal, media, self.rtt))
     }
 
+    /// The receiver's clock was set: what was measured against it says nothing any more. The path
+    /// is the same.
+    fn far_clock_changed(&mut self) {
+        self.acked.clear();
+        self.owd.clear();
+        self.prober.clear();
+        self.rival = Rival::default();
+        self.capacity = None;
+        self.cause = Cause::Unused;
+    }
+
     /// The path is another (ICE restart, other candidate): what was learned of it is void.
     pub fn path_changed(&mut self, now: Instant) {
         self.acked.clear();
@@ -657,6 +694,9 @@ impl Estimator {
 
 /// Nothing sent for this long: no queue of ours stands any more.
 const IDLE: Duration = Duration::from_millis(1_000);
+/// A clock that differs by this from what it was, µs, for so many feedbacks, was set.
+const JUMP: i64 = 400_000;
+const JUMP_FEEDBACKS: u8 = 3;
 /// Packets sent within this are one group, as a frame that leaves in one batch is.
 const GROUP: Duration = Duration::from_millis(1);
 /// Packets whose delay is looked at: pictures, not sound.

@@ -28,8 +28,10 @@ const YIELDS: f64 = 0.85;
 /// Up to half of what was sent before it came, the target grows by this part each round trip; what
 /// is lost below a quarter was the rival's beginning.
 const RETURN: f64 = 0.25;
-/// A loss keeps the floor of the delay where it was for so long: it is a full queue's.
-const EVIDENCE: Duration = Duration::from_secs(15);
+/// Whether it saws is looked at for so long: a longer path looks like a queue, but does not.
+const EVIDENCE: Duration = Duration::from_secs(10);
+/// A queue that saws falls to this part of its length.
+const SAWS: f64 = 0.8;
 
 /// Whether somebody else's queue stands.
 #[derive(Debug, Default)]
@@ -41,6 +43,10 @@ pub(super) struct Rival {
     is_here: bool,
     /// When packets were last lost, and the target until then.
     reduced: Option<(Instant, f64)>,
+    /// Since when it is looked at, and its least and longest since, µs.
+    saw: Option<(Instant, f64, f64)>,
+    /// It did not fall by much when it was last looked at.
+    is_flat: bool,
     /// Its share is found: no more leaps.
     is_settled: bool,
 }
@@ -56,6 +62,12 @@ impl Rival {
             return false;
         }
         if self.is_here {
+            let (since, least, most) = self.saw.get_or_insert((now, queue, queue));
+            (*least, *most) = (least.min(queue), most.max(queue));
+            if now.since(*since) > EVIDENCE {
+                self.is_flat = *least > *most * SAWS;
+                self.saw = None;
+            }
             return true;
         }
         if queue < QUEUE_MIN.max(soft * 2.0) {
@@ -116,10 +128,8 @@ impl Rival {
     }
 
     /// Whether the floor of the delay is to be kept: what was measured meanwhile has its queue in it.
-    pub(super) fn is_evident(&self, now: Instant) -> bool {
-        let is_lossy = self.reduced.is_some_and(|(at, _)| now.since(at) < EVIDENCE);
-        let is_new = self.stands.is_some_and(|(at, _)| now.since(at) < EVIDENCE);
-        self.is_here && (is_lossy || is_new)
+    pub(super) const fn is_evident(&self) -> bool {
+        self.is_here && !self.is_flat
     }
 }
 
@@ -153,7 +163,16 @@ mod tests {
         let mut rival = Rival::default();
         assert!(looks(&mut rival, 80, saw));
         assert!(!rival.look(Instant::from_millis(9_000), 5_000.0, 10_000.0, 1e6));
-        assert!(!rival.is_evident(Instant::from_millis(9_000)));
+        assert!(!rival.is_evident());
+    }
+
+    #[test]
+    fn a_longer_path_is_no_rival_for_long() {
+        let mut rival = Rival::default();
+        assert!(looks(&mut rival, 80, |_| 200.0));
+        assert!(rival.is_evident());
+        assert!(looks(&mut rival, 400, |_| 200.0));
+        assert!(!rival.is_evident());
     }
 
     #[test]
