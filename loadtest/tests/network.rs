@@ -1,7 +1,9 @@
 //! The gates of the network bench, with fixed seeds: a change of the estimator that loses one shows
 //! here and not only in the table.
 
+use loadtest::network::chance::chance;
 use loadtest::network::scenes::SCENES;
+use sfu::time::Duration;
 
 /// Seeds of each scene. The table takes twenty.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
@@ -30,4 +32,15 @@ fn every_gate_is_met_at_the_median_of_five_seeds() {
         }
     }
     assert_eq!(missed, Vec::<String>::new());
+}
+
+/// The table plays a day; here an hour, on both kinds of app.
+#[test]
+fn an_hour_of_whatever_may_happen_breaks_no_law_and_leaves_no_target_low() {
+    for seed in [1, 2] {
+        let outcome = chance(seed, Duration::from_secs(1_800));
+        assert!(outcome.changes > 40, "seed {seed}: {outcome:?}");
+        assert_eq!(outcome.faults, 0, "seed {seed}: {outcome:?}");
+        assert!(outcome.stuck <= 30.0, "seed {seed}: {outcome:?}");
+    }
 }

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`bottleneck`] | the link |
+//! | [`chance`] | hours of whatever may happen |
 //! | [`cubic`] | a TCP download beside us |
 //! | [`figure`] | what is asked of a figure, and whether it is met |
 //! | [`flow`] | an app, its estimator and its receiver |
@@ -14,6 +15,7 @@
 //! | [`voices`] | who is loudest of a thousand |
 
 pub mod bottleneck;
+pub mod chance;
 pub mod cubic;
 pub mod figure;
 pub mod flow;

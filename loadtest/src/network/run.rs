@@ -6,7 +6,7 @@ use super::bottleneck::{Bottleneck, Queue};
 use super::sender::{Part, Record, Sender};
 
 /// A step of time.
-const STEP: Duration = Duration::from_micros(500);
+pub(super) const STEP: Duration = Duration::from_micros(500);
 /// A sample of what cannot be read from packets.
 const SAMPLE: Duration = Duration::from_millis(10);
 

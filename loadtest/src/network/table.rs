@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use sfu::time::Duration;
+
+use super::chance::chance;
 use super::figure::{Figure, Verdict};
 use super::picture::picture;
 use super::scenes::{SCENES, Scene};
@@ -11,6 +14,9 @@ use super::scenes::{SCENES, Scene};
 /// Where the table stands in the documentation.
 const BEGIN: &str = "<!-- network-bench -->\n";
 const END: &str = "<!-- /network-bench -->\n";
+
+/// The name of the hours of whatever may happen.
+const CHANCE: &str = "chance";
 
 /// What came out: the table, one line of JSON, and whether every gate was met.
 pub struct Report {
@@ -33,6 +39,9 @@ pub fn bench(only: &str, seeds: u64, folder: Option<&Path>) -> io::Result<Report
     for scene in SCENES.iter().filter(|scene| scene.name.starts_with(only)) {
         rows.extend(scene_rows(scene, seeds, folder)?);
     }
+    if CHANCE.starts_with(only) {
+        rows.extend(chance_rows(seeds));
+    }
     Ok(report(&rows, seeds))
 }
 
@@ -52,10 +61,46 @@ pub fn document(docs: &Path, seeds: u64) -> io::Result<Report> {
         let folder = scene.title.map(|_| pictures.as_path());
         rows.extend(scene_rows(scene, seeds, folder)?);
     }
+    rows.extend(chance_rows(seeds));
     let report = report(&rows, seeds);
     let text = format!("{head}{BEGIN}{}{END}{tail}", report.markdown);
     std::fs::write(&page, text)?;
     Ok(report)
+}
+
+/// A day in all, whatever the number of seeds.
+fn chance_rows(seeds: u64) -> Vec<Row> {
+    let lasts = Duration::from_secs(24 * 3_600 / seeds.max(1));
+    let outcomes: Vec<_> = (1..=seeds).map(|seed| chance(seed, lasts)).collect();
+    let faults: u64 = outcomes.iter().map(|outcome| outcome.faults).sum();
+    #[expect(clippy::cast_precision_loss, reason = "none, or too many to count")]
+    let faults = faults as f64;
+    let stuck = outcomes.iter().map(|outcome| outcome.stuck);
+    let stuck = stuck.fold(0.0, f64::max);
+    // A day is one figure: no median hides an hour of it.
+    let whole = |figure: Figure| {
+        let (median, worst, verdict) = figure.judge(&mut [figure.value]);
+        Row {
+            figure,
+            median,
+            worst,
+            verdict,
+        }
+    };
+    vec![
+        whole(Figure::less(
+            "A25",
+            "24 h of chance: faults",
+            (0.0, 0.0),
+            faults,
+        )),
+        whole(Figure::less(
+            "A25",
+            "24 h of chance: low without cause, longest, s",
+            (30.0, 30.0),
+            stuck,
+        )),
+    ]
 }
 
 /// A figure over all seeds.
