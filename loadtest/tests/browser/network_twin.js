@@ -18,7 +18,7 @@ import { Recorder, TOP_LINES, byServer, peerToPeer } from "./support/twin.js";
 /** @import {Sample} from "./support/decoded.js" */
 
 /**
- * What a scene found: figures by the row's name. null: never.
+ * What a scene found: figures by the row's name. null: never; none: it does not apply.
  * @typedef {{[what: string]: number|null}} Figures
  * @typedef {{
  *   figures: Figures, late: number, painted: number, lines: string
@@ -182,7 +182,7 @@ const SCENES = [
         const halved = recorder.now;
         await bench.emulator.tell(`link ${link} down rate=1M`);
         await recorder.rest(8_000);
-        return (samples) => ({ A16: isOurs ? longestGap(between(samples, begun, stopped)) : null, A16b: longestGap(between(samples, halved)) });
+        return (samples) => ({ ...(isOurs ? { A16: longestGap(between(samples, begun, stopped)) } : {}), A16b: longestGap(between(samples, halved)) });
       });
     },
   },
@@ -263,6 +263,9 @@ function isMet(ours, twin, { gate, least = false, orTwin = 0 }) {
   return ours <= gate || (twin !== null && orTwin > 0 && ours <= twin * orTwin);
 }
 
+/** @param {number|null|undefined} figure */
+const told = (figure) => (figure === undefined ? "" : figure === null ? "never" : Number(figure.toFixed(2)));
+
 /** @param {string[]} only */
 export async function measure(only = []) {
   const base = process.env.PLENUM_URL ?? "";
@@ -280,13 +283,13 @@ export async function measure(only = []) {
       const twin = isAlone ? null : await play(bench, peerToPeer, `${name}-twin`);
       console.log(`${name}: lines of ours ${ours.lines}${twin ? `; of the twin ${twin.lines}` : ""}`);
       for (const [row, { what, unit, gate, least, orTwin }] of Object.entries(rows)) {
-        const [own, other] = [ours.figures[row] ?? null, twin?.figures[row] ?? null];
+        const [own, other] = [ours.figures[row], twin?.figures[row]];
         table.push({
           what: `${what}, ${unit}`,
           gate: gate === null ? "" : `${least ? ">=" : "<="} ${gate}`,
-          ours: own === null ? "never" : Number(own.toFixed(2)),
-          twin: twin === null ? "" : other === null ? "never" : Number(other.toFixed(2)),
-          met: isMet(own, other, { what, unit, gate, least, orTwin }),
+          ours: told(own),
+          twin: told(other),
+          met: isMet(own ?? null, other ?? null, { what, unit, gate, least, orTwin }),
           late: `${ours.late}/${twin?.late ?? 0}`,
           painted: `${ours.painted}/${twin?.painted ?? 0}`,
         });
