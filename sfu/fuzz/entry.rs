@@ -310,6 +310,12 @@ fn feedback(told: Feedback<'_>, out: &mut [u8]) {
             assert!(same.eq(ssrcs));
         }
         Feedback::TransportWide(feedback) => transport_feedback(&feedback),
+        Feedback::Control(feedback) => {
+            let reports: Vec<_> = feedback.iter().collect();
+            // Each takes a half word of what was read, and the same bytes say the same.
+            assert!(reports.len() <= 2 * usize::from(u16::MAX));
+            assert!(feedback.iter().eq(reports.iter().copied()));
+        }
         Feedback::Unknown => {}
     }
 }

@@ -154,7 +154,14 @@ fn dependency_descriptor(seeds: &mut Vec<Seed>) {
     }
 }
 
+/// Congestion control feedback of two sources (RFC 8888 §3.1).
+const CONTROL: [u8; 40] = [
+    0x8B, 205, 0, 9, 0, 0, 0, 1, 0, 0, 0, 7, 0xFF, 0xFF, 0, 3, 0x80, 0x66, 0, 0, 0x80, 0x33, 0, 0,
+    0, 0, 0, 8, 0, 5, 0, 1, 0x9F, 0xFE, 0, 0, 0, 1, 0x80, 0,
+];
+
 fn rtcp(seeds: &mut Vec<Seed>) {
+    seeds.push(("rtcp", "control".to_owned(), CONTROL.to_vec()));
     let block = ReportBlock {
         ssrc: 0xDEAD_BEEF,
         fraction_lost: 64,

@@ -84,6 +84,7 @@ limits! {
     NACK_LIST: usize = 256, "gaps of one encoding asked for at once; beyond: a key frame instead";
     NACK_TRIES: u8 = 10, "times one packet is asked for";
     RETRANSMISSIONS_PER_PACKET: u8 = 3, "times one section answers for one packet: where one in five is lost, one in 600 is missed";
+    CONTROL_FEEDBACK_PACKETS: usize = 400, "packets of one source that wait to be told by congestion control feedback, and of all in one; the oldest leave";
     RED_BLOCKS: usize = 8, "copies in one RED packet; of more the newest are looked at";
     RED_BYTES: usize = 1_200, "a RED payload that is sent; the oldest copies are left out";
     NACKED_PER_SECOND: u64 = 2_048, "sequence numbers of one subscriber's NACKs that are looked at, a second and at once: all of 20 Mb/s; the rest is dropped as nack_storm";

@@ -31,6 +31,8 @@ pub struct Rewritten {
     pub class: TicketClass,
     /// Whether its number is a new one.
     pub seal: Seal,
+    /// Its arrival is told by SSRC and sequence number (RFC 8888).
+    pub is_reported: bool,
 }
 
 /// How a packet is to be sealed.
@@ -149,6 +151,7 @@ impl Router {
         };
         let class = ticket.class();
         let subscriber = section.member;
+        let is_reported = section.plan.reports_packets();
         let departure = Departure {
             track,
             encoding,
@@ -168,7 +171,12 @@ impl Router {
             }
             TicketClass::Repair => departure.repeat(ticket.number(), stamps, out)?,
         };
-        Ok(Rewritten { len, class, seal })
+        Ok(Rewritten {
+            len,
+            class,
+            seal,
+            is_reported,
+        })
     }
 }
 

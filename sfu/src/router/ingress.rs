@@ -39,6 +39,8 @@ pub struct Routed {
     /// Transport-wide sequence number, where the packet carried one: for the arrival log, whatever
     /// became of the packet.
     pub transport_sequence: Option<u16>,
+    /// SSRC and sequence number, where its sender is told of those (RFC 8888).
+    pub reported: Option<(u32, u16)>,
     /// It reached its track. False with no `dropped`: consumed (padding).
     pub forwarded: bool,
     /// Why it went no further.
@@ -89,6 +91,8 @@ impl Router {
         let packet = RtpPacket::parse(bytes)?;
         let publisher = self.member(member).ok_or(DropReason::UnknownTrack)?;
         let values = ExtensionValues::read(&packet, &publisher.extensions);
+        let reported = publisher.is_reported;
+        let reported = reported.then(|| (packet.ssrc(), packet.sequence()));
         let input = Input {
             now,
             arrived_at,
@@ -102,6 +106,7 @@ impl Router {
         };
         Ok(Routed {
             transport_sequence: values.transport_sequence,
+            reported,
             forwarded,
             dropped,
         })

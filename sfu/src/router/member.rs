@@ -56,6 +56,8 @@ pub(super) struct Member {
     pub(super) rtt: Duration,
     pub(super) clock: PublisherClock,
     pub(super) fir_number: u8,
+    /// It is told what arrived by SSRC and sequence number (RFC 8888).
+    pub(super) is_reported: bool,
 }
 
 impl Member {
@@ -99,6 +101,7 @@ impl Member {
             rtt: RTT_UNKNOWN,
             clock: PublisherClock::default(),
             fir_number: 0,
+            is_reported: false,
         }
     }
 

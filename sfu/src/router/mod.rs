@@ -285,6 +285,7 @@ impl Router {
         publisher.tracks.push(key);
         publisher.unbar(plan);
         publisher.merge_extensions(&plan.extensions);
+        publisher.is_reported |= plan.reports_packets();
         publisher.reduced_size = plan.reduced_size;
         Ok(key)
     }
@@ -314,6 +315,7 @@ impl Router {
         let next = found.best.filter(|next| Some(*next) != best);
         if let Some(publisher) = member_mut(&mut self.members, found.member()) {
             publisher.merge_extensions(&plan.extensions);
+            publisher.is_reported |= plan.reports_packets();
             publisher.reduced_size = plan.reduced_size;
         }
         if let Some(next) = next {

@@ -36,6 +36,7 @@ pub(super) struct RepairBudget {
     numbers: u64,
     settled_at: Instant,
     keyframe_at: Option<Instant>,
+    is_told: bool,
 }
 
 impl Default for RepairBudget {
@@ -46,6 +47,7 @@ impl Default for RepairBudget {
             numbers: NACKED_PER_SECOND,
             settled_at: Instant::ZERO,
             keyframe_at: None,
+            is_told: false,
         }
     }
 }
@@ -58,9 +60,9 @@ impl RepairBudget {
         self.credit = self.credit.min(self.burst());
     }
 
-    /// Whether something is known of the path.
+    /// Whether it is known what the path loses.
     pub(super) fn is_told(&self) -> bool {
-        self.estimate.is_some()
+        self.is_told
     }
 
     /// So many bytes of media were sent for the first time.
@@ -176,10 +178,24 @@ impl Router {
         }
     }
 
+    /// Whether what arrives at a member is told by SSRC and sequence number (RFC 8888).
+    #[must_use]
+    pub fn is_reported(&self, member: MemberKey) -> bool {
+        let sections = self.members.get(member.index()).and_then(Option::as_ref);
+        let sections = sections.map_or(&[][..], |found| &found.sections);
+        let mut sections = sections
+            .iter()
+            .filter_map(|key| self.sections.get(key.index()));
+        sections.any(|section| section.plan.reports_packets())
+    }
+
     /// So much is lost on the path to a member, in thousandths: its sound gets copies.
     pub fn set_loss(&mut self, now: Instant, member: MemberKey, loss: u16) {
-        let sections = self.members.get(member.index()).and_then(Option::as_ref);
-        for key in sections.map_or(&[][..], |found| &found.sections) {
+        let Some(found) = member_mut(&mut self.members, member) else {
+            return;
+        };
+        found.repairs.is_told = true;
+        for key in &found.sections {
             if let Some(section) = self.sections.get_mut(key.index()) {
                 section.redundancy.note_loss(now, loss);
             }

@@ -244,7 +244,8 @@ impl Router {
             let section = self.sections.get(key.index());
             section.is_some_and(|section| {
                 let is_told = section.plan.extensions.id(Extension::TransportWideCc);
-                section.rtx_ssrc.is_some() && is_told.is_some()
+                let is_told = is_told.is_some() || section.plan.reports_packets();
+                section.rtx_ssrc.is_some() && is_told
             })
         })
     }

@@ -37,6 +37,8 @@ pub struct PayloadPlan {
     pub fir: bool,
     /// Transport-wide feedback.
     pub transport_cc: bool,
+    /// Congestion control feedback (RFC 8888); only where there is no transport-wide feedback.
+    pub ccfb: bool,
     /// Receiver estimated maximum bitrate; only where there is no transport-wide feedback.
     pub remb: bool,
 }
@@ -81,6 +83,12 @@ impl MediaPlan {
     #[must_use]
     pub fn for_format(&self, format: &Format) -> Option<&PayloadPlan> {
         self.payloads.iter().find(|plan| plan.format == *format)
+    }
+
+    /// Whether what arrives is told by SSRC and sequence number (RFC 8888).
+    #[must_use]
+    pub fn reports_packets(&self) -> bool {
+        self.payloads.iter().any(|plan| plan.ccfb)
     }
 
     /// Whether any of it is retransmitted.
@@ -328,6 +336,7 @@ fn plan_payload(
         pli: offers(PLI),
         fir: offers(FIR),
         transport_cc,
+        ccfb: !transport_cc && offers(CCFB),
         remb: !transport_cc && offers(REMB),
     }
 }
@@ -427,6 +436,7 @@ fn describe_payload(plan: &PayloadPlan) -> Payload {
     let feedback = [
         (plan.remb, REMB),
         (plan.transport_cc, TRANSPORT_CC),
+        (plan.ccfb, CCFB),
         (plan.fir, FIR),
         (plan.nack, NACK),
         (plan.pli, PLI),
@@ -464,6 +474,8 @@ const PLI: &str = "nack pli";
 const FIR: &str = "ccm fir";
 const TRANSPORT_CC: &str = "transport-cc";
 const REMB: &str = "goog-remb";
+/// RFC 8888 §6.
+const CCFB: &str = "ack ccfb";
 /// Payload types looked at, and characters told, in an error message.
 const NAMES_TOLD: usize = 64;
 const NAMES_TOLD_CHARACTERS: usize = 200;

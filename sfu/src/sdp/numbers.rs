@@ -231,6 +231,7 @@ fn offer_payload(numbered: Numbered) -> PayloadPlan {
         pli: video,
         fir: video,
         transport_cc: numbered.format.codec != Codec::Red,
+        ccfb: false,
         // For those who have nothing better; who takes both sends feedback of packets only.
         remb: video,
     }

@@ -286,6 +286,9 @@ impl Visit<'_> {
             .router
             .write_padding(self.key, number, abs_send, plain)?;
         let length = transport.seal_rtp(slot, written).ok()?;
+        if self.router.is_reported(self.key) {
+            transport.note_numbered(slot, false);
+        }
         outbox.commit(length);
         transport.charge(BudgetClass::Probe, length);
         let bytes = wire_bytes(path, length);
@@ -326,6 +329,10 @@ impl Visit<'_> {
                 length
             }
         };
+        if written.is_reported && written.seal == Seal::Once {
+            transport.note_numbered(slot, !numbered);
+            numbered = true;
+        }
         outbox.commit(length);
         let bytes = wire_bytes(path, length);
         if numbered {

@@ -47,8 +47,10 @@ impl Shard {
                     }
                 }
                 RtcpPacket::Feedback(feedback) => {
-                    is_told |=
-                        matches!(feedback, Feedback::TransportWide(_) | Feedback::Remb { .. });
+                    is_told |= matches!(
+                        feedback,
+                        Feedback::TransportWide(_) | Feedback::Control(_) | Feedback::Remb { .. }
+                    );
                     room.take_feedback(now, member, feedback);
                 }
                 // Names and what we do not know ask for nothing.
@@ -79,20 +81,36 @@ impl super::room::Room {
             Feedback::TransportWide(feedback) => {
                 if let Some(member) = self.members.get_mut(key.index()) {
                     member.transport.handle_transport_feedback(now, &feedback);
-                    if let Some(estimate) = member.transport.estimate() {
-                        self.router.set_estimate(now, key, Some(estimate.fast));
-                        self.router.set_loss(now, key, thousandths(estimate.loss));
-                    }
                 }
+                self.note_estimate(now, key);
+            }
+            Feedback::Control(feedback) => {
+                if let Some(member) = self.members.get_mut(key.index()) {
+                    member.transport.handle_control_feedback(now, &feedback);
+                }
+                self.note_estimate(now, key);
             }
             Feedback::Remb { bitrate, .. } => {
                 if let Some(member) = self.members.get_mut(key.index()) {
                     member.transport.handle_ceiling(now, bitrate);
-                    let estimate = member.transport.estimate().map(|it| it.fast);
-                    self.router.set_estimate(now, key, estimate);
                 }
+                self.note_estimate(now, key);
             }
             Feedback::Unknown => {}
+        }
+    }
+
+    /// Repairs and copies of sound go by what is known of the path.
+    fn note_estimate(&mut self, now: Instant, key: crate::id::MemberKey) {
+        let Some(member) = self.members.get(key.index()) else {
+            return;
+        };
+        if let Some(estimate) = member.transport.estimate() {
+            self.router.set_estimate(now, key, Some(estimate.fast));
+            // A sum alone says nothing of losses; reports of sources do.
+            if member.transport.is_paced() {
+                self.router.set_loss(now, key, thousandths(estimate.loss));
+            }
         }
     }
 }

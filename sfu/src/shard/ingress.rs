@@ -134,7 +134,11 @@ impl Shard {
             member.transport.log_arrival(sequence, datagram.arrived_at);
             member.heard_ssrc = crate::wire::rtp::RtpPacket::parse(packet)?.ssrc();
         }
-        // TWCC feedback may have become due sooner than what the wheel knows of this member.
+        if let Some((ssrc, sequence)) = routed.reported {
+            let arrived_at = datagram.arrived_at;
+            member.transport.log_packet(ssrc, sequence, arrived_at);
+        }
+        // Feedback may have become due sooner than what the wheel knows of this member.
         if let Some(due) = member.transport.poll_timeout()
             && self
                 .commons

@@ -16,6 +16,8 @@ pub mod congestion;
 mod dtls;
 mod ice;
 pub mod identity;
+mod numbered;
+mod reception;
 mod sctp;
 pub mod srtp;
 #[cfg(test)]
@@ -40,6 +42,8 @@ use crate::path::Path;
 use crate::sdp::description::{Fingerprint, IceCredentials, Setup};
 use crate::time::{Duration, Instant};
 use crate::units::Bitrate;
+use crate::wheel::soonest;
+use crate::wire::ccfb::{self, ControlFeedback};
 use crate::wire::twcc::TransportFeedback;
 
 /// Headers below ours on the wire (RFC 791 §3.1, RFC 768; RFC 8200 §3).
@@ -182,6 +186,10 @@ pub struct Transport {
     /// Data channels are negotiated, with this port on the other side.
     sctp_port: Option<u16>,
     arrivals: arrival::Log,
+    /// The same by source, for those who are told so.
+    reception: reception::Reception,
+    /// Our own numbers of what was sent, for those who tell of packets by source.
+    numbered: numbered::Numbered,
     budget: congestion::Budget,
     pacer: congestion::Pacer,
     /// The last transport-wide number given; its low 16 bits go on the wire.
@@ -220,6 +228,8 @@ impl Transport {
             sctp: None,
             sctp_port: None,
             arrivals: arrival::Log::default(),
+            reception: reception::Reception::default(),
+            numbered: numbered::Numbered::default(),
             budget: congestion::Budget::default(),
             pacer: congestion::Pacer::default(),
             transport_sequence: 0,
@@ -367,7 +377,12 @@ impl Transport {
         self.arrivals.push(transport_sequence, arrived_at);
     }
 
-    /// Writes a transport-wide feedback packet (plaintext RTCP) when one is due; call until none.
+    /// A packet arrived whose sender is told by SSRC and sequence number (RFC 8888).
+    pub fn log_packet(&mut self, ssrc: u32, sequence: u16, arrived_at: Instant) {
+        self.reception.push(ssrc, sequence, arrived_at);
+    }
+
+    /// Writes a feedback packet about what arrived (plaintext RTCP) when one is due; call until none.
     pub fn write_twcc(
         &mut self,
         now: Instant,
@@ -375,13 +390,15 @@ impl Transport {
         media_ssrc: u32,
         out: &mut [u8],
     ) -> Option<usize> {
-        self.arrivals.write(now, sender_ssrc, media_ssrc, out)
+        let written = self.arrivals.write(now, sender_ssrc, media_ssrc, out);
+        written.or_else(|| self.reception.write(now, sender_ssrc, out))
     }
 
     /// Whether [`Transport::write_twcc`] has something by `now`.
     #[must_use]
     pub fn has_twcc(&self, now: Instant) -> bool {
-        self.arrivals.due_at().is_some_and(|at| at <= now)
+        let due = soonest([self.arrivals.due_at(), self.reception.due_at()]);
+        due.is_some_and(|at| at <= now)
     }
 
     /// Seals the RTP packet `slot[..length]` in place; the whole length. The slot has
@@ -436,6 +453,33 @@ impl Transport {
         if probe == 0 {
             self.pacer.spend(bytes);
         }
+    }
+
+    /// The arrival of the packet in `slot` is told by its SSRC and sequence number: remembers which
+    /// of our numbers it has, the next where it has none yet.
+    pub fn note_numbered(&mut self, slot: &[u8], next: bool) {
+        if next {
+            self.next_transport_sequence();
+        }
+        if let Some(&[_, _, q0, q1, _, _, _, _, s0, s1, s2, s3]) = slot.first_chunk() {
+            let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
+            let sequence = u16::from_be_bytes([q0, q1]);
+            self.numbered.sent(ssrc, sequence, self.transport_sequence);
+        }
+    }
+
+    /// The other side says what arrived, by SSRC and sequence number.
+    pub fn handle_control_feedback(&mut self, now: Instant, feedback: &ControlFeedback<'_>) {
+        let Some(estimator) = self.estimator.as_deref_mut() else {
+            return;
+        };
+        let numbered = &mut self.numbered;
+        let mut told: Vec<(u64, Option<ccfb::Arrival>)> = feedback
+            .iter()
+            .filter_map(|it| Some((numbered.take(it.ssrc, it.sequence)?, it.arrival)))
+            .collect();
+        told.sort_unstable_by_key(|(number, _)| *number);
+        estimator.control_feedback(now, feedback.timestamp, &told);
     }
 
     /// A packet leaves a second time under the transport-wide number it had: when that arrives
@@ -572,6 +616,7 @@ impl Transport {
             sctp.map(|at| self.shared.dtls.to_instant(at)),
             // Without a path there is nobody to tell.
             self.ice.selected().and_then(|_| self.arrivals.due_at()),
+            self.ice.selected().and_then(|_| self.reception.due_at()),
         ]
         .into_iter()
         .flatten()

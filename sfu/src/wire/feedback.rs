@@ -1,11 +1,13 @@
 //! RTCP feedback (RFC 4585 §6): generic NACK, PLI, FIR (RFC 5104 §4.3.1), REMB
-//! (draft-alvestrand-rmcat-remb-03); transport-wide feedback is [`crate::wire::twcc`]'s.
+//! (draft-alvestrand-rmcat-remb-03); transport-wide feedback is [`crate::wire::twcc`]'s,
+//! that of RFC 8888 [`crate::wire::ccfb`]'s.
 //!
 //! What a feedback leads to is not known here.
 
 use crate::error::DropReason;
 use crate::units::Bitrate;
 use crate::wire::bytes::{Reader, Writer};
+use crate::wire::ccfb::{self, ControlFeedback};
 use crate::wire::rtcp::{Ssrcs, packet_type};
 use crate::wire::twcc::{self, TransportFeedback};
 
@@ -57,6 +59,8 @@ pub enum Feedback<'a> {
     },
     /// What arrived when, over all sources of a transport.
     TransportWide(TransportFeedback<'a>),
+    /// What arrived when, source by source.
+    Control(ControlFeedback<'a>),
     /// Something else.
     Unknown,
 }
@@ -64,6 +68,10 @@ pub enum Feedback<'a> {
 impl<'a> Feedback<'a> {
     /// Reads what follows the first word of a feedback packet.
     pub(crate) fn parse(packet_type: u8, format: u8, body: &'a [u8]) -> Result<Self, DropReason> {
+        // RFC 8888 §3.1: the one feedback that names no source in its head.
+        if (packet_type, format) == (packet_type::TRANSPORT_FEEDBACK, ccfb::FORMAT) {
+            return ControlFeedback::parse(body).map(Self::Control);
+        }
         let mut reader = Reader::new(body);
         let sender = reader.u32()?;
         let media = reader.u32()?;

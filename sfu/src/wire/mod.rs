@@ -12,10 +12,12 @@
 //! | [`rtcp`] | RTCP compounds taken apart and put together |
 //! | [`feedback`] | NACK, PLI, FIR, REMB |
 //! | [`twcc`] | transport-wide feedback, read and written |
+//! | [`ccfb`] | congestion control feedback by SSRC, read and written |
 //! | [`port`] | `PortMessage` and its one versioned binary form |
 //! | [`payload`] | what a payload says of itself: key frame, layer |
 
 pub(crate) mod bytes;
+pub mod ccfb;
 pub mod demux;
 pub mod dependency_descriptor;
 pub mod extension;

@@ -38,6 +38,7 @@ pub(super) fn payload(payload_type: u8, rtx: Option<u8>, codec: Codec) -> Payloa
         pli: video,
         fir: false,
         transport_cc: true,
+        ccfb: false,
         remb: false,
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Guest {
     pub(super) heard: Vec<Heard>,
     /// SSRCs a key frame was asked of.
     pub(super) plis: Vec<u32>,
+    /// RTCP that came.
+    pub(super) compounds: Vec<Vec<u8>>,
     /// Transport-wide numbers of what arrived (header extension 5), with the bytes of the datagram.
     pub(super) numbered: Vec<(u16, usize)>,
     /// It answers and says nothing while this is set.
@@ -86,6 +88,7 @@ impl Guest {
             host: None,
             heard: Vec::new(),
             plis: Vec::new(),
+            compounds: Vec::new(),
             numbered: Vec::new(),
             mute: false,
             version: 0,
@@ -295,6 +298,8 @@ impl Guest {
                 let srtp = host.srtp.as_mut().expect("keys before RTCP");
                 let length = srtp.open_rtcp(&mut compound).expect("a fresh index");
                 self.plis.extend(plis(&compound[..length]));
+                compound.truncate(length);
+                self.compounds.push(compound);
             }
             _ => {
                 if let Some(answer) = host.handle(bytes).filter(|_| !self.mute) {

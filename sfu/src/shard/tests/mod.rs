@@ -2,6 +2,7 @@
 //! proven in `loadtest`, by robots on an independent stack.
 
 mod adaptation;
+mod control;
 mod decisions;
 mod guest;
 mod moves;

@@ -27,6 +27,8 @@ use super::probe::{Found, Probe, Prober};
 use super::rival::Rival;
 use crate::time::{Duration, Instant};
 use crate::units::Bitrate;
+use crate::wire::ccfb::Arrival;
+use crate::wire::sequence::TimestampUnwrapper;
 use crate::wire::twcc::TransportFeedback;
 
 /// Where a transport begins.
@@ -137,6 +139,7 @@ pub struct Estimator {
     /// The first one of this path; what is told of those before says nothing of it.
     path_first: u64,
     clock: ReceiverClock,
+    control_clock: TimestampUnwrapper,
     /// The next sequence number not told of.
     next: Option<u64>,
     /// The number of the last feedback itself.
@@ -166,6 +169,13 @@ pub struct Estimator {
     /// Initial or chained: does not wait for its time.
     probe_next: VecDeque<f64>,
     lows: VecDeque<(Instant, f64)>,
+}
+
+/// How long the packets of one feedback were on their way.
+#[derive(Debug, Default)]
+struct Delays {
+    large: Batch,
+    small: Batch,
 }
 
 /// Receiver's time, unwrapped from 24 bits of 64 ms.
@@ -242,6 +252,7 @@ impl Estimator {
             newest: 0,
             path_first: 0,
             clock: ReceiverClock::default(),
+            control_clock: TimestampUnwrapper::default(),
             next: None,
             feedback_count: None,
             target,
@@ -318,7 +329,7 @@ impl Estimator {
             self.far_clock_changed();
         }
         self.fill_gap(feedback, base);
-        let (mut batch, mut small) = (Batch::default(), Batch::default());
+        let mut delays = Delays::default();
         for (sequence, arrival) in feedback {
             let Some(sequence) = self.whole(sequence) else {
                 continue;
@@ -327,44 +338,83 @@ impl Estimator {
                 self.next
                     .map_or(sequence + 1, |next| next.max(sequence + 1)),
             );
-            let Some(sent) = self.history.take(sequence) else {
-                continue;
-            };
-            if sequence < self.path_first {
-                continue;
-            }
-            self.loss.push(arrival.is_none());
-            let at = arrival.map(|after| base + after);
-            if sent.probe != 0 {
-                self.prober.told(sent.probe, sent.bytes, sent.sent_at, at);
-            }
-            if let Some(at) = at {
-                self.acked.push(at, sent.bytes);
-                let sent_at = i64::try_from(sent.sent_at.as_micros()).unwrap_or(i64::MAX);
-                // What leaves at once waits behind itself: the first of it tells of the path.
-                let follows = self.group_at.is_some_and(|first| {
-                    sent.sent_at.since(first) < GROUP && sent.sent_at >= first
-                });
-                if !follows {
-                    self.group_at = Some(sent.sent_at);
-                }
-                // Small ones wait behind large ones: that to and fro is no jitter of the path.
-                match (follows, sent.bytes >= LARGE) {
-                    (true, _) => {}
-                    (false, true) => batch.push(at - sent_at),
-                    (false, false) => small.push(at - sent_at),
-                }
-                let trip = now.since(sent.sent_at);
-                self.rtt = if trip < self.rtt {
-                    trip
-                } else {
-                    // Rises slowly: the receiver's waiting is in it.
-                    self.rtt + (trip - self.rtt) / 256
-                };
-            }
+            self.told(
+                now,
+                sequence,
+                arrival.map(|after| base + after),
+                &mut delays,
+            );
         }
+        self.conclude(now, delays);
+    }
+
+    /// Takes feedback in that tells of packets by their source (RFC 8888): by our numbers, in their
+    /// order, and when it was written, in 65,536ths of a second.
+    pub fn control_feedback(
+        &mut self,
+        now: Instant,
+        timestamp: u32,
+        told: &[(u64, Option<Arrival>)],
+    ) {
+        let base = self.control_clock.unwrap(timestamp);
+        let base = i64::try_from(u128::from(base) * 1_000_000 / 65_536).unwrap_or(i64::MAX);
+        let mut delays = Delays::default();
+        for (sequence, arrival) in told {
+            let at = match arrival {
+                Some(Arrival::Before(ticks)) => Some(base - i64::from(*ticks) * 1_000_000 / 1_024),
+                // It came, and says nothing of the path.
+                Some(Arrival::Unknown) => continue,
+                None => None,
+            };
+            self.told(now, *sequence, at, &mut delays);
+        }
+        self.conclude(now, delays);
+    }
+
+    /// One packet is told of: when it arrived by the receiver's clock, or that it did not.
+    fn told(&mut self, now: Instant, sequence: u64, at: Option<i64>, delays: &mut Delays) {
+        let Some(sent) = self.history.take(sequence) else {
+            return;
+        };
+        if sequence < self.path_first {
+            return;
+        }
+        self.loss.push(at.is_none());
+        if sent.probe != 0 {
+            self.prober.told(sent.probe, sent.bytes, sent.sent_at, at);
+        }
+        let Some(at) = at else {
+            return;
+        };
+        self.acked.push(at, sent.bytes);
+        let sent_at = i64::try_from(sent.sent_at.as_micros()).unwrap_or(i64::MAX);
+        // What leaves at once waits behind itself: the first of it tells of the path.
+        let follows = self
+            .group_at
+            .is_some_and(|first| sent.sent_at.since(first) < GROUP && sent.sent_at >= first);
+        if !follows {
+            self.group_at = Some(sent.sent_at);
+        }
+        // Small ones wait behind large ones: that to and fro is no jitter of the path.
+        match (follows, sent.bytes >= LARGE) {
+            (true, _) => {}
+            (false, true) => delays.large.push(at - sent_at),
+            (false, false) => delays.small.push(at - sent_at),
+        }
+        let trip = now.since(sent.sent_at);
+        self.rtt = if trip < self.rtt {
+            trip
+        } else {
+            // Rises slowly: the receiver's waiting is in it.
+            self.rtt + (trip - self.rtt) / 256
+        };
+    }
+
+    /// A feedback is at its end.
+    fn conclude(&mut self, now: Instant, delays: Delays) {
+        let Delays { large, small } = delays;
         self.owd
-            .push(now, if batch.is_empty() { small } else { batch });
+            .push(now, if large.is_empty() { small } else { large });
         self.is_heard = true;
         self.waiting_since = None;
         self.settle(now);
