@@ -18,6 +18,10 @@ const AUDIO: u32 = 130;
 const AUDIO_EVERY: Duration = Duration::from_millis(20);
 /// Bits on the wire of the layers that an app of layers has: 150, 500 and 1,500 kb/s and headers.
 pub const LAYERS: [f64; 3] = [157_000.0, 523_000.0, 1_568_000.0];
+/// Between frames of an app of frames; each so many is a key frame of so many bytes.
+const FRAME: Duration = Duration::from_millis(66);
+const KEY_EVERY: u64 = 60;
+const KEY_BYTES: f64 = 60_000.0;
 /// Of an estimate, what an app of layers fills.
 const FILL: f64 = 0.95;
 
@@ -28,6 +32,8 @@ pub enum App {
     Elastic(f64),
     /// The highest of [`LAYERS`] that fits.
     Layers,
+    /// As [`App::Elastic`], but each 66 ms a frame at once, and each four seconds one of 60 kB.
+    Frames(f64),
     /// This, whatever is allowed: an oracle that knows what is right.
     Constant(f64),
 }
@@ -62,6 +68,7 @@ pub struct Flow {
     random: Rng,
     sequence: u64,
     layer: usize,
+    frames: u64,
     media_at: Instant,
     audio_at: Instant,
     probe: Option<(Probe, u32)>,
@@ -95,6 +102,7 @@ impl Flow {
             random: Rng::with_seed(seed),
             sequence: 0,
             layer: 0,
+            frames: 0,
             media_at: from,
             audio_at: from,
             probe: None,
@@ -153,7 +161,7 @@ impl Flow {
         );
         let audio = f64::from(AUDIO) * 8.0 / AUDIO_EVERY.as_secs_f64();
         match self.parameters.app {
-            App::Elastic(want) => {
+            App::Elastic(want) | App::Frames(want) => {
                 self.want(want);
                 want.min(fast - audio).max(10_000.0)
             }
@@ -199,10 +207,25 @@ impl Flow {
             self.packet(now, queue, AUDIO, 0, true);
         }
         let rate = self.media_rate(now);
-        if self.media_at + Duration::from_millis(50) < now {
+        if self.media_at + FRAME < now {
             self.media_at = now;
         }
-        while rate > 0.0 && self.media_at <= now {
+        let in_frames = matches!(self.parameters.app, App::Frames(_));
+        while in_frames && rate > 0.0 && self.media_at <= now {
+            self.media_at += FRAME;
+            self.frames += 1;
+            let bytes = if self.frames.is_multiple_of(KEY_EVERY) {
+                KEY_BYTES
+            } else {
+                rate * FRAME.as_secs_f64() / 8.0
+            };
+            let mut left = bytes / f64::from(PACKET);
+            while left > 0.0 {
+                left -= 1.0;
+                self.packet(now, queue, PACKET, 0, false);
+            }
+        }
+        while !in_frames && rate > 0.0 && self.media_at <= now {
             // Encoders do not send like clocks.
             let spread = 0.7 + 0.6 * self.random.f64();
             self.media_at += Duration::from_secs_f64(f64::from(PACKET) * 8.0 / rate * spread);

@@ -5,7 +5,7 @@ use sfu::time::{Duration, Instant};
 use super::super::bottleneck::{Bottleneck, Losses};
 use super::super::figure::Figure;
 use super::super::flow::{App, FlowParameters};
-use super::super::run::{Played, percentile, play};
+use super::super::run::{Played, Sample, percentile, play};
 use super::{GREEDY, at, flow, link};
 
 pub(super) fn start(seed: u64) -> (Vec<Figure>, Played) {
@@ -294,4 +294,17 @@ pub(super) fn loss_bursts(
     let (gate, stretch) = bounds;
     let figure = Figure::more("A9", what, (gate, stretch, 2.5), kept);
     (vec![figure], played)
+}
+
+/// 2 to 0.6 Mb/s, frames at once, and key frames that take most of a second: all queues are ours.
+pub(super) fn drop_frames(seed: u64) -> (Vec<Figure>, Played) {
+    let link = link(&[(0, 2e6), (20, 0.6e6), (50, 2e6)]);
+    let app = flow(App::Frames(2.5e6));
+    let played = play(link, &[app.into()], Duration::from_secs(70), seed);
+    let after = |sample: &&Sample| sample.at >= at(22) && sample.at < at(50);
+    let targets = played.samples.iter().filter(after);
+    let targets = targets.map(|sample| sample.targets.first().copied().unwrap_or(f64::NAN));
+    let most = targets.fold(0.0, f64::max) / 1e6;
+    let what = "frames, 2 to 0.6 Mb/s: highest target, Mb/s";
+    (vec![Figure::less("A5", what, (0.8, 0.7), most)], played)
 }

@@ -66,6 +66,7 @@ pub const SCENES: &[Scene] = &[
         "2 to 0.5 Mb/s and back: layers of 150, 500 and 1,500 kb/s",
         alone::drop_layers,
     ),
+    scene("drop-frames", alone::drop_frames),
     scene("loss-5", |seed| {
         alone::loss_random(seed, 5, "kept of 2.5 Mb/s at 5 % loss, Mb/s", (2.4, 2.5))
     }),

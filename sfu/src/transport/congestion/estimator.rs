@@ -24,7 +24,7 @@ use super::history::History;
 use super::loss::Loss;
 use super::owd::{Batch, Owd};
 use super::probe::{Found, Probe, Prober};
-use super::rival::Rival;
+use super::rival::{READ_WINDOW, Rival};
 use crate::time::{Duration, Instant};
 use crate::units::Bitrate;
 use crate::wire::ccfb::Arrival;
@@ -506,7 +506,8 @@ impl Estimator {
         let apart = PACKET_BITS / (self.rival.before() / 8.0).max(number(LEAST)) * 1e6;
         let apart = (noise * NOISE).max(apart.min(serial));
         let apart = apart.clamp(QUEUE_SOFT, QUEUE_SOFT_MOST);
-        if self.rival.look(now, queue, apart, self.target) {
+        let through = self.acked.rate(READ_WINDOW);
+        if self.rival.look(now, (queue, apart), self.target, through) {
             if self.rival.is_evident() {
                 self.owd.hold(now);
             }

@@ -2,7 +2,8 @@
 //!
 //! Who sends less because packets wait is left with nothing beside a download by Reno or CUBIC,
 //! which sends more until packets are lost (Carlucci et al. 2016, §V.D). Such a queue betrays itself:
-//! it stands although we hardly send. While it does, the target grows and shrinks as theirs does (RFC
+//! it stands although less and less of ours goes through it. In a queue of our own as much arrives as
+//! the link carries, for as long as it stands, however little is sent meanwhile. While it does, the target grows and shrinks as theirs does (RFC
 //! 9438: by three tenths less where packets are lost, then back in a cubic curve), so that equals come
 //! out equal. It ends when the queue does: a rival that stops leaves a link that the next reduction
 //! empties.
@@ -13,6 +14,15 @@ use crate::time::{Duration, Instant};
 const QUEUE_MIN: f64 = 60_000.0;
 /// A queue that we could have drained does not stand for so long: this, and twice its length.
 const STANDS: Duration = Duration::from_secs(2);
+/// What arrived when the queue began to stand is read this much later, over the window before: none
+/// of it is of the time before.
+const READ_AFTER: Duration = Duration::from_millis(350);
+/// See [`READ_AFTER`].
+pub(super) const READ_WINDOW: Duration = Duration::from_millis(200);
+/// Of that, less than this arrives where the queue is not ours, and for so long.
+const LESS: f64 = 0.5;
+/// See [`LESS`].
+const LESS_FOR: Duration = Duration::from_secs(1);
 /// It is being drained where it falls to this part of its length.
 const DRAINS: f64 = 0.5;
 /// RFC 9438 §4.6.
@@ -38,6 +48,9 @@ const SAWS: f64 = 0.8;
 pub(super) struct Rival {
     /// Since when a queue stands, and how long it has been, µs.
     stands: Option<(Instant, f64)>,
+    /// What arrived when it began to, bits per second, and since when much less does.
+    first: Option<f64>,
+    less_since: Option<Instant>,
     /// The target before it stood.
     before: f64,
     is_here: bool,
@@ -53,7 +66,14 @@ pub(super) struct Rival {
 
 impl Rival {
     /// Looks at a queue of so many µs, where one longer than `soft` is one; whether it is a rival's.
-    pub(super) fn look(&mut self, now: Instant, queue: f64, soft: f64, target: f64) -> bool {
+    /// `arrived` is what arrived in the last [`READ_WINDOW`].
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        (queue, soft): (f64, f64),
+        target: f64,
+        arrived: Option<f64>,
+    ) -> bool {
         if queue <= soft {
             *self = Self {
                 before: target,
@@ -78,11 +98,31 @@ impl Rival {
             Some((since, level)) if queue >= *level * DRAINS => {
                 *level = level.max(queue);
                 let stands = STANDS + Duration::from_secs_f64(*level * 2.0 / 1e6);
-                self.is_here = now.since(*since) > stands;
+                let (lasts, is_long) = (now.since(*since), now.since(*since) > stands);
+                self.is_here = self.is_left_less(now, lasts, arrived) && is_long;
             }
-            _ => self.stands = Some((now, queue)),
+            _ => {
+                self.stands = Some((now, queue));
+                (self.first, self.less_since) = (None, None);
+            }
         }
         self.is_here
+    }
+
+    /// Whether much less arrives through the queue than did when it began to stand.
+    fn is_left_less(&mut self, now: Instant, lasts: Duration, arrived: Option<f64>) -> bool {
+        let Some(arrived) = arrived else {
+            return self.less_since.is_some_and(|at| now.since(at) > LESS_FOR);
+        };
+        if lasts < READ_AFTER {
+            return false;
+        }
+        let first = *self.first.get_or_insert(arrived);
+        if arrived > first * LESS {
+            self.less_since = None;
+            return false;
+        }
+        now.since(*self.less_since.get_or_insert(now)) > LESS_FOR
     }
 
     /// The target before a queue stood; 0: none has.
@@ -138,13 +178,24 @@ mod tests {
     use super::*;
 
     /// Looks each 50 ms at the queue (ms) that `queue` says, for so many; whether a rival was seen.
+    /// What is sent falls to a tenth, and so does what arrives.
     fn looks(rival: &mut Rival, count: u64, queue: impl Fn(u64) -> f64) -> bool {
         let mut any = false;
         for look in 0..count {
             let at = Instant::from_millis(1_000 + look * 50);
-            any = rival.look(at, queue(look) * 1e3, 10_000.0, 1e6);
+            let arrived = if look < 12 { 1e6 } else { 1e5 };
+            any = rival.look(at, (queue(look) * 1e3, 10_000.0), 1e6, Some(arrived));
         }
         any
+    }
+
+    #[test]
+    fn a_queue_through_which_as_much_arrives_as_before_is_ours() {
+        let mut rival = Rival::default();
+        for look in 0..400 {
+            let at = Instant::from_millis(1_000 + look * 50);
+            assert!(!rival.look(at, (200_000.0, 10_000.0), 1e6, Some(6e5)));
+        }
     }
 
     #[test]
@@ -162,7 +213,7 @@ mod tests {
         // It ends with the queue.
         let mut rival = Rival::default();
         assert!(looks(&mut rival, 80, saw));
-        assert!(!rival.look(Instant::from_millis(9_000), 5_000.0, 10_000.0, 1e6));
+        assert!(!rival.look(Instant::from_millis(9_000), (5_000.0, 10_000.0), 1e6, None));
         assert!(!rival.is_evident());
     }
 
