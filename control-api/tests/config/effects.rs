@@ -294,6 +294,8 @@ async fn every_key_has_its_effect() {
         ("PLENUM_ROOM__EMPTY_TIMEOUT", "7s"),
         ("PLENUM_ROOM__RESUME_WINDOW", "8s"),
         ("PLENUM_ROOM__PARTICIPANTS_MAX", "9"),
+        ("PLENUM_ROOM__AUDIO_SLOTS", "5"),
+        ("PLENUM_ROOM__AUDIO_SLOTS_ABOVE", "20"),
     ]);
     let room = config.room_config();
     assert_eq!(
@@ -303,6 +305,12 @@ async fn every_key_has_its_effect() {
             room.participants_max
         ),
         (7, 8, 9)
+    );
+    // What the shard is told.
+    let parameters = room.parameters();
+    assert_eq!(
+        (parameters.audio_slots, parameters.audio_slots_above),
+        (5, 20)
     );
     let running = started(&[
         ("PLENUM_CORS__ORIGINS", "https://app.example"),
@@ -348,6 +356,8 @@ async fn every_key_has_its_effect() {
         "room.empty_timeout",
         "room.resume_window",
         "room.participants_max",
+        "room.audio_slots",
+        "room.audio_slots_above",
         "cors.origins",
         "drain.timeout",
         "log.level",
