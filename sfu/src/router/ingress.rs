@@ -627,7 +627,7 @@ fn receive(
             Layering::Vp8 | Layering::Vp9 => facts.layer,
         };
         let bytes = media.payload.len();
-        encoding.rates.count(layer, bytes, facts.starts_frame);
+        encoding.rates.count(layer, bytes, timestamp);
         if facts.keyframe {
             let heights = heights(media.format.codec, media.payload);
             for (height, spatial) in heights.iter().zip(0..) {

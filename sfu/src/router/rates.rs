@@ -26,6 +26,8 @@ pub(super) struct Rate {
 struct Cell {
     bytes: u64,
     frames: u64,
+    /// Of the newest of them.
+    timestamp: Option<u32>,
     /// Of the last steps.
     usual_bytes: u64,
     /// In 256ths of a frame.
@@ -43,13 +45,14 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// A packet of `layer` came; `starts_frame`: the first of it.
-    pub(super) fn count(&mut self, layer: Layer, bytes: usize, starts_frame: bool) {
+    /// A packet of `layer` came; packets of one timestamp are one picture.
+    pub(super) fn count(&mut self, layer: Layer, bytes: usize, timestamp: u32) {
         let row = self.cells.get_mut(usize::from(layer.spatial).min(SIDE - 1));
         let cell = row.and_then(|row| row.get_mut(usize::from(layer.temporal).min(SIDE - 1)));
         if let Some(cell) = cell {
             cell.bytes += bytes as u64;
-            cell.frames += u64::from(starts_frame);
+            let is_next = cell.timestamp.replace(timestamp) != Some(timestamp);
+            cell.frames += u64::from(is_next);
         }
     }
 
@@ -165,12 +168,13 @@ mod tests {
     fn each_layer_is_told_with_what_it_leans_on() {
         let mut rates = Rates::default();
         rates.learn_height(1, 720);
-        for _ in 0..4 {
+        for step in 0..4 {
             for picture in 0..15 {
                 let temporal = picture % 2;
-                rates.count(layer(0, temporal), 100, true);
-                rates.count(layer(1, temporal), 200, true);
-                rates.count(layer(1, temporal), 100, false);
+                let at = step * 15 + u32::from(picture);
+                rates.count(layer(0, temporal), 100, at);
+                rates.count(layer(1, temporal), 200, at);
+                rates.count(layer(1, temporal), 100, at);
             }
             rates.step();
         }
@@ -189,7 +193,7 @@ mod tests {
             ]
         );
         for _ in 0..STEPS_GONE {
-            rates.count(layer(0, 0), 100, true);
+            rates.count(layer(0, 0), 100, 0);
             rates.step();
         }
         assert_eq!(
