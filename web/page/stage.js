@@ -306,8 +306,8 @@ export class Stage {
     /** @type {Map<string, number>} */
     const shown = new Map();
     for (const [key, track] of this.#tracks) {
-      const height = this.#tiles.get(key)?.height ?? 0;
-      if (height > 0) shown.set(track, height);
+      const lines = this.#tiles.get(key)?.lines ?? 0;
+      if (lines > 0) shown.set(track, lines);
     }
     this.#wants.show(this.#tracks.values(), shown);
   }

@@ -10,6 +10,8 @@ import { icon, make } from "./dom.js";
 const CROP_MAX = 0.255;
 /** On an upright phone tiles are upright too, and a face in the middle is what matters. */
 const CROP_MAX_UPRIGHT = 0.65;
+/** Of a picture that has not come yet. */
+const USUAL_RATIO = 16 / 9;
 /** How long somebody speaks before the ring shows, and is silent before it goes. */
 const RING_ON_MS = 200;
 const RING_OFF_MS = 500;
@@ -119,6 +121,20 @@ export class Tile {
     style.height = `${box.height}px`;
     this.element.classList.toggle("small", box.height < 120 || box.width < 180);
     this.#fit();
+  }
+
+  /**
+   * Lines of the picture as it is shown, in CSS pixels, of its shorter side as senders count them; 0
+   * while it is not. A picture that covers a wide tile is higher than the tile.
+   */
+  get lines() {
+    if (this.height === 0) return 0;
+    const { videoWidth, videoHeight } = this.video;
+    const ratio = videoWidth && videoHeight ? videoWidth / videoHeight : USUAL_RATIO;
+    const byWidth = this.#box.width / ratio;
+    const isWhole = this.#contain || this.video.classList.contains("contain");
+    const height = isWhole ? Math.min(this.height, byWidth) : Math.max(this.height, byWidth);
+    return height * Math.min(1, ratio);
   }
 
   #fit() {

@@ -4,7 +4,7 @@
 
 /** A picture that is not shown is paused after this long: pages are turned back and forth. */
 const PAUSE_MS = 2_000;
-/** Sizes change while a window is dragged; the server is told once it rests. */
+/** Sizes change while a window is dragged; the server is told of the first, and once it rests. */
 const SETTLE_MS = 300;
 /** A picture is asked for in steps of so many lines, so that a pixel more asks for nothing. */
 const STEP = 20;
@@ -20,6 +20,7 @@ export class Wants {
   /** What the server was told. @type {Map<string, string>} */
   #told = new Map();
   #timer = 0;
+  #toldAt = -SETTLE_MS;
   #onVisibility = () => this.#schedule(0);
   #off;
 
@@ -32,7 +33,7 @@ export class Wants {
 
   /**
    * @param {Iterable<string>} all every video track there is
-   * @param {Map<string, number>} shown height in CSS pixels of each that is on the page
+   * @param {Map<string, number>} shown lines in CSS pixels of each that is on the page
    */
   show(all, shown) {
     this.#all = new Set(all);
@@ -45,7 +46,8 @@ export class Wants {
     for (const gone of [this.#hiddenSince, this.#told]) {
       for (const track of [...gone.keys()]) if (!this.#all.has(track)) gone.delete(track);
     }
-    this.#schedule(SETTLE_MS);
+    // Who makes one tile large shall not wait for it.
+    this.#schedule(now - this.#toldAt > 2 * SETTLE_MS ? 0 : SETTLE_MS);
   }
 
   /** @param {number} wait */
@@ -76,7 +78,10 @@ export class Wants {
       this.#told.set(track, wish);
       tracks.push({ track, paused, height });
     }
-    if (tracks.length > 0) this.#connection.subscribe({ tracks });
+    if (tracks.length > 0) {
+      this.#toldAt = now;
+      this.#connection.subscribe({ tracks });
+    }
     if (next < Infinity) this.#schedule(next + 10);
   }
 

@@ -397,6 +397,9 @@ export class Connection extends Emitter {
       case "tracks":
         this.#takeTracks(any);
         return;
+      case "encodings":
+        this.stay?.order(any.tracks);
+        return;
       case "layers":
         this.roster.takeLayers(any);
         this.emit("layers", undefined);

@@ -22,13 +22,13 @@ const SCREEN = { bitrate: 2_500_000, detail: 15, motion: 30 };
 /**
  * @param {Source} source
  * @param {MediaStreamTrack|null} track
- * @param {Set<string>|null} wanted rids the server has use for; null: it has not said
+ * @param {Set<string>} [wanted] rids the server has use for; none: it has not said
  * @returns {RTCRtpEncodingParameters[]}
  */
-export function encodingsOf(source, track, wanted = null) {
+export function encodingsOf(source, track, wanted) {
   if (source === "SCREEN") {
     const maxFramerate = track?.contentHint === "motion" ? SCREEN.motion : SCREEN.detail;
-    return [{ active: wanted === null || wanted.size > 0, maxBitrate: SCREEN.bitrate, maxFramerate }];
+    return [{ maxBitrate: SCREEN.bitrate, maxFramerate }];
   }
   const { width = 0, height = 0 } = track?.getSettings() ?? {};
   // Upright or not, it is the shorter side that counts as lines.

@@ -39,6 +39,8 @@ export class Stay extends Emitter {
   #negotiation;
   /** @type {Map<Source, RTCRtpTransceiver>} */
   #transceivers = new Map();
+  /** Rids the server has use for; none: it has not said. @type {Map<Source, Set<string>>} */
+  #wanted = new Map();
   /** The last change of each sender. @type {Map<Source, Promise<void>>} */
   #changes = new Map();
   #streams = { user: new MediaStream(), screen: new MediaStream() };
@@ -287,8 +289,25 @@ export class Stay extends Emitter {
     if (!sender) return;
     void this.#change(source, async () => {
       await sender.replaceTrack(track);
-      if (track?.kind === "video") await setEncodings(sender, encodingsOf(source, track));
+      if (track?.kind === "video") await setEncodings(sender, encodingsOf(source, track, this.#wanted.get(source)));
     });
+  }
+
+  /**
+   * Encodes of our pictures the sizes somebody has use for, and no others.
+   * @param {{mid: string, rids: string[]}[]} tracks
+   */
+  order(tracks) {
+    for (const [source, { mid, sender }] of this.#transceivers) {
+      const rids = tracks.find((each) => each.mid === mid)?.rids;
+      if (!rids) continue;
+      this.#wanted.set(source, new Set(rids));
+      // Without a picture there is no size to go by; it is set when there is one again.
+      void this.#change(source, async () => {
+        const { track } = sender;
+        if (track) await setEncodings(sender, encodingsOf(source, track, this.#wanted.get(source)));
+      });
+    }
   }
 
   /**

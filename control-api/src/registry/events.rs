@@ -1,6 +1,8 @@
 //! What changes without being asked: shards' events go into the records and from there to the
 //! members; rooms and participants whose time is over go.
 
+use std::sync::Arc;
+
 use sfu::error::LeaveReason;
 use sfu::shard::Event;
 use tokio::sync::mpsc;
@@ -73,6 +75,7 @@ impl Registry {
             | Event::Offer { .. }
             | Event::SubscriptionsChanged { .. }
             | Event::LayersChanged { .. }
+            | Event::EncodingsWanted { .. }
             | Event::DataChannelOpened { .. }) => self.apply_to_member(event),
         }
     }
@@ -93,6 +96,9 @@ impl Registry {
                 subscriptions,
                 ..
             } => room.subscriptions_changed(id, sections, subscriptions),
+            Event::EncodingsWanted { tracks, .. } => {
+                room.tell(id, RoomNews::Encodings(Arc::new(tracks)));
+            }
             Event::LayersChanged { facts, .. } => room.layers_changed(id, facts),
             Event::DataChannelOpened { stream, from, .. } => {
                 if let Ok(from) = room.member(from) {
@@ -167,6 +173,9 @@ fn about(event: &Event) -> Option<Seat> {
             room, participant, ..
         }
         | Event::LayersChanged {
+            room, participant, ..
+        }
+        | Event::EncodingsWanted {
             room, participant, ..
         }
         | Event::DataChannelOpened {

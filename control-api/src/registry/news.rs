@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use sfu::error::LeaveReason;
 use sfu::id::TrackId;
 use sfu::sdp::Description;
-use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts};
+use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts, WantedEncodings};
 use sfu::units::AudioLevel;
 use tokio::sync::{mpsc, watch};
 
@@ -95,6 +95,8 @@ pub enum RoomNews {
     Unpublished(TrackId),
     /// What our m-lines show and what became of our wishes: the whole map.
     Subscriptions(Arc<(Vec<SectionBinding>, Vec<SubscriptionFacts>)>),
+    /// Which sizes of our own pictures are asked for: all that come in several.
+    Encodings(Arc<Vec<WantedEncodings>>),
     /// What our path carries and what we are given of each picture: all of it.
     Layers(Arc<LayersFacts>),
     /// Who can be heard, loudest first.
@@ -142,6 +144,7 @@ impl RoomNews {
             | Self::Unpublished(_)
             | Self::Subscriptions(_)
             | Self::Layers(_)
+            | Self::Encodings(_)
             | Self::Speakers(_)
             | Self::Offer(_)
             | Self::DataChannel { .. }
@@ -161,6 +164,8 @@ pub struct Standing {
     pub subscriptions: Option<RoomNews>,
     /// What we are given of each picture.
     pub layers: Option<RoomNews>,
+    /// Which sizes of our own pictures are asked for.
+    pub encodings: Option<RoomNews>,
     /// Who waits to be admitted.
     pub waiting: Option<RoomNews>,
     /// Our offer that was not answered yet.
@@ -176,6 +181,7 @@ impl Standing {
         match news {
             RoomNews::Subscriptions(_) => self.subscriptions = Some(news.clone()),
             RoomNews::Layers(_) => self.layers = Some(news.clone()),
+            RoomNews::Encodings(_) => self.encodings = Some(news.clone()),
             RoomNews::Waiting(_) => self.waiting = Some(news.clone()),
             RoomNews::Leave { .. } => self.leave = Some(news.clone()),
             RoomNews::Offer(offer) => {
@@ -254,6 +260,7 @@ impl NewsSender {
             news,
             RoomNews::Subscriptions(_)
                 | RoomNews::Layers(_)
+                | RoomNews::Encodings(_)
                 | RoomNews::Waiting(_)
                 | RoomNews::Leave { .. }
                 | RoomNews::Offer(_)

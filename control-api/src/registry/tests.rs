@@ -149,6 +149,7 @@ async fn told(news: &mut NewsReceiver) -> Vec<String> {
         | RoomNews::Unpublished(_)
         | RoomNews::Subscriptions(_)
         | RoomNews::Layers(_)
+        | RoomNews::Encodings(_)
         | RoomNews::Speakers(_)
         | RoomNews::Offer(_)
         | RoomNews::DataChannel { .. } => "media".to_owned(),

@@ -109,6 +109,7 @@ fn message(news: &RoomNews) -> Option<Outgoing> {
             subscriptions: Some(map.1.iter().map(SubscriptionOut::from).collect()),
             ..TracksOut::default()
         }),
+        RoomNews::Encodings(tracks) => Some(Outgoing::encodings(tracks)),
         RoomNews::Layers(facts) => Some(Outgoing::Layers(LayersOut::from(&**facts))),
         RoomNews::Speakers(speakers) => Some(Outgoing::speakers(speakers)),
         RoomNews::Offer(description) => Some(Outgoing::offer(description)),
@@ -145,6 +146,7 @@ fn size(message: &Outgoing) -> usize {
         }
         Outgoing::Welcome(_)
         | Outgoing::Layers(_)
+        | Outgoing::Encodings { .. }
         | Outgoing::Speakers { .. }
         | Outgoing::Data(_)
         | Outgoing::Channel { .. }

@@ -174,7 +174,12 @@ pub(super) fn snapshot(held: &mut Held<'_>) -> Result<Vec<Outgoing>, End> {
     line.permissions = Some(joined.arrival.view.spec.permissions.clone());
     line.renew(joined.news);
     let mut messages = join::snapshot(&joined.arrival);
-    let stands = [standing.subscriptions, standing.layers, standing.waiting];
+    let stands = [
+        standing.subscriptions,
+        standing.layers,
+        standing.encodings,
+        standing.waiting,
+    ];
     let stands: Vec<_> = stands.into_iter().flatten().collect();
     messages.extend(digest::messages(&stands, own, &mut line.permissions));
     messages.extend(standing.offer.map(|offer| Outgoing::offer(&offer)));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sfu::id::TrackId;
 use sfu::sdp::Description;
-use sfu::shard::event::{PauseReason, SectionBinding, SubscriptionFacts};
+use sfu::shard::event::{PauseReason, SectionBinding, SubscriptionFacts, WantedEncodings};
 use sfu::units::AudioLevel;
 
 use super::description;
@@ -149,6 +149,12 @@ impl From<&SubscriptionFacts> for SubscriptionOut {
             }),
         }
     }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct WantedOut {
+    mid: String,
+    rids: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -360,6 +366,10 @@ pub(super) enum Outgoing {
     Participants(ParticipantsOut),
     Tracks(TracksOut),
     Layers(LayersOut),
+    /// Which sizes of the receiver's own pictures are asked for.
+    Encodings {
+        tracks: Vec<WantedOut>,
+    },
     Speakers {
         speakers: Vec<SpeakerOut>,
     },
@@ -531,6 +541,16 @@ impl Outgoing {
         }
         messages.reverse();
         (!messages.is_empty()).then_some(Self::History { messages })
+    }
+
+    pub(super) fn encodings(tracks: &[WantedEncodings]) -> Self {
+        let tracks = tracks.iter().map(|track| WantedOut {
+            mid: track.mid.to_string(),
+            rids: track.rids.iter().map(ToString::to_string).collect(),
+        });
+        Self::Encodings {
+            tracks: tracks.collect(),
+        }
     }
 
     pub(super) fn speakers(speakers: &[(ParticipantName, AudioLevel)]) -> Self {

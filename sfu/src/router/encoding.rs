@@ -13,6 +13,7 @@ use crate::limits::{GATHER_AUDIO, GATHER_VIDEO, HOLD_PACKETS};
 use crate::router::history::History;
 use crate::router::keyframe::{KeyframeGate, KeyframeHead};
 use crate::router::nack::{NackList, Repair};
+use crate::router::orders::Order;
 use crate::router::rates::Rates;
 use crate::router::selector::Flow;
 use crate::sdp::negotiate::MediaPlan;
@@ -80,6 +81,8 @@ pub(super) struct Encoding {
     pub(super) head: KeyframeHead,
     pub(super) flow: Flow,
     pub(super) rates: Rates,
+    /// What its publisher was asked for.
+    pub(super) order: Order,
     /// Packets gathered, not offered to sections yet.
     pub(super) held: ArrayVec<u64, HOLD_PACKETS>,
     /// When what is held leaves at the latest.
@@ -116,6 +119,7 @@ impl Encoding {
             head: KeyframeHead::default(),
             flow: Flow::default(),
             rates: Rates::default(),
+            order: Order::default(),
             held: ArrayVec::new(),
             hold_due: None,
             clock: None,

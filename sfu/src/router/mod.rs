@@ -23,6 +23,7 @@
 //! | `layers` | which layers of the encoding that is shown pass |
 //! | `rates` | what each layer of an encoding carries |
 //! | [`rungs`] | what of a simulcast track each section is given, and padding that probes |
+//! | `orders` | which rungs of a track its publisher is asked for |
 //! | [`allocator`] | one participant's bitrate to a layer for each section |
 //! | [`ticket`] | orders to send |
 //! | [`port`] | doors for plaintext media |
@@ -42,6 +43,7 @@ mod layers;
 pub mod loudest;
 mod member;
 mod nack;
+mod orders;
 pub mod port;
 mod rates;
 mod redundancy;
@@ -152,6 +154,10 @@ pub struct Router {
     ranked: Vec<TrackKey>,
     /// When flows are compared next; never where no track has several encodings.
     flows_due: Option<Instant>,
+    /// When it is looked at what is wanted of simulcast tracks, where that may have changed.
+    orders_due: Option<Instant>,
+    /// Tracks of which other rungs are asked for, each once.
+    ordered_anew: Vec<TrackKey>,
     next_serial: u32,
     /// Tracks whose format changed, each once.
     changed: Vec<TrackKey>,
@@ -190,6 +196,8 @@ impl Router {
             selects: false,
             ranked: Vec::new(),
             flows_due: None,
+            orders_due: None,
+            ordered_anew: Vec::new(),
             next_serial: 0,
             changed: Vec::new(),
             forgotten: Vec::new(),
@@ -348,6 +356,7 @@ impl Router {
             self.ranked.retain(|&key| key != track);
         }
         self.changed.retain(|&key| key != track);
+        self.ordered_anew.retain(|&key| key != track);
         self.forget_in_ports(found.id());
     }
 
@@ -654,6 +663,7 @@ impl Router {
 
     /// What a section shows begins anew: with any sound, or with the next key frame.
     fn restart_section(&mut self, now: Instant, section: SectionKey) {
+        self.touch_orders(now);
         let Some(found) = self.sections.get_mut(section.index()) else {
             return;
         };

@@ -133,6 +133,11 @@ impl Rates {
         rates
     }
 
+    /// Of the largest picture; 0: not known.
+    pub(super) fn tallest(&self) -> u16 {
+        self.heights.iter().copied().max().unwrap_or_default()
+    }
+
     fn height(&self, spatial: u8) -> u16 {
         let known = self.heights.get(usize::from(spatial)).copied();
         known.unwrap_or_default()

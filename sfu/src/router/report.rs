@@ -12,7 +12,7 @@ use crate::router::history::PagePool;
 use crate::router::member::Source;
 use crate::router::rungs::STEP_MILLIS;
 use crate::router::section::Section;
-use crate::router::selector::{Flow, best};
+use crate::router::selector::best;
 use crate::router::{NEVER, Router, member_mut};
 use crate::time::{Duration, Instant, NtpTime};
 use crate::units::MediaKind;
@@ -74,7 +74,7 @@ impl Router {
         if matches!(encoding.origin, Origin::Rid(_)) {
             encoding.nack.clear();
             encoding.keyframe.satisfy();
-            encoding.flow = Flow::default();
+            encoding.flow.stop();
             if before == Some(key) {
                 self.choose_best(track);
             }
@@ -243,6 +243,7 @@ impl Router {
             self.speakers.next_due(),
             self.ranking_due(),
             self.flows_due,
+            self.orders_due,
         ])
     }
 
@@ -255,6 +256,9 @@ impl Router {
         }
         if self.flows_due.is_some_and(|due| due <= now) {
             self.compare_flows(now);
+        }
+        if self.orders_due.is_some_and(|due| due <= now) {
+            self.review_orders(now);
         }
         if self.due_next > now {
             return;
@@ -514,6 +518,7 @@ impl Router {
             self.want_keyframe(now, key);
         }
         self.leave_dry_rungs(now);
+        self.review_orders(now);
         self.flows_due = several.then(|| now + FLOW_STEP);
     }
 }

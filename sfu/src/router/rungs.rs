@@ -6,8 +6,9 @@ use arrayvec::ArrayVec;
 use super::report::FLOW_STEP;
 use super::{Router, member_mut};
 use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
-use crate::limits::{ENCODINGS_PER_TRACK, LAYERS_PER_TRACK};
+use crate::limits::LAYERS_PER_TRACK;
 use crate::router::layers::EVERYTHING;
+use crate::router::orders::ladder;
 use crate::router::section::Section;
 use crate::time::Instant;
 use crate::units::{Bitrate, Layer, MediaKind};
@@ -37,7 +38,7 @@ pub struct Rung {
     pub height: u16,
     /// Pictures a second.
     pub fps: u8,
-    /// Of its payloads, measured; zero: it does not flow now.
+    /// Of its payloads, measured; zero: it does not flow now, and would not if it was asked for.
     pub bitrate: Bitrate,
 }
 
@@ -62,22 +63,14 @@ impl Router {
         })
     }
 
-    /// The rungs of a track that have flowed, lowest first. Their order stands while they do: what
-    /// one usually carries decides, not what it carries now.
+    /// The rungs of a track that have flowed, lowest first.
     #[must_use]
     pub fn rungs(&self, track: TrackKey) -> Rungs {
-        let encodings = self.track(track).map(|track| track.encodings.as_slice());
-        let mut known: ArrayVec<(u64, EncodingKey), ENCODINGS_PER_TRACK> = encodings
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|&key| {
-                let usual = self.encodings.get(key.index())?.flow.usual();
-                (usual > 0).then_some((usual, key))
-            })
-            .collect();
-        known.sort_unstable();
         let mut rungs = Rungs::new();
-        for (_, encoding) in known {
+        let Some(track) = self.track(track) else {
+            return rungs;
+        };
+        for encoding in ladder(track, &self.encodings) {
             self.push_layers(encoding, &mut rungs);
         }
         rungs
@@ -89,7 +82,8 @@ impl Router {
             return;
         };
         let flow = encoding.flow;
-        let usual = if flow.rate() > 0 { flow.usual() } else { 0 };
+        let can_be_given = flow.rate() > 0 || encoding.order.can_be_had();
+        let usual = if can_be_given { flow.usual() } else { 0 };
         let below = rungs.last().copied();
         let base = below.map_or(0, |last| last.rank.spatial + 1);
         for rate in encoding.rates.layers(STEP_MILLIS) {
@@ -147,13 +141,17 @@ impl Router {
         let aim = found.aim(track);
         let shown = found.selector.current();
         found.layers.set_wish(wish);
+        let is_open = found.is_open();
         let is_needed = if aim == shown {
             found.layers.needs_keyframe()
         } else {
             aim != before
         };
+        if aim != before {
+            self.touch_orders(now);
+        }
         if is_needed
-            && found.is_open()
+            && is_open
             && let Some(aim) = aim
         {
             self.want_keyframe(now, aim);
@@ -219,8 +217,9 @@ impl Router {
             let Some(target) = section.target else {
                 continue;
             };
-            let flow = self.encodings.get(target.index()).map(|found| found.flow);
-            let is_dry = flow.is_none_or(|flow| flow.rate() == 0);
+            let found = self.encodings.get(target.index());
+            let is_dry =
+                found.is_none_or(|found| found.flow.rate() == 0 && !found.order.can_be_had());
             // Beyond the bound the rest is found at the next step.
             if is_dry && !dry.contains(&target) && !dry.is_full() {
                 dry.push(target);

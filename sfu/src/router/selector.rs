@@ -107,6 +107,12 @@ impl Flow {
         }
     }
 
+    /// It has ended; should it begin again it will flow as it used to.
+    pub(super) const fn stop(&mut self) {
+        self.bytes = 0;
+        self.last = 0;
+    }
+
     /// Bytes of a step, as far as is known; 0 where it has never flowed.
     pub(super) const fn usual(&self) -> u64 {
         self.usual

@@ -224,6 +224,8 @@ impl Shard {
                 mid: plan.mid,
                 news: true,
             });
+            // Said in any case: a later word may be missed where there was none before.
+            member.dirty.encodings |= plan.rids.len() > 1;
         }
         Ok(())
     }

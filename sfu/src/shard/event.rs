@@ -2,7 +2,7 @@
 //! finds fewer, newer facts and never an old or a missing one.
 
 use crate::error::LeaveReason;
-use crate::id::{Mid, ParticipantId, RoomId, TrackId};
+use crate::id::{Mid, ParticipantId, Rid, RoomId, TrackId};
 use crate::router::allocator::Reason;
 use crate::sdp::Description;
 use crate::time::Instant;
@@ -69,6 +69,15 @@ pub struct SubscriptionFacts {
     pub mid: Option<Mid>,
     /// Why nothing is sent, where nothing is sent.
     pub paused: Option<PauseReason>,
+}
+
+/// Which sizes of a track its publisher is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedEncodings {
+    /// The publisher's m-line.
+    pub mid: Mid,
+    /// Those somebody has use for, in the publisher's order; the others need not be sent.
+    pub rids: Vec<Rid>,
 }
 
 /// What is sent of a picture.
@@ -195,6 +204,15 @@ pub enum Event {
         sections: Vec<SectionBinding>,
         /// Every wish.
         subscriptions: Vec<SubscriptionFacts>,
+    },
+    /// Which sizes of its pictures a publisher is asked for: all that come in several.
+    EncodingsWanted {
+        /// Where.
+        room: RoomId,
+        /// Who publishes them.
+        participant: ParticipantId,
+        /// From now on.
+        tracks: Vec<WantedEncodings>,
     },
     /// What the participant is given of each picture, and why, changed: all of it. At most twice a
     /// second. Not of one whose path cannot be asked: it is given the best of everything.

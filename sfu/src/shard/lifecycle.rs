@@ -151,6 +151,16 @@ impl super::room::Room {
         }
     }
 
+    /// Other rungs are asked of a publisher than before.
+    pub(super) fn take_order_changes(&mut self) {
+        while let Some(key) = self.router.poll_order_change() {
+            let publisher = self.router.track(key).map(crate::router::Track::member);
+            if let Some(member) = publisher.and_then(|key| self.members.get_mut(key.index())) {
+                member.dirty.encodings = true;
+            }
+        }
+    }
+
     /// A publisher switched to another codec; true where somebody must be looked at again.
     pub(super) fn take_track_change(&mut self) -> bool {
         let mut changed = false;

@@ -274,6 +274,7 @@ impl Shard {
         room.router.handle_timeout(now);
         room.take_speakers();
         room.turn_slots(now);
+        room.take_order_changes();
         self.settle_room(now, key);
     }
 

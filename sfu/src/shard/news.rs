@@ -1,7 +1,9 @@
 //! Events from dirty bits: what is asked late is told once, as it is then.
 
 use super::Shard;
-use super::event::{Event, PauseReason, SectionBinding, Speaker, SubscriptionFacts, TrackFacts};
+use super::event::{
+    Event, PauseReason, SectionBinding, Speaker, SubscriptionFacts, TrackFacts, WantedEncodings,
+};
 use super::room::{Member, Room};
 use crate::id::TrackId;
 use crate::router::{Router, Track};
@@ -98,6 +100,13 @@ impl Member {
                 subscriptions: self.subscription_facts(router),
             });
         }
+        if std::mem::take(&mut self.dirty.encodings) {
+            return Some(Event::EncodingsWanted {
+                room,
+                participant,
+                tracks: self.wanted_encodings(router),
+            });
+        }
         if let Some(facts) = self.adaptation.decisions.take_news() {
             return Some(Event::LayersChanged {
                 room,
@@ -119,6 +128,17 @@ impl Member {
             stream,
             from,
         })
+    }
+
+    fn wanted_encodings(&self, router: &Router) -> Vec<WantedEncodings> {
+        let tracks = self.published.iter().filter_map(|track| {
+            let rids = router.ordered(track.key)?;
+            Some(WantedEncodings {
+                mid: track.mid,
+                rids: rids.into_iter().collect(),
+            })
+        });
+        tracks.collect()
     }
 
     fn subscription_facts(&self, router: &Router) -> Vec<SubscriptionFacts> {

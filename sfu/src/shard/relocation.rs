@@ -170,6 +170,8 @@ impl Shard {
                     mid: track.mid,
                     news: true,
                 });
+                // There it may have been asked for less.
+                member.dirty.encodings |= track.plan.rids.len() > 1;
             }
         }
         room.members.insert(member);

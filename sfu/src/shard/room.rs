@@ -134,10 +134,15 @@ pub(super) struct Unplaced {
 
 /// What the world has yet to be told of a member.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; any of them may wait"
+)]
 pub(super) struct Dirty {
     pub(super) connected: bool,
     pub(super) subscriptions: bool,
     pub(super) presence: bool,
+    pub(super) encodings: bool,
 }
 
 /// One participant of a room.
@@ -220,6 +225,7 @@ impl Member {
         self.dirty.connected
             || self.dirty.subscriptions
             || self.dirty.presence
+            || self.dirty.encodings
             || self.offer.is_some()
             || self.published.iter().any(|track| track.news)
             || self.adaptation.decisions.has_news()

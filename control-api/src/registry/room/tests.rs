@@ -60,6 +60,7 @@ async fn told(receiver: &mut NewsReceiver) -> Vec<String> {
         RoomNews::Leave { .. } => "leave".to_owned(),
         RoomNews::Joined(view) => format!("joined {}", view.name),
         RoomNews::Updated(view) => format!("is {}", view.state.as_str()),
+        RoomNews::Encodings(tracks) => format!("encodings {}", tracks.len()),
         RoomNews::Layers(facts) => format!("layers {}", facts.subscriptions.len()),
         RoomNews::Speakers(list) => format!("speakers {}", list.len()),
         RoomNews::Subscriptions(_)

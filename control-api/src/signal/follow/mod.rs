@@ -181,6 +181,7 @@ impl Follow {
             | RoomNews::Admitted(_)
             | RoomNews::Subscriptions(_)
             | RoomNews::Layers(_)
+            | RoomNews::Encodings(_)
             | RoomNews::Offer(_)
             | RoomNews::Data(_)
             | RoomNews::DataChannel { .. }

@@ -391,6 +391,7 @@ impl World {
             | Event::ParticipantSilent { .. }
             | Event::RoomDeleted { .. }
             | Event::LayersChanged { .. }
+            | Event::EncodingsWanted { .. }
             | Event::SpeakersChanged { .. }
             | Event::DataChannelOpened { .. } => {}
         }

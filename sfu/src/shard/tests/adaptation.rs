@@ -83,12 +83,12 @@ pub(super) struct Scene {
     pub(super) lin: Guest,
     link: Narrow,
     pub(super) now: Instant,
-    rungs: std::ops::Range<usize>,
+    pub(super) rungs: std::ops::Range<usize>,
     sent: u16,
     told: u8,
     speaks: bool,
     /// When which rung was shown.
-    shown: Vec<(Instant, u32)>,
+    pub(super) shown: Vec<(Instant, u32)>,
     seen: BTreeSet<u32>,
 }
 
@@ -254,7 +254,7 @@ impl Scene {
         paused
     }
 
-    fn track(&self, publisher: usize) -> TrackId {
+    pub(super) fn track(&self, publisher: usize) -> TrackId {
         let owner = self.publishers[publisher].id;
         let room = self.shard.rooms.iter().next().expect("a room").1;
         let member = room.member(owner).expect("inside");
@@ -287,7 +287,7 @@ impl Scene {
     }
 
     /// The rung that is shown, and for how long it has been.
-    fn shows(&self) -> (u32, Duration) {
+    pub(super) fn shows(&self) -> (u32, Duration) {
         let (since, rung) = self.shown.last().copied().expect("something is shown");
         (rung, self.now.since(since))
     }

@@ -98,7 +98,8 @@ fn each_reason_is_told_by_the_scene_that_provokes_it() {
                 let mut scene = Scene::with(6_000, 2);
                 scene.run(3_000);
                 scene.publishers.pop();
-                reasons(&mut scene, 3_000)
+                // What was switched off for want of use is asked for first.
+                reasons(&mut scene, 6_000)
             },
             |reason| *reason == Reason::NoLayer,
         ),

@@ -4,6 +4,7 @@
 mod adaptation;
 mod control;
 mod decisions;
+mod dynacast;
 mod guest;
 mod moves;
 mod permissions;
