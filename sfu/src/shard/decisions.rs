@@ -173,6 +173,7 @@ mod tests {
         let now = Instant::from_millis(ms);
         let estimate = Estimate {
             fast: Bitrate::from_kbps(kbps),
+            carried: Bitrate::from_kbps(kbps),
             stable: Bitrate::from_kbps(kbps),
             queue: Duration::ZERO,
             loss: 0.0,

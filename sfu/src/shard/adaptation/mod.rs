@@ -262,7 +262,7 @@ impl Room {
         if !is_asked && !member.transport.is_limited() {
             return;
         }
-        if member.adaptation.is_due(now, estimate.fast) {
+        if member.adaptation.is_due(now, estimate.carried) {
             self.decide(now, key, scratch);
         }
         let Some(member) = self.members.get_mut(key.index()) else {
@@ -289,7 +289,7 @@ impl Room {
         let sound = member.adaptation.sound.read(now, charged);
         let budget = match estimate {
             Some(estimate) => Budget {
-                fast: net(estimate.fast, sound, estimate.loss),
+                fast: net(estimate.carried, sound, estimate.loss),
                 stable: net(estimate.stable, sound, estimate.loss),
             },
             None => Budget {

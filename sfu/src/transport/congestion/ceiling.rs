@@ -54,6 +54,7 @@ impl Ceiling {
         let Some(own) = own else {
             return Some(Estimate {
                 fast,
+                carried: fast,
                 stable,
                 queue: Duration::ZERO,
                 loss: 0.0,
@@ -64,6 +65,7 @@ impl Ceiling {
         };
         Some(Estimate {
             fast: own.fast.min(fast),
+            carried: own.carried.min(fast),
             stable: own.stable.min(stable),
             cause: if fast < own.fast {
                 Cause::Queue
@@ -86,6 +88,7 @@ mod tests {
     fn own(kbps: u64) -> Estimate {
         Estimate {
             fast: Bitrate::from_kbps(kbps),
+            carried: Bitrate::from_kbps(kbps),
             stable: Bitrate::from_kbps(kbps),
             queue: Duration::from_millis(3),
             loss: 0.01,

@@ -25,6 +25,7 @@ use super::loss::Loss;
 use super::owd::{Batch, Owd};
 use super::probe::{Found, Probe, Prober};
 use super::rival::{READ_WINDOW, Rival};
+use super::train::Trains;
 use crate::time::{Duration, Instant};
 use crate::units::Bitrate;
 use crate::wire::ccfb::Arrival;
@@ -111,8 +112,11 @@ impl Cause {
 /// What is known of a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// For going down: what may be sent now, wire bytes.
+    /// What may be sent now, wire bytes.
     pub fast: Bitrate,
+    /// For keeping what is given: what the path carries, also while less is sent so that a queue
+    /// drains.
+    pub carried: Bitrate,
     /// For going up: the least of `fast` in the last 2.5 s.
     pub stable: Bitrate,
     /// Time packets wait on the way.
@@ -130,6 +134,7 @@ pub struct Estimate {
 pub struct Estimator {
     history: History,
     acked: Acked,
+    trains: Trains,
     owd: Owd,
     loss: Loss,
     rival: Rival,
@@ -245,6 +250,7 @@ impl Estimator {
         Self {
             history: History::default(),
             acked: Acked::default(),
+            trains: Trains::default(),
             owd: Owd::default(),
             loss: Loss::default(),
             rival: Rival::default(),
@@ -388,6 +394,8 @@ impl Estimator {
         };
         self.acked.push(at, sent.bytes);
         let sent_at = i64::try_from(sent.sent_at.as_micros()).unwrap_or(i64::MAX);
+        let queued = at - sent_at - self.owd.floor();
+        self.trains.push(at, sent.bytes, queued);
         // What leaves at once waits behind itself: the first of it tells of the path.
         let follows = self
             .group_at
@@ -540,6 +548,9 @@ impl Estimator {
             (short, long) => short.or(long),
         };
         let Some(arrived) = arrived else { return };
+        // Where pictures stood in line for a moment only, what arrived is what was sent.
+        let served = self.trains.rate().filter(|rate| *rate > arrived * SPARSE);
+        let arrived = served.unwrap_or(arrived);
         let keep = (YIELD - (queue - soft) / DRAIN).clamp(DRAIN_LEAST, YIELD);
         self.target = if self.cause == Cause::Queue {
             // On its way down already: follow what arrives, both ways.
@@ -688,6 +699,7 @@ impl Estimator {
     /// The path is another (ICE restart, other candidate): what was learned of it is void.
     pub fn path_changed(&mut self, now: Instant) {
         self.acked.clear();
+        self.trains.clear();
         self.owd.clear();
         self.loss.clear();
         self.rival = Rival::default();
@@ -732,8 +744,11 @@ impl Estimator {
             .iter()
             .map(|(_, low)| *low)
             .fold(self.target, f64::min);
+        let drained = self.capacity.filter(|_| self.cause == Cause::Queue);
+        let carried = drained.map_or(self.target, |capacity| self.target.max(capacity * YIELD));
         Estimate {
             fast: rate(self.target),
+            carried: rate(carried),
             stable: rate(low),
             queue: Duration::from_secs_f64(self.owd.queue() / 1e6),
             loss: self.loss.fraction(),
@@ -752,6 +767,8 @@ const JUMP_FEEDBACKS: u8 = 3;
 const GROUP: Duration = Duration::from_millis(1);
 /// Packets whose delay is looked at: pictures, not sound.
 const LARGE: u32 = 400;
+/// A link that serves what stands in line this much faster than packets arrive is not full.
+const SPARSE: f64 = 1.3;
 /// A capacity that differs by this part is another.
 const ANOTHER: f64 = 0.15;
 /// Packets credited for lost feedback at most.

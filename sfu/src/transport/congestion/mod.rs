@@ -7,6 +7,7 @@
 //! | `history` | what was sent and not told of yet |
 //! | `ceiling` | what the receiver itself says (REMB) |
 //! | `acked` | what arrived per second |
+//! | `train` | how fast a link serves what stands in line |
 //! | `owd` | time spent in queues |
 //! | `loss` | loss of the path and loss of our making |
 //! | [`probe`] | whether more would fit |
@@ -24,6 +25,7 @@ mod owd;
 pub mod pacer;
 pub mod probe;
 mod rival;
+mod train;
 
 pub(crate) use ceiling::Ceiling;
 pub use estimator::{Cause, Estimate, Estimator, START};

@@ -118,7 +118,8 @@ impl Owd {
         self.bucket_until = self.bucket_until.max(now + BUCKET);
     }
 
-    fn floor(&self) -> i64 {
+    /// The least delay of late, µs by two clocks; zero before anything came.
+    pub(super) fn floor(&self) -> i64 {
         let [before, this] = self.floors;
         match (before, this) {
             (Some(before), Some(this)) => before.min(this),
