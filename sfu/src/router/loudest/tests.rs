@@ -1,3 +1,5 @@
+//! Traces of levels, and who is among the loudest.
+
 use super::*;
 
 /// Feeds 20 ms packets of `voices` tracks; the members of the set of `n` whenever they change, in
