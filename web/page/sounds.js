@@ -31,7 +31,23 @@ export class Sounds {
       sound.remove();
       this.#sounds.delete(track);
     }
-    for (const [track, media] of wanted) if (media) this.#hear(track, media);
+    const heard = new Set(wanted.values());
+    for (const [track, media] of wanted) {
+      if (media) this.#hear(track, media);
+      else this.#yield(track, heard);
+    }
+  }
+
+  /**
+   * In a large room another voice may have taken the place of this one: heard twice, it would be
+   * louder. Until then its element goes on: what arrives again is heard at once.
+   * @param {string} track
+   * @param {Set<MediaStreamTrack|null>} heard
+   */
+  #yield(track, heard) {
+    const sound = this.#sounds.get(track);
+    const current = /** @type {MediaStream|null} */ (sound?.srcObject)?.getAudioTracks()[0];
+    if (sound && current && heard.has(current)) sound.srcObject = null;
   }
 
   /**
