@@ -495,7 +495,7 @@ impl Estimator {
         let is_lossy = self.loss.settle(now);
         // The target may not run away from what was tried.
         let arrived = self.acked.rate(Duration::from_millis(400));
-        let found = self.prober.take(now);
+        let found = self.prober.take(now, self.owd.noise() < STEADY);
         let noise = self.owd.noise();
         let serial = PACKET_BITS / arrived.unwrap_or(self.target).max(number(LEAST)) * 1e6;
         let soft = (noise * NOISE)
@@ -550,7 +550,13 @@ impl Estimator {
         let Some(arrived) = arrived else { return };
         // Where pictures stood in line for a moment only, what arrived is what was sent.
         let served = self.trains.rate().filter(|rate| *rate > arrived * SPARSE);
-        let arrived = served.unwrap_or(arrived);
+        let arrived = match served {
+            // In a long queue a line keeps a target and raises none: it may be of before, or read
+            // pressed together by a busy receiver, and what arrives is what the link carries.
+            Some(served) if queue > LONG => served.min(self.target.max(arrived)),
+            Some(served) => served,
+            None => arrived,
+        };
         let keep = (YIELD - (queue - soft) / DRAIN).clamp(DRAIN_LEAST, YIELD);
         self.target = if self.cause == Cause::Queue {
             // On its way down already: follow what arrives, both ways.
@@ -767,6 +773,10 @@ const JUMP_FEEDBACKS: u8 = 3;
 const GROUP: Duration = Duration::from_millis(1);
 /// Packets whose delay is looked at: pictures, not sound.
 const LARGE: u32 = 400;
+/// A path with less jitter than this is steady, µs.
+const STEADY: f64 = 5_000.0;
+/// A queue that no key frame of ours alone makes, µs.
+const LONG: f64 = 150_000.0;
 /// A link that serves what stands in line this much faster than packets arrive is not full.
 const SPARSE: f64 = 1.3;
 /// A capacity that differs by this part is another.

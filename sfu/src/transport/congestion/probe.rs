@@ -17,6 +17,10 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Arrived slower than sent by this factor, it met the bottleneck.
 const SATURATED: f64 = 0.9;
 
+/// Arrived faster than sent by this factor on a path without jitter, it was read in one go by a busy
+/// receiver: when the first of it came is not known, and so nothing is.
+const PRESSED: f64 = 4.0;
+
 /// What the edge is asked to send: retransmissions or padding, at `rate`, marked by `id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -148,15 +152,16 @@ impl Prober {
         });
     }
 
-    /// What was found, once all is told or the time is up.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Option<Found>> {
+    /// What was found, once all is told or the time is up. On a `steady` path, one without jitter,
+    /// packets that come pressed together say nothing.
+    pub(super) fn take(&mut self, now: Instant, steady: bool) -> Option<Option<Found>> {
         let flight = self.flight.as_ref()?;
         let is_whole = flight.own >= flight.probe.bytes && flight.told >= flight.sent_bytes;
         if !is_whole && now < flight.until {
             return None;
         }
         let flight = self.flight.take()?;
-        Some(read(&flight))
+        Some(read(&flight, steady))
     }
 
     /// Gives up what is on its way.
@@ -166,7 +171,7 @@ impl Prober {
 }
 
 /// The rate that a flight showed, if enough of it arrived.
-fn read(flight: &Flight) -> Option<Found> {
+fn read(flight: &Flight, steady: bool) -> Option<Found> {
     if flight.arrived < PACKETS_MIN - 1
         || u64::from(flight.bytes) * 10 < u64::from(flight.sent_bytes) * 7
     {
@@ -179,6 +184,9 @@ fn read(flight: &Flight) -> Option<Found> {
     let back = ((last - first) as f64 / 1e6).max(1e-4);
     let sent = f64::from(flight.bytes - last_bytes) * 8.0 / out;
     let received = f64::from(flight.bytes - first_bytes) * 8.0 / back;
+    if steady && received > sent * PRESSED {
+        return None;
+    }
     // Faster than it was sent it cannot have gone: jitter pressed it together.
     Some(Found {
         rate: sent.min(received),
@@ -203,7 +211,7 @@ mod tests {
             prober.told(1, 750, at, (!is_lost).then_some(arrived));
         }
         assert_eq!(prober.sent(0, 750), 0, "media after it");
-        prober.take(Instant::from_millis(100))
+        prober.take(Instant::from_millis(100), true)
     }
 
     #[test]
@@ -220,6 +228,7 @@ mod tests {
         );
         let pressed = flown(3_000, 1_000, 0).flatten().unwrap();
         assert!((pressed.rate - 2e6).abs() < 1e3, "{pressed:?}");
+        assert_eq!(flown(3_000, 500, 0), Some(None), "read in one go");
         assert_eq!(flown(3_000, 3_000, 2), Some(None), "too little arrived");
     }
 
@@ -230,8 +239,8 @@ mod tests {
         assert_eq!(prober.sent(0, 1_200), 0, "media before it");
         assert_eq!(prober.sent(probe.id, 375), probe.id);
         assert_eq!(prober.sent(0, 1_200), probe.id, "media beside it");
-        assert_eq!(prober.take(Instant::from_millis(300)), None);
-        assert_eq!(prober.take(Instant::from_millis(400)), Some(None));
+        assert_eq!(prober.take(Instant::from_millis(300), true), None);
+        assert_eq!(prober.take(Instant::from_millis(400), true), Some(None));
         assert!(!prober.is_busy());
     }
 }
