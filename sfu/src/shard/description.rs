@@ -313,7 +313,7 @@ impl Shard {
             key,
             ssrc,
             plan,
-            given: None,
+            lacks: None,
             track: None,
         });
         member.retry_refused();

@@ -153,7 +153,7 @@ impl Member {
             } else if muted {
                 Some(PauseReason::Muted)
             } else {
-                section.given.and_then(|given| given.lacks())
+                section.lacks
             };
             Some(SubscriptionFacts {
                 track,

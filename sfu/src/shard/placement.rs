@@ -88,7 +88,7 @@ impl Shard {
                 .find(|one| one.track.is_none() && router.can_carry(one.key, wanted.key));
             if let Some(section) = free {
                 section.track = Some(wanted.id);
-                section.given = None;
+                section.lacks = None;
                 router.bind(now, section.key, Some(wanted.key));
                 router.set_paused(now, section.key, wanted.paused);
                 router.set_pinned(now, section.key, wanted.pinned);
@@ -196,7 +196,7 @@ impl Member {
                 }
                 None if router.bound(section.key).is_some() || section.track.is_some() => {
                     section.track = None;
-                    section.given = None;
+                    section.lacks = None;
                     router.bind(now, section.key, None);
                     self.dirty.subscriptions = true;
                 }

@@ -155,7 +155,7 @@ impl Shard {
                 Some(OpenSection {
                     key,
                     track,
-                    given: None,
+                    lacks: None,
                     ..section
                 })
             }));

@@ -8,7 +8,7 @@ use crate::id::{MemberKey, Mid, ParticipantId, RoomId, SectionKey, TrackId, Trac
 use crate::limits;
 use crate::router::Router;
 use crate::sdp::negotiate::MediaPlan;
-use crate::shard::adaptation::{Adaptation, Given};
+use crate::shard::adaptation::Adaptation;
 use crate::shard::command::{Permissions, RoomParameters, Wish};
 use crate::shard::data::Channels;
 use crate::shard::event::{PauseReason, Speaker};
@@ -118,8 +118,8 @@ pub(super) struct OpenSection {
     pub(super) ssrc: u32,
     pub(super) plan: MediaPlan,
     pub(super) track: Option<TrackId>,
-    /// What its path is given of it, where that was decided.
-    pub(super) given: Option<Given>,
+    /// What its path lacks for it, where nothing of it is sent.
+    pub(super) lacks: Option<PauseReason>,
 }
 
 /// A wanted track that has no section, and why.

@@ -179,7 +179,7 @@ impl Member {
         };
         let track = voice.and_then(|key| router.track(key));
         section.track = track.map(crate::router::Track::id);
-        section.given = None;
+        section.lacks = None;
         router.bind(now, section.key, voice);
         router.set_paused(now, section.key, false);
         self.slots_changed = true;

@@ -68,24 +68,17 @@ pub(super) struct Adaptation {
     has_starved: bool,
 }
 
-/// What a section is given, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Given {
-    /// Of the layers that flowed then; none: it is paused.
-    pub(super) layer: Option<Layer>,
-    /// Why.
-    pub(super) reason: Reason,
-    /// When that became so.
-    pub(super) since: Instant,
-}
-
-impl Given {
-    /// Why nothing is sent, where its path is the reason.
-    pub(super) fn lacks(&self) -> Option<PauseReason> {
-        let Reason::Paused { needed, available } = self.reason else {
-            return None;
-        };
-        Some(PauseReason::Bandwidth { needed, available })
+/// Why nothing is sent, where its path is the reason.
+const fn lack(reason: Reason) -> Option<PauseReason> {
+    match reason {
+        Reason::Paused { needed, available } => Some(PauseReason::Bandwidth { needed, available }),
+        Reason::Full
+        | Reason::WantedSize { .. }
+        | Reason::Budget { .. }
+        | Reason::Held { .. }
+        | Reason::MayNotPause { .. }
+        | Reason::NotWanted
+        | Reason::NoLayer => None,
     }
 }
 
@@ -238,7 +231,7 @@ impl Room {
         } else if now.since(since) >= UNHEARD {
             member.adaptation.unheard_since = None;
             for section in &mut member.sections {
-                section.given = None;
+                section.lacks = None;
                 self.router.set_target(now, section.key, None);
                 self.router.set_starved(now, section.key, false);
             }
@@ -319,7 +312,7 @@ impl Room {
         for (picture, decision) in scratch.pictures.iter().zip(outcome.decisions) {
             let layers = picture.claim(&scratch.layers).layers;
             let layer = decision.layer.and_then(|layer| layers.get(layer));
-            member.give(now, decision, layer.copied());
+            member.give(decision, layer.copied());
             let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
             let target = rung.filter(|_| picture.rungs.len() > 1);
             let target = target.map(|rung| rung.target);
@@ -354,7 +347,7 @@ fn give(
 
 impl Member {
     /// Notes what was decided; figures that merely moved are no news.
-    fn give(&mut self, now: Instant, decision: &Decision, layer: Option<Layer>) {
+    fn give(&mut self, decision: &Decision, layer: Option<Layer>) {
         let mut sections = self.sections.iter_mut();
         let Some(section) = sections.find(|open| open.key == decision.section) else {
             return;
@@ -370,20 +363,9 @@ impl Member {
             let decisions = &mut self.adaptation.decisions;
             decisions.note(track, layer, decision.reason);
         }
-        let rank = |layer: Layer| (layer.spatial, layer.temporal);
-        let kind = std::mem::discriminant(&decision.reason);
-        let before = section.given;
-        let same = before.is_some_and(|before| {
-            before.layer.map(rank) == layer.map(rank)
-                && std::mem::discriminant(&before.reason) == kind
-        });
-        let since = before.filter(|_| same).map_or(now, |before| before.since);
-        section.given = Some(Given {
-            layer,
-            reason: decision.reason,
-            since,
-        });
-        self.dirty.subscriptions |= !same;
+        let lacks = lack(decision.reason);
+        self.dirty.subscriptions |= lacks.is_some() != section.lacks.is_some();
+        section.lacks = lacks;
     }
 }
 
