@@ -17,7 +17,7 @@ export class Wants {
   #all = new Set();
   /** Since when a track has not been shown. @type {Map<string, number>} */
   #hiddenSince = new Map();
-  /** What the server was told. @type {Map<string, string>} */
+  /** What the server was told. @type {Map<string, {paused: boolean, height: number}>} */
   #told = new Map();
   #timer = 0;
   #toldAt = -SETTLE_MS;
@@ -73,10 +73,11 @@ export class Wants {
       const paused = isHidden || since !== undefined;
       const lines = Math.ceil((this.#shown.get(track) ?? 0) * (window.devicePixelRatio || 1) / STEP) * STEP;
       const height = paused ? 0 : Math.min(4_320, lines);
-      const wish = `${paused} ${height}`;
-      if (this.#told.get(track) === wish) continue;
-      this.#told.set(track, wish);
-      tracks.push({ track, paused, height });
+      const told = this.#told.get(track);
+      if (told?.paused === paused && told.height === height) continue;
+      this.#told.set(track, { paused, height });
+      // Only what changes: a picture that somebody else paused stays so when its tile is made smaller.
+      tracks.push({ track, ...(paused === (told?.paused ?? false) ? {} : { paused }), height });
     }
     if (tracks.length > 0) {
       this.#toldAt = now;

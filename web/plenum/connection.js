@@ -221,13 +221,16 @@ export class Connection extends Emitter {
   }
 
   /**
-   * Chooses what is received. It holds for later stays too.
+   * Chooses what is received; what is not named of a track stays as wished before. It holds for
+   * later stays too.
    * @param {{all?: boolean, tracks?: Wish[]}} wishes
    */
   subscribe({ all, tracks = [] }) {
     if (all !== undefined) this.#wishes.all = all;
     for (const wish of tracks) this.#wishes.tracks.set(wish.track, { ...this.#wishes.tracks.get(wish.track), ...wish });
-    this.#sendWishes(all, tracks);
+    // The server takes each wish as a whole.
+    const whole = new Set(tracks.map(({ track }) => track));
+    this.#sendWishes(all, [...whole].flatMap((track) => this.#wishes.tracks.get(track) ?? []));
   }
 
   /**

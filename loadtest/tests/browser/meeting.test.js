@@ -138,6 +138,11 @@ test("a subscription is paused and resumed", async (context) => {
     within: 3_000,
     what: "the subscription says it is paused as wished",
   });
+  // The page's wish for another size leaves the pause alone.
+  await lin.ask(
+    (track) => /** @type {any} */ (window).plenum.connection.subscribe({ tracks: [{ track, height: 240 }] }),
+    camera.track,
+  );
   await stands(lin, "Ada");
   await hears(lin, "Ada");
   await sees(ada, "Lin");

@@ -12,10 +12,10 @@ function isMedia(datagram) {
 }
 
 /**
- * @param {{http: number, udp: number, toHttp: number, toUdp: number}} ports `http`, `udp`: ours;
- *   the server is to advertise the latter
+ * @param {{http: number, udp: number, toHttp: number, toUdp: number, delay?: number}} ports `http`,
+ *   `udp`: ours; the server is to advertise the latter. `delay`: ms that TCP takes each way
  */
-export async function startLink({ http, udp, toHttp, toUdp }) {
+export async function startLink({ http, udp, toHttp, toUdp, delay = 0 }) {
   let isUp = true;
   /** One in so many packets of media on the way to a browser is lost; 0: none. */
   let lossEvery = 0;
@@ -38,14 +38,17 @@ export async function startLink({ http, udp, toHttp, toUdp }) {
   const pipe = (from, to) => {
     const go = () => void (isUp ? from.resume() : from.pause());
     mended.add(go);
-    from.on("data", (data) => {
+    /** @param {Buffer} data */
+    const pass = (data) => {
       // What comes while the link is down waits, as TCP would send it again.
       if (!to.write(data)) {
         from.pause();
         to.once("drain", go);
       }
       if (!isUp) from.pause();
-    });
+    };
+    // Timers of one length fire in the order they were set.
+    from.on("data", (data) => void (delay > 0 ? setTimeout(pass, delay, data) : pass(data)));
     from.on("close", () => {
       mended.delete(go);
       sockets.delete(from);
@@ -56,7 +59,8 @@ export async function startLink({ http, udp, toHttp, toUdp }) {
         to.destroy();
       };
       mended.add(end);
-      end();
+      if (delay > 0) setTimeout(end, delay);
+      else end();
     });
     from.on("error", () => {});
   };
