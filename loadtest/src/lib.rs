@@ -10,12 +10,14 @@
 //! | [`network`] | the estimator on simulated bad networks |
 //! | [`emulator`] | a bad network between real programs |
 //! | [`load`] | the load generator against a running server |
+//! | [`bench`] | the measuring stand: cost of a packet beside an ideal forwarder's |
 //! | [`churn`] | joins and leaves over real sockets: is anything left behind? |
 //! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
 //! | [`allocator`] | counts live heap bytes |
 //! | [`identity`] | constant certificates: test keys |
 
 pub mod allocator;
+pub mod bench;
 pub mod churn;
 pub mod emulator;
 pub mod identity;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::allocator::{Counting, counting};
+use loadtest::bench::{BenchParameters, bench as stand};
 use loadtest::churn::{ChurnParameters, churn};
 use loadtest::emulator::ports::{Ports, emulate};
 use loadtest::load::{LoadParameters, run};
@@ -31,6 +32,11 @@ enum What {
     Churn(ChurnArguments),
     /// The estimator on simulated bad networks: the table of gates, one line of JSON, pictures.
     NetworkBench(NetworkBenchArguments),
+    /// The measuring stand: what a packet costs beside an ideal forwarder in the same run.
+    Bench(BenchArguments),
+    /// What the stand measures, told by lines of its input.
+    #[command(hide = true)]
+    BenchSubject(BenchSubjectArguments),
     /// A bad network between real programs, told by lines of its input.
     Emulate(EmulateArguments),
     /// Plays scenes in the simulated world; the laws hold, or the smallest scene is printed.
@@ -98,6 +104,31 @@ struct NetworkBenchArguments {
 }
 
 #[derive(Debug, Args)]
+struct BenchArguments {
+    /// Which; without it, all are listed.
+    scenario: Option<String>,
+    /// Rounds of floor and server.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Measured of each, in every round.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// Also the other ways to send without a server, once each.
+    #[arg(long)]
+    modes: bool,
+    /// One round of a second, times unjudged: shows that the stand works.
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, Args)]
+struct BenchSubjectArguments {
+    /// Where it runs.
+    #[arg(long)]
+    core: usize,
+}
+
+#[derive(Debug, Args)]
 struct EmulateArguments {
     /// Where its ports are: an address of this machine.
     #[arg(long, default_value = "127.0.0.1")]
@@ -128,6 +159,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         What::Run(arguments) => load(arguments).await,
         What::Churn(arguments) => churned(arguments).await,
         What::NetworkBench(arguments) => benched(&arguments),
+        What::Bench(arguments) => stood(arguments).await,
+        What::BenchSubject(arguments) => {
+            let core = arguments.core;
+            tokio::task::spawn_blocking(move || loadtest::bench::serve(core)).await??;
+            Ok(ExitCode::SUCCESS)
+        }
         What::Emulate(arguments) => emulated(arguments).await,
         What::Scene(arguments) => played(&arguments),
     }
@@ -181,6 +218,33 @@ fn benched(arguments: &NetworkBenchArguments) -> anyhow::Result<ExitCode> {
         let pictures = arguments.pictures.as_deref();
         bench(&arguments.only, arguments.seeds, pictures)?
     };
+    say(&format!("{}{}\n", report.table, report.json))?;
+    Ok(if report.is_met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn stood(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
+    let Some(scenario) = arguments.scenario else {
+        say(&loadtest::bench::scenarios())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (rounds, seconds) = if arguments.quick {
+        (1, 1)
+    } else {
+        (arguments.rounds, arguments.seconds)
+    };
+    let parameters = BenchParameters {
+        scenario,
+        rounds: usize::try_from(rounds)?,
+        window: Duration::from_secs(u64::from(seconds)),
+        modes: arguments.modes,
+        quick: arguments.quick,
+    };
+    // It binds its thread to a core: not one of the runtime's.
+    let report = tokio::task::spawn_blocking(move || stand(&parameters)).await??;
     say(&format!("{}{}\n", report.table, report.json))?;
     Ok(if report.is_met {
         ExitCode::SUCCESS

@@ -1,0 +1,90 @@
+//! A subject as its parent sees it: a process that is asked by lines and ends with its handle.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::Context as _;
+use sfu::time::Duration;
+
+use super::processor::thread_time;
+use super::subject::{Ask, Counts, Told};
+
+/// A running subject.
+pub(super) struct Subject {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    pub(super) address: SocketAddr,
+    thread: u32,
+}
+
+impl Subject {
+    /// Starts this program again, as a subject.
+    pub(super) fn start(ask: &Ask, subject_core: usize) -> anyhow::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["bench-subject", "--core", &subject_core.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a subject")?;
+        let input = process.stdin.take().context("no input")?;
+        let output = process.stdout.take().context("no output")?;
+        let mut subject = Self {
+            process,
+            input,
+            output: BufReader::new(output),
+            address: SocketAddr::from(([0; 4], 0)),
+            thread: 0,
+        };
+        let told = subject.ask(ask)?;
+        let Told::Ready { address, thread } = told else {
+            anyhow::bail!("not ready but {told:?}");
+        };
+        (subject.address, subject.thread) = (address, thread);
+        Ok(subject)
+    }
+
+    fn ask(&mut self, ask: &Ask) -> anyhow::Result<Told> {
+        writeln!(self.input, "{}", serde_json::to_string(ask)?)?;
+        self.input.flush()?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        let told = serde_json::from_str(&line).context("the subject is gone")?;
+        if let Told::Failed { why } = told {
+            anyhow::bail!("the subject says: {why}");
+        }
+        Ok(told)
+    }
+
+    /// Brings an offer; the answer.
+    pub(super) fn join(&mut self, number: usize, sdp: String) -> anyhow::Result<String> {
+        let told = self.ask(&Ask::Join { number, sdp })?;
+        let Told::Answer { sdp } = told else {
+            anyhow::bail!("no answer but {told:?}");
+        };
+        Ok(sdp)
+    }
+
+    /// An engine's counters.
+    pub(super) fn count(&mut self) -> anyhow::Result<Counts> {
+        let told = self.ask(&Ask::Count)?;
+        let Told::Counts(counts) = told else {
+            anyhow::bail!("no counters but {told:?}");
+        };
+        Ok(counts)
+    }
+
+    /// Time of its thread on a core so far.
+    pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
+        thread_time(self.process.id(), self.thread).context("the subject's thread is gone")
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ended = self.process.kill();
+        let _waited = self.process.wait();
+    }
+}

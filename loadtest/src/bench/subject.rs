@@ -1,0 +1,190 @@
+//! What is measured, in a process of its own on one core: an engine or a floor. It is told what to
+//! do by lines of JSON on its input, and answers each with one line.
+
+use std::io::{BufRead, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use sfu::engine::{Engine, EngineConfig, EngineHandle};
+use sfu::id::{ParticipantId, RoomId};
+use sfu::sdp::description::SdpType;
+use sfu::shard::command::{Negotiated, ParticipantParameters, Permissions, RoomParameters};
+use sfu::shard::{Command, Event, Reply};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc;
+
+use super::floor::{Floor, FloorParameters};
+use super::processor::{pin, thread_named};
+
+const ROOM: RoomId = RoomId(1);
+/// As the engine asks for.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// Asked of a subject.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// Become an engine with a room for so many.
+    Engine { participants_max: usize },
+    /// Become a floor; the last thing that is read.
+    Floor(FloorParameters),
+    /// A participant's offer.
+    Join { number: usize, sdp: String },
+    /// Counters.
+    Count,
+}
+
+/// Answered by a subject.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// It forwards what arrives at `address`; `thread` is the one whose time counts.
+    Ready { address: SocketAddr, thread: u32 },
+    /// To an offer.
+    Answer { sdp: String },
+    /// What it has sent so far.
+    Counts(Counts),
+    /// It cannot.
+    Failed { why: String },
+}
+
+/// Counters of an engine.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Counts {
+    pub(super) datagrams_out: u64,
+    /// Messages of the kernel's: runs and single datagrams.
+    pub(super) messages_out: u64,
+    pub(super) batches_in: u64,
+    pub(super) dropped: u64,
+}
+
+/// Serves until its input ends.
+///
+/// # Errors
+/// Whoever started it talks nonsense, or the machine refuses.
+pub fn serve(core: usize) -> anyhow::Result<()> {
+    // Threads inherit the core of who makes them.
+    pin(core)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut engine = None;
+    let mut line = String::new();
+    while input.read_line(&mut line)? > 0 {
+        let ask = serde_json::from_str(&line).context("not a thing to ask")?;
+        line.clear();
+        if let Ask::Floor(parameters) = ask {
+            return forward(&parameters, &mut output);
+        }
+        let told = match runtime.block_on(answer(&mut engine, ask)) {
+            Ok(told) => told,
+            Err(error) => Told::Failed {
+                why: format!("{error:#}"),
+            },
+        };
+        say(&mut output, &told)?;
+    }
+    Ok(())
+}
+
+fn say(output: &mut impl Write, told: &Told) -> anyhow::Result<()> {
+    writeln!(output, "{}", serde_json::to_string(told)?)?;
+    Ok(output.flush()?)
+}
+
+fn forward(parameters: &FloorParameters, output: &mut impl Write) -> anyhow::Result<()> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+    let address = socket.local_addr()?.as_socket().context("no address")?;
+    let floor = Floor::new(parameters, socket).context("a receiver without an IPv4 address")?;
+    let thread = u32::try_from(nix::unistd::gettid().as_raw())?;
+    say(output, &Told::Ready { address, thread })?;
+    Ok(floor.forward()?)
+}
+
+async fn answer(engine: &mut Option<EngineHandle>, ask: Ask) -> anyhow::Result<Told> {
+    match (ask, engine.as_ref()) {
+        (Ask::Engine { participants_max }, None) => {
+            let handle = start(participants_max).await?;
+            let address = handle.addresses().first().and_then(|all| all.first());
+            let address = *address.context("an engine without an address")?;
+            let thread = thread_named("shard-0").context("no thread named shard-0")?;
+            *engine = Some(handle);
+            Ok(Told::Ready { address, thread })
+        }
+        (Ask::Join { number, sdp }, Some(engine)) => join(engine, number, &sdp).await,
+        (Ask::Count, Some(engine)) => {
+            let shards = engine.inspect().await?;
+            let io = shards.first().context("an engine without a shard")?.io;
+            Ok(Told::Counts(Counts {
+                datagrams_out: io.datagrams_out,
+                messages_out: io.sends,
+                batches_in: io.batches_in,
+                dropped: io.dropped_full + io.dropped_refused + io.dropped_unreachable,
+            }))
+        }
+        (Ask::Engine { .. } | Ask::Floor(_) | Ask::Join { .. } | Ask::Count, _) => {
+            anyhow::bail!("not now")
+        }
+    }
+}
+
+async fn start(participants_max: usize) -> anyhow::Result<EngineHandle> {
+    let config = EngineConfig {
+        udp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        shards: Some(1),
+        ..EngineConfig::default()
+    };
+    let identity = Arc::new(crate::identity::node());
+    let (engine, news) = Engine::start(config, identity)?;
+    for news in news {
+        // Read, so that news do not wait in the shard.
+        drop(tokio::spawn(hear(news)));
+    }
+    let parameters = RoomParameters {
+        participants_max,
+        ..RoomParameters::default()
+    };
+    let room = ROOM;
+    engine
+        .call(0, Command::CreateRoom { room, parameters })
+        .await?;
+    Ok(engine)
+}
+
+async fn hear(mut news: mpsc::Receiver<Event>) {
+    while news.recv().await.is_some() {}
+}
+
+async fn join(engine: &EngineHandle, number: usize, sdp: &str) -> anyhow::Result<Told> {
+    let participant = ParticipantId(number as u64 + 1);
+    let parameters = ParticipantParameters {
+        name: format!("p{number}"),
+        permissions: Permissions::default(),
+        subscribe_all: true,
+        // Everything is in the peer's own offer, as with WHIP and WHEP.
+        offers: false,
+    };
+    let room = ROOM;
+    let command = Command::Join {
+        room,
+        participant,
+        parameters,
+    };
+    engine.call(0, command).await?;
+    let command = Command::Negotiate {
+        room,
+        participant,
+        description: Box::new(sfu::sdp::parse(SdpType::Offer, sdp)?),
+    };
+    let reply = engine.call(0, command).await?;
+    let Reply::Negotiated(Negotiated::Answer(answer)) = reply else {
+        anyhow::bail!("no answer but {reply:?}");
+    };
+    Ok(Told::Answer {
+        sdp: sfu::sdp::write(&answer),
+    })
+}

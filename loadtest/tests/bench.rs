@@ -1,0 +1,51 @@
+//! The measuring stand works: floor and engine forward everything, and what a sample of it says is
+//! true. Times are not judged here: other things run on the machine of a test.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// One short round of `scenario`; its line of JSON.
+fn play(scenario: &str) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["bench", scenario, "--quick"])
+        .output()
+        .expect("the stand starts");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{scenario}: {text}{said}");
+    let line = text.lines().last().expect("a last line");
+    serde_json::from_str(line).expect("a line of JSON")
+}
+
+#[test]
+fn floor_and_engine_deliver_every_packet_and_every_sample_is_right() {
+    for (scenario, copies) in [("latency-1", 4), ("audio-forward-20", 20)] {
+        let report = play(scenario);
+        assert_eq!(report["misses"], Value::Array(Vec::new()), "{scenario}");
+        for who in ["floor", "subject"] {
+            let window = &report["rounds"][0][who];
+            let packets = window["packets"].as_u64().expect("a count");
+            assert!(
+                packets > 20 * copies,
+                "{scenario}: {who}: {packets} packets"
+            );
+            assert!(window["samples"].as_u64() > Some(0), "{scenario}: {who}");
+            assert!(
+                window["us_per_packet"].as_f64() > Some(0.0),
+                "{scenario}: {who}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_unknown_scenario_is_refused_and_the_known_ones_are_named() {
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["bench", "nothing"])
+        .output()
+        .expect("the stand starts");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("broadcast-100"), "{said}");
+}
