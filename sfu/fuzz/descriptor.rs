@@ -1,16 +1,14 @@
-//! Fuzzed bytes as Dependency Descriptors on three rungs, with a selector behind them.
+//! Fuzzed bytes as Dependency Descriptors of three encodings, with a selector behind them.
 //!
 //! Each step is a byte that says what is done, a length, and so many bytes of a descriptor. What is
-//! read is written again, with other numbers too, and what passes the selector is decodable from
-//! what passed before.
+//! read is written again, with other numbers too, and what passes the selector leans on nothing that
+//! was left out.
 
-use std::collections::BTreeMap;
-
-use sfu::router::decode_target::{DecodeTargetSelector, FramePacket, FramePassage, Wish};
+use sfu::router::decode_target::{DecodeTargetSelector, FramePacket, Frames};
 use sfu::units::Layer;
 use sfu::wire::dependency_descriptor::{
-    DependencyDescriptor, DependencyStructure, Mandatory, StructureNews,
-    rewrite_active_decode_targets, rewrite_frame_number,
+    DependencyDescriptor, DependencyStructure, Mandatory, rewrite_active_decode_targets,
+    rewrite_frame_number,
 };
 
 use super::program::Program;
@@ -26,7 +24,7 @@ pub(crate) fn dependency_descriptor(bytes: &[u8]) {
         let rung = step & 0x03;
         let len = usize::from(program.or_zero());
         if rung == 3 {
-            link.wish(step);
+            link.wish = layer(step);
             continue;
         }
         let value = program.take(len);
@@ -39,10 +37,7 @@ pub(crate) fn dependency_descriptor(bytes: &[u8]) {
         let structure = known.as_deref().expect("it was read with one");
         written_again(&descriptor, structure, &before);
         rewritten(value, &descriptor, structure, &before, u32::from(step) << 1);
-        link.pass(rung, &descriptor, structure);
-        if step & 0x80 != 0 {
-            link.lose(usize::from(step >> 2 & 0x0F));
-        }
+        link.pass(rung, step, value);
     }
 }
 
@@ -86,104 +81,66 @@ fn rewritten(
     assert_eq!(again, Ok(expected));
 }
 
-/// The selector, and the frames that passed it by the numbers the receiver was told.
+fn layer(step: u8) -> Layer {
+    Layer {
+        spatial: step >> 4 & 0x03,
+        temporal: step >> 6,
+    }
+}
+
+/// The selector, and what was offered to it.
 #[derive(Default)]
 struct Link {
     selector: DecodeTargetSelector,
-    /// What each refers to; those that can be decoded only.
-    frames: BTreeMap<u16, Vec<u16>>,
-    /// In the order they passed.
-    told: Vec<u16>,
-    knows_structure: bool,
-    /// The newest frame number of each rung.
-    newest: [u16; 3],
+    frames: [Frames; 3],
+    wish: Layer,
+    /// The encoding that passes.
+    rung: u8,
+    binding: u16,
+    sequence: u64,
 }
 
 impl Link {
-    fn wish(&mut self, step: u8) {
-        let wish = Wish {
-            rung: step >> 2 & 0x03,
-            layer: Layer {
-                spatial: step >> 4 & 0x03,
-                temporal: step >> 6,
-            },
+    fn pass(&mut self, rung: u8, step: u8, value: &[u8]) {
+        // Some come late.
+        let sequence = if step & 0x04 != 0 {
+            self.sequence.saturating_sub(u64::from(step >> 3))
+        } else {
+            self.sequence += 1;
+            self.sequence
         };
-        self.selector.set_wish((wish.rung < 3).then_some(wish));
-    }
-
-    fn pass(
-        &mut self,
-        rung: u8,
-        descriptor: &DependencyDescriptor,
-        structure: &DependencyStructure,
-    ) {
-        self.keep_track(rung, descriptor.mandatory.frame_number);
+        let frames = &mut self.frames[usize::from(rung)];
+        let Some(frame) = frames.read(sequence, value) else {
+            return;
+        };
+        let starts = frame.starts && frame.told.is_some_and(|told| told.brings_structure);
+        let begins = starts && rung != self.rung;
+        if begins {
+            self.binding = self.binding.wrapping_add(1);
+            self.rung = rung;
+        }
+        if rung != self.rung {
+            return;
+        }
         let packet = FramePacket {
-            rung,
-            descriptor,
-            structure,
+            sequence,
+            timestamp: u32::from(step >> 3),
+            frame: &frame,
+            frames,
         };
-        let passage = self.selector.passes(packet);
-        let FramePassage::Yes {
-            frame_number,
-            active_decode_targets,
-        } = passage
-        else {
+        self.selector.offer(self.binding, packet, self.wish, begins);
+        let passage = self.selector.passage(self.binding, sequence, &frame);
+        self.selector.offer(self.binding, packet, self.wish, false);
+        let again = self.selector.passage(self.binding, sequence, &frame);
+        assert_eq!(passage, again, "asked once more");
+        let Some(passage) = passage.filter(|passage| passage.passes) else {
             return;
         };
-        let all = structure.all_decode_targets();
-        assert!(active_decode_targets.is_none_or(|active| active & !all == 0));
-        assert_eq!(passage, self.selector.passes(packet), "asked once more");
-        if self.told.contains(&frame_number) {
-            return;
-        }
-        // A frame begins.
-        assert!(descriptor.mandatory.starts_frame);
-        self.knows_structure |= descriptor.structure != StructureNews::None;
-        assert!(self.knows_structure);
-        let diffs = descriptor.dependencies.frame_diffs.iter();
-        let refers_to: Vec<u16> = diffs.map(|&diff| frame_number.wrapping_sub(diff)).collect();
-        for number in &refers_to {
-            assert!(self.frames.contains_key(number), "{number} never passed");
-        }
-        self.frames.insert(frame_number, refers_to);
-        self.told.push(frame_number);
-        self.newest[usize::from(rung)] = descriptor.mandatory.frame_number;
-    }
-
-    /// Sixteen bits say who refers to whom only while numbers do not leap ahead: there all begins
-    /// anew. Back they may.
-    fn keep_track(&mut self, rung: u8, number: u16) {
-        let newest = &mut self.newest[usize::from(rung)];
-        let ahead = number.wrapping_sub(*newest);
-        if ahead < 1 << 15 {
-            *newest = number;
-        }
-        if (64..1 << 15).contains(&ahead) {
-            let newest = self.newest;
-            *self = Self {
-                newest,
-                ..Self::default()
-            };
-            self.wish(0xF0);
-        }
-    }
-
-    /// The receiver misses the frame that passed so many frames ago.
-    fn lose(&mut self, back: usize) {
-        let Some(&number) = self.told.iter().rev().nth(back) else {
-            return;
-        };
-        self.selector.lose(number);
-        let mut lost = vec![number];
-        for number in self.told.iter().rev().take(back).rev() {
-            let refers_to = self.frames.get(number);
-            if refers_to.is_none_or(|at| at.iter().any(|number| lost.contains(number))) {
-                lost.push(*number);
-            }
-        }
-        for number in lost {
-            self.frames.remove(&number);
-        }
+        let mut out = [0; 300];
+        let len = passage.change.write(value, &frame, frames, &mut out);
+        assert!((value.len()..=value.len() + 5).contains(&len));
+        let told = Mandatory::parse(&out[..len]).expect("it has a number");
+        let expected = frame.number.wrapping_add(passage.change.offset);
+        assert_eq!(told.frame_number, expected);
     }
 }

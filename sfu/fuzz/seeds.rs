@@ -143,9 +143,9 @@ fn dependency_descriptor(seeds: &mut Vec<Seed>) {
             if at % 20 == 0 {
                 out.extend([0x53, 0]);
             }
-            // Every 25th is reported missing.
+            // Every 25th comes late.
             out.extend([
-                if at % 25 == 0 { 0x80 } else { 0 },
+                if at % 25 == 0 { 0x0C } else { 0 },
                 u8::try_from(line.len() / 2).unwrap(),
             ]);
             out.extend(value);

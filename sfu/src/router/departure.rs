@@ -7,6 +7,7 @@ use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey};
 use crate::limits::PACKET_BYTES;
 use crate::router::again::Stamps;
+use crate::router::decode_target::FrameChange;
 use crate::router::encoding::Encoding;
 use crate::router::forwarder::PictureOffsets;
 use crate::router::history::Entry;
@@ -242,7 +243,8 @@ impl Departure<'_> {
             ssrc: section.ssrc,
         };
         let stamps = stamps();
-        let start = write_header(section, &header, entry, stamps, out)?;
+        let described = Described::of(encoding, entry, placed.change);
+        let start = write_header(section, &header, &described, stamps, out)?;
         let written = match red {
             Some((_, red)) => {
                 let place = out.get_mut(start..).ok_or(DropReason::TooLarge)?;
@@ -285,7 +287,7 @@ impl Departure<'_> {
         let plan = payload_plan(self.track, section, entry)?;
         let codec = plan.format.codec;
         let Some((payload_type, ssrc)) = plan.rtx.zip(section.rtx_ssrc) else {
-            return again(section, plan, number, (entry, payload), out);
+            return again(section, plan, number, (encoding, entry, payload), out);
         };
         let header = RtpHeader {
             payload_type,
@@ -294,7 +296,8 @@ impl Departure<'_> {
             timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
             ssrc,
         };
-        let start = write_header(section, &header, entry, stamps(), out)?;
+        let described = Described::of(encoding, entry, repeated.change);
+        let start = write_header(section, &header, &described, stamps(), out)?;
         let place = out.get_mut(start..start + 2).ok_or(DropReason::TooLarge)?;
         place.copy_from_slice(&low_16(number).to_be_bytes());
         write_payload(payload, codec, repeated.offsets.pictures, start + 2, out)?;
@@ -307,7 +310,7 @@ fn again(
     section: &Section,
     plan: &PayloadPlan,
     number: u64,
-    (entry, payload): (&Entry, &[u8]),
+    (encoding, entry, payload): (&Encoding, &Entry, &[u8]),
     out: &mut [u8],
 ) -> Result<(usize, Seal), DropReason> {
     let known = section.numbers.again().filter(|_| plan.nack);
@@ -322,7 +325,8 @@ fn again(
         timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
         ssrc: section.ssrc,
     };
-    let start = write_header(section, &header, entry, stamps, out)?;
+    let described = Described::of(encoding, entry, repeated.change);
+    let start = write_header(section, &header, &described, stamps, out)?;
     let (codec, pictures) = (plan.format.codec, repeated.offsets.pictures);
     write_payload(payload, codec, pictures, start, out)?;
     let len = start + payload.len();
@@ -355,7 +359,8 @@ fn fill(
         timestamp: entry.timestamp.wrapping_add(offsets.timestamp),
         ssrc: section.ssrc,
     };
-    let len = write_header(section, &header, entry, stamps(), out)?;
+    let bare = Described { entry, value: None };
+    let len = write_header(section, &header, &bare, stamps(), out)?;
     if pad(out, len, len + 1) {
         Ok(len + 1)
     } else {
@@ -379,14 +384,42 @@ fn payload_plan<'a>(
         .ok_or(DropReason::UnknownPayloadType)
 }
 
+/// A packet with its dependency descriptor.
+struct Described<'a> {
+    entry: &'a Entry,
+    value: Option<(&'a Encoding, FrameChange)>,
+}
+
+impl<'a> Described<'a> {
+    const fn of(encoding: &'a Encoding, entry: &'a Entry, change: FrameChange) -> Self {
+        Self {
+            entry,
+            value: Some((encoding, change)),
+        }
+    }
+
+    /// As the receiver is told it; empty: it has none.
+    fn write<'o>(&self, out: &'o mut [u8]) -> &'o [u8] {
+        let Some((encoding, change)) = self.value else {
+            return &[];
+        };
+        let value = encoding.history.descriptor(self.entry);
+        let len = change.write(value, &self.entry.frame, &encoding.frames, out);
+        out.get(..len).unwrap_or_default()
+    }
+}
+
 /// The rid is the publisher's affair; what an m-line did not negotiate is left out by its map.
 fn write_header(
     section: &Section,
     header: &RtpHeader,
-    entry: &Entry,
+    described: &Described<'_>,
     stamps: Stamps,
     out: &mut [u8],
 ) -> Result<usize, DropReason> {
+    let entry = described.entry;
+    let mut own = [0; u8::MAX as usize];
+    let own = described.write(&mut own);
     let values = ExtensionValues {
         mid: Some(section.plan.mid),
         rid: None,
@@ -399,7 +432,7 @@ fn write_header(
         abs_capture_time: entry.passed.abs_capture_time,
     };
     header
-        .write(&values, &section.plan.extensions, out)
+        .write_described(&values, own, &section.plan.extensions, out)
         .ok_or(DropReason::TooLarge)
 }
 

@@ -10,6 +10,7 @@ use arrayvec::ArrayVec;
 use crate::error::DropReason;
 use crate::id::{MemberKey, Rid, TrackKey};
 use crate::limits::{GATHER_AUDIO, GATHER_VIDEO, HOLD_PACKETS};
+use crate::router::decode_target::Frames;
 use crate::router::history::History;
 use crate::router::keyframe::{KeyframeGate, KeyframeHead};
 use crate::router::nack::{NackList, Repair};
@@ -83,6 +84,7 @@ pub(super) struct Encoding {
     pub(super) rates: Rates,
     /// What its publisher was asked for.
     pub(super) order: Order,
+    pub(super) frames: Frames,
     /// Packets gathered, not offered to sections yet.
     pub(super) held: ArrayVec<u64, HOLD_PACKETS>,
     /// When what is held leaves at the latest.
@@ -120,6 +122,7 @@ impl Encoding {
             flow: Flow::default(),
             rates: Rates::default(),
             order: Order::default(),
+            frames: Frames::default(),
             held: ArrayVec::new(),
             hold_due: None,
             clock: None,
@@ -138,6 +141,7 @@ impl Encoding {
         self.nack.clear();
         self.head = KeyframeHead::default();
         self.rates.forget();
+        self.frames.forget();
         self.held.clear();
         self.hold_due = None;
         self.clock = None;

@@ -12,6 +12,7 @@ use crate::limits::{
     HISTORY_PACKETS_PER_AUDIO_ENCODING, HISTORY_PACKETS_PER_ENCODING, HISTORY_PAGE_BYTES,
     HISTORY_PAGES, HISTORY_PAGES_PER_ENCODING, HISTORY_POOL_PAGES,
 };
+use crate::router::decode_target::Frame;
 use crate::router::layers::Layering;
 use crate::time::{Duration, Instant};
 use crate::units::{AudioLevel, MediaKind};
@@ -83,10 +84,14 @@ pub(super) struct Entry {
     pub(super) layering: Layering,
     /// What its payload says of itself.
     pub(super) facts: PayloadFacts,
+    /// What its dependency descriptor says, where that tells of its layers.
+    pub(super) frame: Frame,
     pub(super) passed: Passed,
     page: u32,
     offset: u16,
     len: u16,
+    /// Bytes of its dependency descriptor, which lies before its payload.
+    descriptor: u8,
 }
 
 impl Entry {
@@ -102,10 +107,12 @@ impl Entry {
             empty: true,
             layering: Layering::None,
             facts: PayloadFacts::default(),
+            frame: Frame::default(),
             passed: Passed::default(),
             page: 0,
             offset: 0,
             len: 0,
+            descriptor: 0,
         }
     }
 
@@ -156,27 +163,43 @@ impl History {
 
     /// Keeps a packet with its bytes. False where the pool is exhausted: nothing was kept.
     pub(super) fn insert(&mut self, entry: Entry, payload: &[u8], pool: &mut PagePool) -> bool {
-        let Ok(len) = u16::try_from(payload.len()) else {
+        self.insert_described(entry, &[], payload, pool)
+    }
+
+    /// The same of a packet with a dependency descriptor.
+    pub(super) fn insert_described(
+        &mut self,
+        entry: Entry,
+        descriptor: &[u8],
+        payload: &[u8],
+        pool: &mut PagePool,
+    ) -> bool {
+        let lengths = (u16::try_from(payload.len()), u8::try_from(descriptor.len()));
+        let (Ok(len), Ok(described)) = lengths else {
             return false;
         };
-        if !self.make_room(payload.len(), entry.arrived_at, pool) {
+        if !self.make_room(descriptor.len() + payload.len(), entry.arrived_at, pool) {
             return false;
         }
         let Some(page) = self.pages.back_mut() else {
             return false;
         };
-        let end = self.used + payload.len();
+        let start = self.used + descriptor.len();
+        let end = start + payload.len();
         let Some(room) = page.bytes.get_mut(self.used..end) else {
             return false;
         };
-        room.copy_from_slice(payload);
+        let (before, behind) = room.split_at_mut(descriptor.len());
+        before.copy_from_slice(descriptor);
+        behind.copy_from_slice(payload);
         page.newest_at = page.newest_at.max(entry.arrived_at);
         let last = u32::try_from(self.pages.len().saturating_sub(1)).unwrap_or(0);
         let kept = Entry {
             empty: false,
             page: self.first_page.wrapping_add(last),
-            offset: u16::try_from(self.used).unwrap_or(u16::MAX),
+            offset: u16::try_from(start).unwrap_or(u16::MAX),
             len,
+            descriptor: described,
             ..entry
         };
         self.used = end;
@@ -212,6 +235,16 @@ impl History {
         let start = usize::from(entry.offset);
         let page = self.pages.get(page)?;
         page.bytes.get(start..start + usize::from(entry.len))
+    }
+
+    /// The dependency descriptor of an entry; empty where it came without.
+    pub(super) fn descriptor(&self, entry: &Entry) -> &[u8] {
+        let page = entry.page.wrapping_sub(self.first_page) as usize;
+        let end = usize::from(entry.offset);
+        let start = end.saturating_sub(entry.descriptor.into());
+        let page = self.pages.get(page).filter(|_| !entry.empty);
+        page.and_then(|page| page.bytes.get(start..end))
+            .unwrap_or_default()
     }
 
     /// Gives every page back; forgets everything.

@@ -25,7 +25,7 @@ use crate::sdp::negotiate::PayloadPlan;
 use crate::time::{Duration, Instant};
 use crate::units::{Layer, MediaKind};
 use crate::wheel::soonest;
-use crate::wire::extension::ExtensionValues;
+use crate::wire::extension::{ExtensionValues, descriptor};
 use crate::wire::payload::red::{Block, Red};
 use crate::wire::payload::{Codec, Format, describe, heights};
 use crate::wire::rtp::RtpPacket;
@@ -54,6 +54,8 @@ struct Input<'a> {
     member: MemberKey,
     packet: RtpPacket<'a>,
     values: ExtensionValues,
+    /// The dependency descriptor; empty where there is none.
+    descriptor: &'a [u8],
 }
 
 /// What an unknown SSRC turns out to be.
@@ -99,6 +101,7 @@ impl Router {
             member,
             packet,
             values,
+            descriptor: descriptor(&packet, &publisher.extensions),
         };
         let (forwarded, dropped) = match self.accept(&input, pages) {
             Ok(forwarded) => (forwarded, None),
@@ -377,6 +380,7 @@ impl Router {
         let Some(track) = self.tracks.get(encoding.track.index()) else {
             return;
         };
+        let mut lacks_keyframe = false;
         for &section_key in &track.sections {
             let Some(section) = self.sections.get_mut(section_key.index()) else {
                 continue;
@@ -395,6 +399,8 @@ impl Router {
                 section: section_key,
             };
             self.stats.queue_full += offer.to(section, subscriber, sequences);
+            lacks_keyframe |=
+                section.selector.current() == Some(key) && section.layers.lacks_keyframe();
             self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);
             if !subscriber.active && subscriber.has_ready() {
                 subscriber.active = true;
@@ -402,6 +408,9 @@ impl Router {
             }
         }
         self.offer_to_ports(now, key, sequences);
+        if lacks_keyframe {
+            self.want_keyframe(now, key);
+        }
     }
 }
 
@@ -467,7 +476,9 @@ impl Offer<'_> {
         let offered = if entry.empty {
             Offered::Passes
         } else {
-            section.layers.offer(binding, entry, begins)
+            section
+                .layers
+                .offer(binding, entry, begins, &self.encoding.frames)
         };
         match offered {
             Offered::Passes | Offered::Fills => self.queue(subscriber, entry.sequence),
@@ -607,33 +618,20 @@ fn receive(
         playout_delay: input.values.playout_delay,
         abs_capture_time: input.values.abs_capture_time,
     };
-    let facts = describe(media.format.codec, media.payload);
-    entry.starts = encoding.kind == MediaKind::Video
-        && facts.keyframe
-        && (media.format.codec != Codec::H264
-            || encoding.head.starts(timestamp, facts.decodable_parameters));
+    judge(encoding, &mut entry, input.descriptor, media);
     entry.empty = false;
-    entry.layering = Layering::of(media.format.codec);
-    entry.facts = facts;
-    if !encoding.history.insert(entry, media.payload, pages) {
+    let described = match entry.layering {
+        Layering::Descriptor => input.descriptor,
+        Layering::None | Layering::Vp8 | Layering::Vp9 => &[],
+    };
+    let history = &mut encoding.history;
+    if !history.insert_described(entry, described, media.payload, pages) {
         return Err(DropReason::LimitReached);
     }
     let bytes = media.payload.len() as u64;
     encoding.flow.count(input.arrived_at, bytes);
     if encoding.kind == MediaKind::Video {
-        // Layers that cannot be told apart in every packet are one.
-        let layer = match entry.layering {
-            Layering::None => Layer::default(),
-            Layering::Vp8 | Layering::Vp9 => facts.layer,
-        };
-        let bytes = media.payload.len();
-        encoding.rates.count(layer, bytes, timestamp);
-        if facts.keyframe {
-            let heights = heights(media.format.codec, media.payload);
-            for (height, spatial) in heights.iter().zip(0..) {
-                encoding.rates.learn_height(spatial, *height);
-            }
-        }
+        measure(encoding, &entry, media);
     }
     if entry.starts {
         encoding.keyframe.satisfy();
@@ -646,4 +644,52 @@ fn receive(
         encoding.measure(input.arrived_at, timestamp, clock_rate);
     }
     Ok((arrival, entry))
+}
+
+/// What a packet says of itself: by its dependency descriptor, without a look at the payload, or
+/// by its payload.
+fn judge(encoding: &mut Encoding, entry: &mut Entry, descriptor: &[u8], media: &Media<'_>) {
+    let codec = media.format.codec;
+    // VP8 tells the same in each payload, and counts its pictures there without gaps.
+    let described = match codec {
+        Codec::Av1 | Codec::H264 | Codec::Vp9 => encoding.frames.read(entry.sequence, descriptor),
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma | Codec::Vp8 | Codec::H265 => None,
+    };
+    if let Some(frame) = described {
+        entry.layering = Layering::Descriptor;
+        entry.frame = frame;
+        entry.starts = frame.starts && frame.told.is_some_and(|told| told.brings_structure);
+        return;
+    }
+    let facts = describe(codec, media.payload);
+    entry.starts = encoding.kind == MediaKind::Video
+        && facts.keyframe
+        && (codec != Codec::H264
+            || encoding
+                .head
+                .starts(entry.timestamp, facts.decodable_parameters));
+    entry.layering = Layering::of(codec);
+    entry.facts = facts;
+}
+
+/// Counts a picture's packet for its layer, and learns sizes.
+fn measure(encoding: &mut Encoding, entry: &Entry, media: &Media<'_>) {
+    // Layers that cannot be told apart in every packet are one.
+    let layer = match entry.layering {
+        Layering::None => Layer::default(),
+        Layering::Vp8 | Layering::Vp9 => entry.facts.layer,
+        Layering::Descriptor => entry.frame.told.unwrap_or_default().layer,
+    };
+    encoding
+        .rates
+        .count(layer, media.payload.len(), entry.timestamp);
+    if entry.frame.told.is_some_and(|told| told.brings_structure) {
+        encoding.rates.learn(&encoding.frames);
+    }
+    if entry.facts.keyframe {
+        let heights = heights(media.format.codec, media.payload);
+        for (height, spatial) in heights.iter().zip(0..) {
+            encoding.rates.learn_height(spatial, *height);
+        }
+    }
 }

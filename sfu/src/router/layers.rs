@@ -1,5 +1,6 @@
 //! Which layers of the encoding a section shows pass through it: temporal and spatial layers that
-//! the payload descriptors of VP8 (RFC 7741) and VP9 (RFC 9628) tell.
+//! the payload descriptors of VP8 (RFC 7741) and VP9 (RFC 9628) tell, or the dependency descriptors
+//! of AV1, H264 and VP9 (see `decode_target`).
 //!
 //! What passes is decided once, picture by picture, where the first packet of a picture is offered;
 //! every later packet of it, be it late or asked for again, is told the same. Fewer pictures a
@@ -13,6 +14,9 @@
 use std::collections::VecDeque;
 
 use crate::limits::DECIDED_PICTURES;
+use crate::router::decode_target::{
+    DecodeTargetSelector, FrameChange, FramePacket, FramePassage, Frames,
+};
 use crate::router::history::Entry;
 use crate::units::Layer;
 use crate::wire::payload::{Codec, LayerSwitch, PayloadFacts};
@@ -33,6 +37,8 @@ pub(super) enum Layering {
     Vp8,
     /// Its VP9 payload descriptor.
     Vp9,
+    /// Its dependency descriptor.
+    Descriptor,
 }
 
 impl Layering {
@@ -60,6 +66,8 @@ pub(super) struct Verdict {
     pub(super) ends_picture: bool,
     /// So many pictures before it were left out of the count.
     pub(super) dropped: u16,
+    /// What its dependency descriptor tells instead.
+    pub(super) change: FrameChange,
 }
 
 impl Verdict {
@@ -67,7 +75,22 @@ impl Verdict {
         passes: true,
         ends_picture: false,
         dropped: 0,
+        change: FrameChange {
+            offset: 0,
+            active_decode_targets: None,
+        },
     };
+}
+
+impl Verdict {
+    const fn of(passage: FramePassage, entry: &Entry) -> Self {
+        Self {
+            passes: passage.passes,
+            ends_picture: passage.is_highest && entry.frame.ends,
+            dropped: 0,
+            change: passage.change,
+        }
+    }
 }
 
 /// What becomes of a packet that is offered.
@@ -104,6 +127,9 @@ pub(super) struct Layers {
     dropped: u16,
     newest: u64,
     decided: VecDeque<Decided>,
+    /// Where dependency descriptors tell.
+    frames: DecodeTargetSelector,
+    by_frames: bool,
 }
 
 impl Default for Layers {
@@ -115,6 +141,8 @@ impl Default for Layers {
             dropped: 0,
             newest: 0,
             decided: VecDeque::new(),
+            frames: DecodeTargetSelector::default(),
+            by_frames: false,
         }
     }
 }
@@ -132,12 +160,27 @@ impl Layers {
 
     /// Only a key frame leads to what is wished.
     pub(super) const fn needs_keyframe(&self) -> bool {
+        if self.by_frames {
+            return self.frames.lacks_keyframe();
+        }
         self.wish.spatial > self.passing.spatial
     }
 
+    /// What passes shows that a key frame is needed.
+    pub(super) const fn lacks_keyframe(&self) -> bool {
+        self.by_frames && self.frames.lacks_keyframe()
+    }
+
     /// A packet of `binding` is offered; `begins`: the binding's first.
-    pub(super) fn offer(&mut self, binding: u16, entry: &Entry, begins: bool) -> Offered {
+    pub(super) fn offer(
+        &mut self,
+        binding: u16,
+        entry: &Entry,
+        begins: bool,
+        frames: &Frames,
+    ) -> Offered {
         if begins {
+            self.by_frames = entry.layering == Layering::Descriptor;
             self.passing = self.wish;
             self.is_open_above = false;
             self.dropped = 0;
@@ -145,8 +188,19 @@ impl Layers {
         }
         let is_late = entry.sequence < self.newest;
         self.newest = self.newest.max(entry.sequence);
-        if entry.layering == Layering::None {
-            return Offered::Passes;
+        match entry.layering {
+            Layering::None => return Offered::Passes,
+            Layering::Descriptor => {
+                let packet = FramePacket {
+                    sequence: entry.sequence,
+                    timestamp: entry.timestamp,
+                    frame: &entry.frame,
+                    frames,
+                };
+                self.frames.offer(binding, packet, self.wish, begins);
+                return self.answer(binding, entry, is_late);
+            }
+            Layering::Vp8 | Layering::Vp9 => {}
         }
         let last = self.decided.back();
         let last = last.filter(|last| last.binding == binding);
@@ -154,6 +208,10 @@ impl Layers {
         if !is_late && last.is_none_or(|last| entry.timestamp != last.timestamp) {
             self.begin_picture(binding, entry);
         }
+        self.answer(binding, entry, is_late)
+    }
+
+    fn answer(&self, binding: u16, entry: &Entry, is_late: bool) -> Offered {
         match self.verdict(binding, entry) {
             Some(Verdict { passes: true, .. }) => Offered::Passes,
             Some(_) | None if is_late => Offered::Fills,
@@ -163,8 +221,13 @@ impl Layers {
 
     /// What was decided of a packet; none where that is forgotten.
     pub(super) fn verdict(&self, binding: u16, entry: &Entry) -> Option<Verdict> {
-        if entry.layering == Layering::None {
-            return Some(Verdict::PASSES);
+        match entry.layering {
+            Layering::None => return Some(Verdict::PASSES),
+            Layering::Descriptor => {
+                let passage = self.frames.passage(binding, entry.sequence, &entry.frame)?;
+                return Some(Verdict::of(passage, entry));
+            }
+            Layering::Vp8 | Layering::Vp9 => {}
         }
         // A picture of which nothing came in time is treated like the one before it.
         let of_binding = |decided: &&Decided| decided.binding == binding;
@@ -180,6 +243,7 @@ impl Layers {
                 && entry.facts.ends_frame == Some(true)
                 && layer.spatial == limit.spatial,
             dropped: decided.dropped.wrapping_add(after),
+            ..Verdict::default()
         })
     }
 
@@ -231,7 +295,7 @@ impl Layers {
             (Layering::Vp9, LayerSwitch::Above) if layer.temporal <= passing.temporal => {
                 self.is_open_above = true;
             }
-            (Layering::None | Layering::Vp8 | Layering::Vp9, _) => {}
+            (Layering::None | Layering::Vp8 | Layering::Vp9 | Layering::Descriptor, _) => {}
         }
     }
 }

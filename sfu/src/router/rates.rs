@@ -4,6 +4,7 @@
 use arrayvec::ArrayVec;
 
 use crate::limits::{LAYERS_PER_TRACK, MEASURED_LAYERS};
+use crate::router::decode_target::Frames;
 use crate::units::Layer;
 
 /// Spatial and temporal layers that are told apart, of each; what lies above counts as the last.
@@ -42,6 +43,8 @@ pub(super) struct Rates {
     /// By layer: what is of it and of no higher one.
     cells: [[Cell; SIDE]; SIDE],
     heights: [u16; SIDE],
+    /// Of spatial layers only the highest passes, but in key frames.
+    is_alone: bool,
 }
 
 impl Rates {
@@ -60,6 +63,18 @@ impl Rates {
     pub(super) fn learn_height(&mut self, spatial: u8, height: u16) {
         if let Some(known) = self.heights.get_mut(usize::from(spatial)) {
             *known = height;
+        }
+    }
+
+    /// A key frame told of the layers.
+    pub(super) fn learn(&mut self, frames: &Frames) {
+        self.is_alone = frames.leans_in_keyframes_only();
+        for (known, spatial) in self.heights.iter_mut().zip(0..) {
+            let size = frames
+                .structure()
+                .and_then(|found| found.resolution(spatial));
+            let height = size.and_then(|size| u16::try_from(size.height).ok());
+            *known = height.unwrap_or(*known);
         }
     }
 
@@ -110,7 +125,8 @@ impl Rates {
     pub(super) fn layers(&self, step: u64) -> ArrayVec<Rate, LAYERS_PER_TRACK> {
         let mut rates = ArrayVec::new();
         let top = self.top();
-        let all = self.below(top).0.max(1);
+        let cells = self.cells.iter().flatten();
+        let all = cells.map(|cell| cell.usual_bytes).sum::<u64>().max(1);
         for spatial in 0..=top.spatial {
             for temporal in 0..=top.temporal {
                 let layer = Layer { spatial, temporal };
@@ -118,7 +134,7 @@ impl Rates {
                 let per_second = frames * 1_000 / step.max(1);
                 let rate = Rate {
                     layer,
-                    share: if layer == top {
+                    share: if layer == top && (!self.is_alone || top.spatial == 0) {
                         1_024
                     } else {
                         bytes * 1_024 / all
@@ -146,8 +162,9 @@ impl Rates {
     /// Bytes and pictures of a layer and all below it.
     fn below(&self, layer: Layer) -> (u64, u64) {
         let (mut bytes, mut frames) = (0, 0);
+        let skipped = if self.is_alone { layer.spatial } else { 0 };
         let rows = self.cells.iter().take(usize::from(layer.spatial) + 1);
-        for (row, spatial) in rows.zip(0_u8..) {
+        for (row, spatial) in rows.zip(0_u8..).skip(usize::from(skipped)) {
             for cell in row.iter().take(usize::from(layer.temporal) + 1) {
                 bytes += cell.usual_bytes;
                 if spatial == layer.spatial {

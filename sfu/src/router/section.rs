@@ -23,6 +23,7 @@ use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey, TrackKey};
 use crate::limits::{BINDINGS_PER_SECTION, RETRANSMISSIONS_PER_PACKET, SENT_RING, SENT_RING_AUDIO};
 use crate::router::again::{Again, Stamps};
+use crate::router::decode_target::FrameChange;
 use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
 use crate::router::layers::{Layers, Verdict};
@@ -77,6 +78,8 @@ struct Sent {
     ends_picture: bool,
     /// Pictures that were left out before it.
     dropped: u16,
+    /// What its dependency descriptor told instead.
+    change: FrameChange,
 }
 
 /// Where a departing packet stands.
@@ -91,6 +94,8 @@ pub(super) struct Placed {
     pub(super) start: u64,
     /// It ends its picture as it is sent.
     pub(super) ends_picture: bool,
+    /// What its dependency descriptor tells instead.
+    pub(super) change: FrameChange,
 }
 
 /// What is to be added to a packet's input to send it.
@@ -119,6 +124,8 @@ pub(super) struct Repeated {
     pub(super) offsets: Offsets,
     /// It ended its picture as it was sent.
     pub(super) ends_picture: bool,
+    /// What its dependency descriptor told instead.
+    pub(super) change: FrameChange,
 }
 
 /// One outgoing m-line.
@@ -415,6 +422,7 @@ impl Numbers {
             first,
             start,
             ends_picture: passes && verdict.ends_picture,
+            change: verdict.change,
         };
         Ok((placed, offsets))
     }
@@ -463,6 +471,7 @@ impl Numbers {
                 pictures: anchor.pictures.less(sent.dropped),
             },
             ends_picture: sent.ends_picture,
+            change: sent.change,
         })
     }
 
@@ -471,6 +480,7 @@ impl Numbers {
         let slot = slot(&self.ring, number);
         if let Some(sent) = self.ring.get_mut(slot) {
             sent.dropped = verdict.dropped;
+            sent.change = verdict.change;
             sent.ends_picture = verdict.ends_picture;
         }
     }

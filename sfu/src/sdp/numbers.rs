@@ -184,6 +184,7 @@ impl Numbers {
                 Extension::TransportWideCc,
                 Extension::VideoOrientation,
                 Extension::PlayoutDelay,
+                Extension::DependencyDescriptor,
             ],
         };
         for extension in wanted {
@@ -212,7 +213,7 @@ const fn usual_id(extension: Extension) -> Option<u8> {
         Extension::Rid => Some(10),
         Extension::RepairedRid => Some(11),
         Extension::VideoOrientation => Some(13),
-        Extension::AbsCaptureTime => None,
+        Extension::AbsCaptureTime | Extension::DependencyDescriptor => None,
     }
 }
 

@@ -32,7 +32,7 @@ macro_rules! extensions {
 }
 
 /// How many there are.
-const COUNT: usize = 9;
+const COUNT: usize = 10;
 
 extensions! {
     /// The m-line (RFC 9143 §15).
@@ -53,6 +53,9 @@ extensions! {
     PlayoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
     /// When it was captured, on the capturer's clock.
     AbsCaptureTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+    /// Which frame, and what it depends on (RTP payload format for AV1, appendix A): too long to be
+    /// among the values, see [`descriptor`].
+    DependencyDescriptor = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
 }
 
 impl Extension {
@@ -174,16 +177,24 @@ impl ExtensionValues {
             Extension::VideoOrientation => self.orientation = bytes.first().copied(),
             Extension::PlayoutDelay => self.playout_delay = Reader::new(bytes).array().ok(),
             Extension::AbsCaptureTime => self.abs_capture_time = capture_time(bytes),
+            Extension::DependencyDescriptor => {}
         }
     }
 
     /// Writes the extension block (RFC 8285 §4.1.2), word-aligned, for what has both a value and
     /// an id. Nothing is written where there is nothing to say; `None` where it does not fit.
-    pub(crate) fn write(&self, map: &ExtensionMap, out: &mut Writer<'_>) -> Option<bool> {
+    pub(crate) fn write(
+        &self,
+        map: &ExtensionMap,
+        descriptor: &[u8],
+        out: &mut Writer<'_>,
+    ) -> Option<bool> {
+        let described = map.id(Extension::DependencyDescriptor);
+        let described = described.filter(|_| !descriptor.is_empty());
         let spoken = |extension: &Extension| {
             map.id(*extension).is_some() && self.value(*extension, &mut [0; VALUE_BYTES]).is_some()
         };
-        if !Extension::ALL.iter().any(spoken) {
+        if described.is_none() && !Extension::ALL.iter().any(spoken) {
             return Some(false);
         }
         // RFC 8285 §4.3: ids above 14 need the two-byte form, and a packet has one form only.
@@ -191,6 +202,8 @@ impl ExtensionValues {
             .iter()
             .filter(|extension| spoken(extension))
             .any(|extension| map.id(*extension) > Some(14));
+        // §4.2: nor does the one-byte form take more than 16 bytes.
+        let long = long || described.is_some_and(|id| id > 14 || descriptor.len() > VALUE_BYTES);
         out.u16(if long { TWO_BYTE } else { ONE_BYTE })?;
         let length_at = out.len();
         out.u16(0)?;
@@ -208,6 +221,15 @@ impl ExtensionValues {
                 out.u8((id << 4) | (len_byte.checked_sub(1)? & 0x0F))?;
             }
             out.put(value.get(..len)?)?;
+        }
+        if let Some(id) = described {
+            let len = u8::try_from(descriptor.len()).ok()?;
+            if long {
+                out.put(&[id, len])?;
+            } else {
+                out.u8((id << 4) | (len.checked_sub(1)? & 0x0F))?;
+            }
+            out.put(descriptor)?;
         }
         while !(out.len() - start).is_multiple_of(4) {
             out.u8(0)?;
@@ -239,9 +261,21 @@ impl ExtensionValues {
                     writer.u64(offset.cast_unsigned())?;
                 }
             }
+            Extension::DependencyDescriptor => return None,
         }
         Some(writer.len())
     }
+}
+
+/// The dependency descriptor of `packet`; empty where it has none.
+#[must_use]
+pub fn descriptor<'a>(packet: &RtpPacket<'a>, map: &ExtensionMap) -> &'a [u8] {
+    let Some(id) = map.id(Extension::DependencyDescriptor) else {
+        return &[];
+    };
+    let mut elements = packet.extensions();
+    let found = elements.find(|&(other, _)| other == id);
+    found.map_or(&[], |(_, bytes)| bytes)
 }
 
 /// Profile of the one-byte form (RFC 8285 §4.2).

@@ -206,13 +206,25 @@ impl RtpHeader {
         map: &ExtensionMap,
         out: &mut [u8],
     ) -> Option<usize> {
+        self.write_described(extensions, &[], map, out)
+    }
+
+    /// The same with a dependency descriptor; empty: none.
+    #[must_use]
+    pub fn write_described(
+        &self,
+        extensions: &ExtensionValues,
+        descriptor: &[u8],
+        map: &ExtensionMap,
+        out: &mut [u8],
+    ) -> Option<usize> {
         let mut writer = Writer::new(out);
         writer.u8(0x80)?;
         writer.u8((self.payload_type & 0x7F) | if self.marker { 0x80 } else { 0 })?;
         writer.u16(self.sequence)?;
         writer.u32(self.timestamp)?;
         writer.u32(self.ssrc)?;
-        if extensions.write(map, &mut writer)? {
+        if extensions.write(map, descriptor, &mut writer)? {
             writer.set(0, &[0x90])?;
         }
         Some(writer.len())

@@ -3,474 +3,429 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `frame` | what packets say, read where they arrive |
 //! | `window` | what became of the recent frames |
 //!
-//! The law here: whatever passes is decodable from what passed before and was not reported missing,
-//! in the order of its frame numbers. A higher decode target begins at a frame that says Switch,
-//! can itself be decoded, and at which the target's chain is whole (A.5, A.7). A lower one whose
-//! frames have been passing all along begins at once; one whose frames have not (a lower spatial
-//! layer where layers depend on each other in key frames only, a lower simulcast rung) needs a key
-//! frame too, and until it comes only the lowest decodable part of what passed goes on. Where a
-//! chain breaks, the highest target that still has a whole one goes on; where none has, nothing
-//! passes until a key frame.
+//! The law: whatever passes refers only to what passes. What has not come yet may still come, by a
+//! repair; where something that passes leans on it, it is *promised* to pass, whatever is wished by
+//! then. So a loss upstream costs nobody a key frame.
 //!
-//! Of the rungs of a simulcast each has its own structure and its own frame numbers; the passing
-//! rung changes at a key frame, and the numbers run on.
+//! Another decode target begins at a key frame; where all of it has been passing, with the next
+//! picture; and at a frame that says Switch (A.5) and refers to nothing that was left out. Where
+//! layers lean on each other in key frames only, frames of lower layers are no part of a higher
+//! target: they do not pass, and a switch of the spatial layer, up or down, needs a key frame. Until
+//! it comes what passed goes on.
+//!
+//! A picture is not raised once its first frame was seen: what ended it lower has been told so.
 
+mod frame;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod window;
 
 use crate::units::Layer;
 use crate::wire::dependency_descriptor::{
-    DependencyDescriptor, DependencyStructure, Indication, StructureNews,
+    DependencyStructure, Indication, rewrite_active_decode_targets, rewrite_frame_number,
 };
 use crate::wire::sequence::SequenceUnwrapper;
-use window::{Entry, Window, references};
 
-/// What a receiver shall get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// Simulcast rung, lowest is 0; 0 where there is one encoding.
-    pub rung: u8,
-    /// The highest layer within it. Where nothing that low is produced, the lowest that is passes.
-    pub layer: Layer,
-}
+pub use frame::{Frame, Frames, Told};
+use window::{Fate, Record, Window};
 
 /// A packet, as far as the choice depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct FramePacket<'a> {
-    /// Simulcast rung it arrived on.
-    pub rung: u8,
+    /// Its unwrapped RTP sequence number.
+    pub sequence: u64,
+    /// Frames of one timestamp are one picture.
+    pub timestamp: u32,
     /// What it says.
-    pub descriptor: &'a DependencyDescriptor,
-    /// The structure it was read with.
-    pub structure: &'a DependencyStructure,
+    pub frame: &'a Frame,
+    /// The reader of its encoding.
+    pub frames: &'a Frames,
 }
 
-/// What the selector says of one packet. All packets of a frame get the same answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FramePassage {
-    /// Not through this section.
-    No,
-    /// It passes, with these changes.
-    Yes {
-        /// The frame number the receiver is told.
-        frame_number: u16,
-        /// The active decode targets the receiver is told; `None` where the packet says it well.
-        active_decode_targets: Option<u32>,
-    },
+/// What the selector says of a packet. All packets of a frame get the same answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FramePassage {
+    /// It passes.
+    pub passes: bool,
+    /// It belongs to the highest spatial layer of those that pass.
+    pub is_highest: bool,
+    /// What the receiver is told instead.
+    pub change: FrameChange,
+}
+
+/// What a receiver is told otherwise than the publisher said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameChange {
+    /// Is added to the frame number.
+    pub offset: u16,
+    /// The active decode targets; none: the packet says it well.
+    pub active_decode_targets: Option<u32>,
+}
+
+impl FrameChange {
+    /// Writes a descriptor as the receiver is told it; its length, 0 where there is none or it does
+    /// not fit.
+    #[must_use]
+    pub fn write(self, value: &[u8], frame: &Frame, frames: &Frames, out: &mut [u8]) -> usize {
+        let known = frame.told.and_then(|told| frames.structure_of(&told));
+        let narrowed = self.active_decode_targets.zip(known);
+        let narrowed = narrowed.and_then(|(active, known)| {
+            rewrite_active_decode_targets(value, Some(known), active, out)
+        });
+        let len = match narrowed {
+            Some(len) => len,
+            // The structure it was read with is gone: it is told as it came.
+            None => match out.get_mut(..value.len()) {
+                Some(place) => {
+                    place.copy_from_slice(value);
+                    value.len()
+                }
+                None => 0,
+            },
+        };
+        rewrite_frame_number(
+            out.get_mut(..len).unwrap_or_default(),
+            frame.number.wrapping_add(self.offset),
+        );
+        len
+    }
+}
+
+/// Frames that are counted on from each other.
+#[derive(Clone, Debug, Default)]
+struct Stretch {
+    binding: u16,
+    /// The first RTP sequence number of it.
+    start: u64,
+    numbers: SequenceUnwrapper,
+    /// What is added to frame numbers.
+    offset: u16,
+    window: Window,
 }
 
 /// Chooses the frames of one section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DecodeTargetSelector {
-    wish: Option<Wish>,
-    rung: Option<u8>,
+    now: Stretch,
+    /// Of the one before packets may still wait to depart.
+    before: Stretch,
     /// The decode target that passes, and its layer.
     target: Option<(u8, Layer)>,
-    /// Its chain broke: it goes on where the missing frame comes late after all.
-    is_stuck: bool,
-    numbers: SequenceUnwrapper,
-    /// What is added to the frame numbers of the passing rung.
-    offset: u16,
-    /// The newest frame number the receiver was told.
-    newest_told: Option<u16>,
-    /// What the publisher produces.
+    /// The first frame of which that was so.
+    since: u64,
+    /// The structure that it is meant by.
+    structure: u32,
+    /// What was produced at the newest frame.
     produced: u32,
-    /// The receiver was told of fewer decode targets than the publisher produces, and no structure
-    /// has taken that back.
-    narrowed: bool,
-    /// The passed frame that brought the structure in force.
-    structure_at: Option<u64>,
-    window: Window,
-    keyframe_wanted: bool,
-}
-
-impl Default for DecodeTargetSelector {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// The receiver was told of fewer decode targets than are produced, and nothing has taken that
+    /// back.
+    is_narrowed: bool,
+    /// The newest picture.
+    picture: Option<u32>,
+    /// The newest RTP sequence number.
+    newest: u64,
+    /// The newest frame number a receiver was told.
+    told: Option<u16>,
+    lacks: bool,
+    /// Something of the target was left out, which later frames may need.
+    is_broken: bool,
 }
 
 impl DecodeTargetSelector {
-    /// Lets nothing pass until there is a wish.
+    /// Only a key frame leads to what is wished.
     #[must_use]
-    pub fn new() -> Self {
-        Self {
-            wish: None,
-            rung: None,
-            target: None,
-            is_stuck: false,
-            numbers: SequenceUnwrapper::default(),
-            offset: 0,
-            newest_told: None,
-            produced: 0,
-            narrowed: false,
-            structure_at: None,
-            window: Window::new(),
-            keyframe_wanted: false,
+    pub const fn lacks_keyframe(&self) -> bool {
+        self.lacks || self.is_broken
+    }
+
+    /// The layer that passes; none: nothing was chosen yet.
+    #[must_use]
+    pub fn layer(&self) -> Option<Layer> {
+        self.target.map(|(_, layer)| layer)
+    }
+
+    /// A packet is offered, and what becomes of its frame is decided. `begins`: the first of
+    /// `binding`.
+    pub fn offer(&mut self, binding: u16, packet: FramePacket<'_>, wish: Layer, begins: bool) {
+        let frame = packet.frame;
+        let is_late = !begins && packet.sequence <= self.newest;
+        if begins || !is_late && self.starts_again(frame) {
+            self.begin(binding, packet);
+        }
+        if !is_late {
+            self.newest = packet.sequence;
+        }
+        // A straggler of the stretch before has been decided on, or is void.
+        if self.now.binding != binding || packet.sequence < self.now.start {
+            return;
+        }
+        let number = self.now.numbers.unwrap(frame.number);
+        match self.now.window.fate(number) {
+            Fate::Passes | Fate::LeftOut => {}
+            Fate::Unseen | Fate::Promised => self.decide(number, packet, wish),
         }
     }
 
-    /// Asks for a layer from the next frame on; `None` lets nothing pass, and what comes after it
-    /// begins with a key frame.
-    pub fn set_wish(&mut self, wish: Option<Wish>) {
-        self.wish = wish;
-        if wish.is_none() {
-            self.rung = None;
-            self.target = None;
+    /// What was decided of a packet; none where that is forgotten.
+    #[must_use]
+    pub fn passage(&self, binding: u16, sequence: u64, frame: &Frame) -> Option<FramePassage> {
+        let holds = |stretch: &&Stretch| stretch.binding == binding && stretch.start <= sequence;
+        let stretch = [&self.now, &self.before].into_iter().find(holds)?;
+        let number = stretch.numbers.peek(frame.number);
+        let record = stretch.window.get(number)?;
+        let told = frame.told.unwrap_or_default();
+        match record.fate {
+            Fate::Unseen | Fate::Promised => None,
+            Fate::Passes | Fate::LeftOut => Some(FramePassage {
+                passes: record.fate == Fate::Passes,
+                is_highest: frame.told.is_some() && told.layer.spatial == record.spatial,
+                change: FrameChange {
+                    offset: stretch.offset,
+                    active_decode_targets: record.active,
+                },
+            }),
         }
     }
 
-    /// The rung and the layer that pass now.
-    #[must_use]
-    pub fn current(&self) -> Option<Wish> {
-        let (rung, (_, layer)) = (self.rung?, self.target?);
-        (!self.is_stuck).then_some(Wish { rung, layer })
+    /// An encoder that was started anew counts from anywhere: from a key frame whose number is not
+    /// after what was.
+    fn starts_again(&self, frame: &Frame) -> bool {
+        let brings_structure = frame.told.is_some_and(|told| told.brings_structure);
+        let number = self.now.numbers.peek(frame.number);
+        frame.starts && brings_structure && Some(number) <= self.now.window.newest()
     }
 
-    /// The rung of which a key frame is needed to fulfil the wish.
-    #[must_use]
-    pub fn keyframe_wanted(&self) -> Option<u8> {
-        let wish = self.wish?;
-        (self.rung != Some(wish.rung) || self.keyframe_wanted).then_some(wish.rung)
-    }
-
-    /// Whether a packet passes. Packets are given in the order of their sequence numbers, rung by
-    /// rung; a frame whose first packet comes behind another of it does not pass, nor does one
-    /// that comes behind a later frame that passed.
-    pub fn passes(&mut self, packet: FramePacket<'_>) -> FramePassage {
-        let Some(wish) = self.wish else {
-            return FramePassage::No;
+    /// Frames are counted anew, behind those that were told.
+    fn begin(&mut self, binding: u16, packet: FramePacket<'_>) {
+        let own = packet.frame.number;
+        let next = self.told.map_or(own, |told| told.wrapping_add(1));
+        let stretch = Stretch {
+            binding,
+            start: packet.sequence,
+            offset: next.wrapping_sub(own),
+            ..Stretch::default()
         };
-        if self.rung == Some(packet.rung) {
-            self.follow(wish, packet)
-        } else if packet.rung == wish.rung {
-            self.start(wish, packet)
+        self.before = std::mem::replace(&mut self.now, stretch);
+        self.target = None;
+        self.picture = None;
+        self.is_narrowed = false;
+        self.lacks = false;
+        self.is_broken = false;
+    }
+
+    fn decide(&mut self, number: u64, packet: FramePacket<'_>, wish: Layer) {
+        let is_newest = self
+            .now
+            .window
+            .newest()
+            .is_none_or(|newest| number > newest);
+        if is_newest {
+            self.aim(number, packet, wish);
+        }
+        let passes = self.may_pass(number, packet.frame, is_newest);
+        let target = self.target.filter(|_| packet.frame.told.is_some());
+        let mut record = Record {
+            number,
+            fate: if passes { Fate::Passes } else { Fate::LeftOut },
+            target: target.map(|(target, _)| target),
+            spatial: target.map_or(u8::MAX, |(_, layer)| layer.spatial),
+            active: None,
+        };
+        if let Some(before) = self.now.window.before(number).filter(|_| !is_newest) {
+            (record.target, record.spatial) = (before.target, before.spatial);
+        }
+        if passes {
+            record.active = self.active(packet, record.target);
+            self.keep(number, packet.frame);
+        }
+        self.now.window.decide(record);
+    }
+
+    /// What the receiver is told of the active decode targets, while it gets fewer than there are.
+    fn active(&mut self, packet: FramePacket<'_>, target: Option<u8>) -> Option<u32> {
+        let told = packet.frame.told.as_ref()?;
+        let structure = packet.frames.structure_of(told)?;
+        let receives = structure.within(target?) & told.produced;
+        if receives != told.produced {
+            self.is_narrowed = true;
+        } else if told.brings_structure {
+            self.is_narrowed = false;
+        }
+        self.is_narrowed.then_some(receives)
+    }
+
+    /// A frame passes: what it leans on will too, should it come yet.
+    fn keep(&mut self, number: u64, frame: &Frame) {
+        for before in references(number, frame) {
+            self.now.window.promise(before);
+        }
+        let told = frame.number.wrapping_add(self.now.offset);
+        let is_newer = |newest: u16| told.wrapping_sub(newest) < 1 << 15;
+        if self.told.is_none_or(is_newer) {
+            self.told = Some(told);
+        }
+    }
+
+    fn may_pass(&mut self, number: u64, frame: &Frame, is_newest: bool) -> bool {
+        let window = &self.now.window;
+        let is_promised = window.fate(number) == Fate::Promised;
+        if window.is_forgotten(number) {
+            return false;
+        }
+        let Some(told) = &frame.told else {
+            // Of another structure, whose packet is missing: all of it passes until that comes.
+            let before = window.before(number);
+            let is_blind = before.is_none_or(|before| before.target.is_none());
+            return is_newest || is_promised || is_blind;
+        };
+        let is_left_out = |at: u64| window.fate(at) == Fate::LeftOut;
+        if is_promised {
+            let passes = !references(number, frame).any(is_left_out);
+            self.is_broken |= !passes;
+            return passes;
+        }
+        let target = self.target.map(|(target, _)| target);
+        let target = if is_newest {
+            target
         } else {
-            FramePassage::No
-        }
-    }
-
-    /// The receiver misses the frame that it was told has this number, and will not get it any
-    /// more: what refers to it does not pass.
-    pub fn lose(&mut self, frame_number: u16) {
-        let number = self.numbers.peek(frame_number.wrapping_sub(self.offset));
-        if self.window.lose(number, self.structure_at) {
-            self.structure_at = None;
-        }
-    }
-
-    /// A packet of a rung that does not pass yet: it does from a key frame on.
-    fn start(&mut self, wish: Wish, packet: FramePacket<'_>) -> FramePassage {
-        let FramePacket {
-            descriptor,
-            structure,
-            ..
-        } = packet;
-        let begins = descriptor.mandatory.starts_frame
-            && descriptor.structure != StructureNews::None
-            && descriptor.dependencies.frame_diffs.is_empty();
-        if !begins {
-            return FramePassage::No;
-        }
-        let whole = descriptor.dependencies.chain_diffs.iter().zip(0..);
-        let whole = whole
-            .filter(|&(&diff, _)| diff == 0)
-            .fold(0, |whole, (_, chain)| whole | 1 << chain);
-        let produced = produced(descriptor, structure);
-        let view = View {
-            packet,
-            produced,
-            whole,
-            decodable: true,
+            let before = window.before(number);
+            before.map_or(target, |before| before.target)
         };
-        let Some(target) = view.best(None, wish.layer) else {
-            return FramePassage::No;
+        let Some(target) = target else {
+            return true;
         };
-        self.window.clear();
-        self.numbers = SequenceUnwrapper::default();
-        let number = self.numbers.unwrap(descriptor.mandatory.frame_number);
-        let next = self.newest_told.map(|told| told.wrapping_add(1));
-        self.offset = next.map_or(0, |next| {
-            next.wrapping_sub(descriptor.mandatory.frame_number)
+        let indication = told.is(target);
+        // Without the structure nothing else can be read.
+        if indication == Indication::NotPresent && !told.brings_structure {
+            return false;
+        }
+        // What is older than the target and was not leaned on may have been left out, had it come.
+        let since = self.since;
+        let passes = references(number, frame).all(|at| match window.fate(at) {
+            Fate::Passes | Fate::Promised => true,
+            Fate::LeftOut => false,
+            Fate::Unseen => !is_newest || at >= since || window.is_forgotten(at),
         });
-        self.rung = Some(packet.rung);
-        self.target = Some(target);
-        self.is_stuck = false;
-        self.structure_at = None;
-        self.produced = produced;
-        self.keyframe_wanted = view.is_broken(view.wished(wish.layer), self.target);
-        self.pass(number, &view, structure.within(target.0) & produced)
+        if !passes && indication != Indication::Discardable {
+            self.is_broken = true;
+        }
+        passes
     }
 
-    /// A packet of the rung that passes.
-    fn follow(&mut self, wish: Wish, packet: FramePacket<'_>) -> FramePassage {
-        let FramePacket {
-            descriptor,
-            structure,
-            ..
-        } = packet;
-        let number = self.numbers.peek(descriptor.mandatory.frame_number);
-        if let Some(&entry) = self.window.get(number) {
-            return self.answer(packet, entry);
-        }
-        if self.window.is_forgotten(number) {
-            // So far back no packet is late; an encoder that starts again counts from anywhere.
-            return self.start(wish, packet);
-        }
-        let in_order = self.window.is_newest(number);
-        if in_order {
-            self.numbers.unwrap(descriptor.mandatory.frame_number);
-            self.learn(descriptor, structure);
-        }
-        let view = self.view(number, packet);
-        if in_order {
-            self.choose(wish, &view);
-        }
-        // Where a chain broke nothing overtakes the frame that would mend it.
-        let is_shut = in_order && self.is_stuck || self.window.is_overtaken(number);
-        match self.target {
-            Some((target, _)) if !is_shut && view.passes(target) => {
-                self.pass(number, &view, structure.within(target) & self.produced)
-            }
-            Some(_) | None => {
-                let entry = Entry {
-                    whole: view.whole,
-                    ..Entry::default()
-                };
-                self.window.put(number, entry);
-                FramePassage::No
-            }
-        }
-    }
-
-    /// What the packet says of all that follow.
-    fn learn(&mut self, descriptor: &DependencyDescriptor, structure: &DependencyStructure) {
-        if let Some(active) = descriptor.active_decode_targets {
-            self.produced = active & structure.all_decode_targets();
-        }
-        if descriptor.structure == StructureNews::New {
-            // Chains and decode targets are other ones now.
-            self.window.break_chains();
-            self.structure_at = None;
+    /// Which decode target passes from this frame on.
+    fn aim(&mut self, number: u64, packet: FramePacket<'_>, wish: Layer) {
+        let is_next = self.picture.replace(packet.timestamp) != Some(packet.timestamp);
+        let Some(told) = &packet.frame.told else {
+            return;
+        };
+        let Some(structure) = packet.frames.structure_of(told) else {
+            return;
+        };
+        let begins = told.brings_structure && told.diffs().is_empty();
+        if begins {
             self.target = None;
+            self.is_broken = false;
+        } else if self.structure != told.structure {
+            // Its key frame came late; all has passed since.
+            self.target = targets(structure, told.produced).max_by_key(|&(_, layer)| layer);
+            self.since = 0;
         }
-    }
-
-    /// How things stand at a frame.
-    fn view<'a>(&self, number: u64, packet: FramePacket<'a>) -> View<'a> {
-        let descriptor = packet.descriptor;
-        let own = &descriptor.dependencies;
-        let readable = self.structure_at.is_some() || descriptor.structure != StructureNews::None;
-        let decodable = readable
-            && descriptor.mandatory.starts_frame
-            && own
-                .frame_diffs
-                .iter()
-                .all(|&diff| self.window.passed(number, diff).is_some());
-        let mut whole = 0;
-        for (&diff, chain) in own.chain_diffs.iter().zip(0_u32..) {
-            let bit = 1 << chain;
-            let last = self.window.passed(number, u16::from(diff));
-            let is_whole = if diff == 0 {
-                decodable
-            } else {
-                last.is_some_and(|last| last.whole & bit != 0)
-            };
-            if is_whole {
-                whole |= bit;
+        self.structure = told.structure;
+        let Some(wished) = wished(structure, told.produced, wish) else {
+            return;
+        };
+        let before = std::mem::replace(&mut self.produced, told.produced);
+        let step = Step {
+            structure,
+            told,
+            is_next,
+            begun: told.produced & !before,
+            is_whole: references(number, packet.frame).all(|at| {
+                let fate = self.now.window.fate(at);
+                matches!(fate, Fate::Passes | Fate::Promised)
+            }),
+        };
+        let next = match self.target {
+            None => Some(wished),
+            Some(present) => step.next(present, wished),
+        };
+        if let Some(next) = next.filter(|next| Some(*next) != self.target) {
+            let present = self.target.replace(next).map(|(target, _)| target);
+            let goes_on =
+                present.is_some_and(|present| structure.within(present) >> next.0 & 1 != 0);
+            // Of a part of what passed all that has not come yet is waited for.
+            if !goes_on {
+                self.since = number;
             }
         }
-        let mut view = View {
-            packet,
-            produced: self.produced,
-            whole,
-            decodable,
-        };
-        // A.5: chains that protect no active decode target say nothing.
-        view.whole &= view.chains_in_use();
-        view
-    }
-
-    /// Decides which decode target passes from this frame on.
-    fn choose(&mut self, wish: Wish, view: &View<'_>) {
-        let present = self.target.map(|(target, _)| target);
-        // While a higher rung is waited for, this one gives all it has.
-        let limit = if self.rung < Some(wish.rung) {
-            Layer {
-                spatial: u8::MAX,
-                temporal: u8::MAX,
-            }
-        } else {
-            wish.layer
-        };
-        let mut best = None;
-        if self.rung <= Some(wish.rung) {
-            best = view.best(present, limit);
-        }
-        self.keyframe_wanted = view.is_broken(view.wished(limit), best);
-        let chosen = best.or_else(|| view.lowest(present));
-        self.is_stuck = chosen.is_none();
-        // Without chains only a frame that says Switch shows that nothing is missing any more.
-        let kept = self.target.filter(|&(target, _)| !view.has_lost(target));
-        self.target = chosen.or(kept);
-    }
-
-    fn pass(&mut self, number: u64, view: &View<'_>, receives: u32) -> FramePassage {
-        let descriptor = view.packet.descriptor;
-        let attached = descriptor.structure != StructureNews::None;
-        if descriptor.structure == StructureNews::New || (attached && self.structure_at.is_none()) {
-            self.structure_at = Some(number);
-        }
-        if receives != self.produced {
-            self.narrowed = true;
-        } else if attached {
-            self.narrowed = false;
-        }
-        let entry = Entry {
-            passed: true,
-            whole: view.whole,
-            references: references(&descriptor.dependencies.frame_diffs),
-            active: self.narrowed.then_some(receives),
-        };
-        // Nothing passes behind a newer frame that passed, so this number is the highest.
-        let told = descriptor.mandatory.frame_number.wrapping_add(self.offset);
-        self.newest_told = Some(told);
-        self.window.put(number, entry);
-        self.answer(view.packet, entry)
-    }
-
-    /// The answer to each packet of a frame.
-    fn answer(&self, packet: FramePacket<'_>, entry: Entry) -> FramePassage {
-        if !entry.passed {
-            return FramePassage::No;
-        }
-        let (descriptor, structure) = (packet.descriptor, packet.structure);
-        // A publisher may say another structure within a frame, or use a number twice.
-        let active = entry
-            .active
-            .map(|active| active & structure.all_decode_targets());
-        FramePassage::Yes {
-            frame_number: descriptor.mandatory.frame_number.wrapping_add(self.offset),
-            active_decode_targets: active.filter(|_| descriptor.active_decode_targets != active),
-        }
+        let spatial = self.target.map(|(_, layer)| layer.spatial);
+        self.lacks = spatial != Some(wished.1.spatial);
     }
 }
 
-/// How things stand at a frame.
-#[derive(Clone, Copy, Debug)]
-struct View<'a> {
-    packet: FramePacket<'a>,
-    /// Decode targets that are produced.
-    produced: u32,
-    /// Chains that are whole up to this frame.
-    whole: u32,
-    /// All it refers to was passed.
-    decodable: bool,
+/// What a frame allows.
+struct Step<'a> {
+    structure: &'a DependencyStructure,
+    told: &'a Told,
+    /// It is the first of its picture.
+    is_next: bool,
+    /// Decode targets that are produced from here on.
+    begun: u32,
+    /// All it refers to passes.
+    is_whole: bool,
 }
 
-impl View<'_> {
-    /// The highest decode target under `limit` that can pass from here on, where `present` has
-    /// passed up to here.
-    fn best(&self, present: Option<u8>, limit: Layer) -> Option<(u8, Layer)> {
-        self.under(limit)
-            .filter(|&(target, _)| self.is_open(target, present))
+impl Step<'_> {
+    /// The best decode target up to the one that is wished; none: what passed goes on.
+    fn next(&self, present: (u8, Layer), wished: (u8, Layer)) -> Option<(u8, Layer)> {
+        targets(self.structure, self.told.produced)
+            .filter(|&(_, layer)| is_within(layer, wished.1))
+            .filter(|&target| self.leads_to(target, present))
             .max_by_key(|&(_, layer)| layer)
     }
 
-    /// The lowest part of `present` that can pass.
-    fn lowest(&self, present: Option<u8>) -> Option<(u8, Layer)> {
-        let within = self.packet.structure.within(present?);
-        self.targets()
-            .filter(|&(target, _)| within >> target & 1 != 0)
-            .filter(|&(target, _)| self.is_open(target, present))
-            .min_by_key(|&(_, layer)| layer)
-    }
-
-    /// The decode target that `limit` means.
-    fn wished(&self, limit: Layer) -> Option<(u8, Layer)> {
-        self.under(limit).max_by_key(|&(_, layer)| layer)
-    }
-
-    /// The produced decode targets under `limit`; where nothing that low is produced, the lowest.
-    fn under(&self, limit: Layer) -> impl Iterator<Item = (u8, Layer)> {
-        let is_under = |layer: Layer, limit: Layer| {
-            layer.spatial <= limit.spatial && layer.temporal <= limit.temporal
-        };
-        let layers = self.targets().map(|(_, layer)| layer);
-        let limit = if layers.clone().any(|layer| is_under(layer, limit)) {
-            limit
-        } else {
-            layers.min().unwrap_or(limit)
-        };
-        self.targets()
-            .filter(move |&(_, layer)| is_under(layer, limit))
-    }
-
-    /// Only a key frame leads to what is wished. Where it is only waited for a frame that says
-    /// Switch, none is needed.
-    fn is_broken(&self, wished: Option<(u8, Layer)>, reached: Option<(u8, Layer)>) -> bool {
-        let Some((target, layer)) = wished else {
-            return false;
-        };
-        let spatial = |reached: Option<(u8, Layer)>| reached.map(|(_, layer)| layer.spatial);
-        match self.packet.structure.chain(target) {
-            Some(_) => !self.is_whole(target) || reached.is_none(),
-            None => spatial(reached) != Some(layer.spatial),
+    fn leads_to(&self, (target, layer): (u8, Layer), (present, now): (u8, Layer)) -> bool {
+        if target == present {
+            return true;
         }
-    }
-
-    /// Whether the frame passes with a decode target.
-    fn passes(&self, target: u8) -> bool {
-        self.decodable && self.indication(target) != Indication::NotPresent
-    }
-
-    fn is_open(&self, target: u8, present: Option<u8>) -> bool {
-        let present = present.filter(|&present| !self.has_lost(present));
-        let goes_on =
-            present.is_some_and(|present| self.packet.structure.within(present) >> target & 1 != 0);
-        let begins = self.decodable && self.indication(target) == Indication::Switch;
-        self.is_whole(target) && (goes_on || begins)
-    }
-
-    /// A frame that later ones of the target lean on cannot be decoded, and there is no chain that
-    /// would tell whether it matters.
-    fn has_lost(&self, target: u8) -> bool {
-        let needed = match self.indication(target) {
-            Indication::NotPresent | Indication::Discardable => false,
-            Indication::Switch | Indication::Required => true,
-        };
-        self.packet.structure.chain(target).is_none() && needed && !self.decodable
-    }
-
-    fn is_whole(&self, target: u8) -> bool {
-        let chain = self.packet.structure.chain(target);
-        chain.is_none_or(|chain| self.whole.checked_shr(chain.into()).unwrap_or(0) & 1 != 0)
-    }
-
-    fn indication(&self, target: u8) -> Indication {
-        self.packet.descriptor.dependencies.indications.get(target)
-    }
-
-    /// The decode targets that are produced.
-    fn targets(&self) -> impl Iterator<Item = (u8, Layer)> + Clone {
-        let structure = self.packet.structure;
-        (0..structure.decode_targets())
-            .filter(|&target| self.produced >> target & 1 != 0)
-            .filter_map(|target| Some((target, structure.layer(target)?)))
-    }
-
-    fn chains_in_use(&self) -> u32 {
-        self.targets()
-            .filter_map(|(target, _)| self.packet.structure.chain(target))
-            .fold(0, |chains, chain| chains | 1 << chain)
+        let is_in = |mask: u32, target: u8| mask >> target & 1 != 0;
+        let begins = is_in(self.begun, target) && is_in(self.structure.within(target), present);
+        let switches = self.is_whole && self.told.is(target) == Indication::Switch;
+        self.is_next && (is_in(self.structure.within(present), target) || begins)
+            || switches && (self.is_next || layer.spatial <= now.spatial)
     }
 }
 
-/// The decode targets that a packet with a structure says are produced.
-fn produced(descriptor: &DependencyDescriptor, structure: &DependencyStructure) -> u32 {
-    let all = structure.all_decode_targets();
-    descriptor.active_decode_targets.unwrap_or(all) & all
+/// The frames that a frame refers to.
+fn references(number: u64, frame: &Frame) -> impl Iterator<Item = u64> {
+    let diffs = frame.told.as_ref().map_or(&[][..], Told::diffs);
+    diffs
+        .iter()
+        .map(move |&diff| number.saturating_sub(u64::from(diff)))
+}
+
+/// The decode targets of a mask.
+fn targets(
+    structure: &DependencyStructure,
+    produced: u32,
+) -> impl Iterator<Item = (u8, Layer)> + Clone {
+    (0..structure.decode_targets())
+        .filter(move |&target| produced >> target & 1 != 0)
+        .filter_map(|target| Some((target, structure.layer(target)?)))
+}
+
+/// The highest decode target that is produced and wished; where nothing that low is produced, the
+/// lowest that is.
+fn wished(structure: &DependencyStructure, produced: u32, wish: Layer) -> Option<(u8, Layer)> {
+    let all = targets(structure, produced);
+    let under = all.clone().filter(|&(_, layer)| is_within(layer, wish));
+    let highest = under.max_by_key(|&(_, layer)| layer);
+    highest.or_else(|| all.min_by_key(|&(_, layer)| layer))
+}
+
+const fn is_within(layer: Layer, limit: Layer) -> bool {
+    layer.spatial <= limit.spatial && layer.temporal <= limit.temporal
 }

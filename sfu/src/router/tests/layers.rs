@@ -56,6 +56,7 @@ fn spatial(sequence: u16, picture: u16, (spatial, last): (u8, bool), key: bool) 
         values: crate::wire::extension::ExtensionValues::default(),
         payload,
         padding: 0,
+        descriptor: Vec::new(),
     }
 }
 

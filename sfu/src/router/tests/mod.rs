@@ -18,6 +18,7 @@
 )]
 
 mod flow;
+mod frames;
 mod keyframes;
 mod layers;
 mod numbering;

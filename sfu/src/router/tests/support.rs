@@ -8,7 +8,7 @@ use crate::router::{PagePool, Routed, Router};
 use crate::sdp::negotiate::{MediaPlan, PayloadPlan};
 use crate::time::{Duration, Instant, ServerClock};
 use crate::units::MediaKind;
-use crate::wire::extension::{Extension, ExtensionMap, ExtensionValues};
+use crate::wire::extension::{Extension, ExtensionMap, ExtensionValues, descriptor};
 use crate::wire::feedback::Feedback;
 use crate::wire::payload::{Codec, Format};
 use crate::wire::rtcp::{CompoundWriter, ReportBlock, RtcpPacket, SenderReport, packets};
@@ -73,6 +73,8 @@ pub(super) struct Packet {
     pub(super) values: ExtensionValues,
     pub(super) payload: Vec<u8>,
     pub(super) padding: usize,
+    /// Its dependency descriptor.
+    pub(super) descriptor: Vec<u8>,
 }
 
 impl Packet {
@@ -80,7 +82,7 @@ impl Packet {
         let mut out = vec![0; 1_500];
         let len = self
             .header
-            .write(&self.values, &extensions(), &mut out)
+            .write_described(&self.values, &self.descriptor, &extensions(), &mut out)
             .unwrap();
         let end = len + self.payload.len();
         out[len..end].copy_from_slice(&self.payload);
@@ -154,6 +156,7 @@ pub(super) fn video(ssrc: u32, sequence: u16, picture: u16, key: bool) -> Packet
         values: ExtensionValues::default(),
         payload,
         padding: 0,
+        descriptor: Vec::new(),
     }
 }
 
@@ -170,6 +173,7 @@ pub(super) fn audio(ssrc: u32, sequence: u16) -> Packet {
         values: ExtensionValues::default(),
         payload: [&[0x78][..], &sequence.to_be_bytes(), &[9; 90]].concat(),
         padding: 0,
+        descriptor: Vec::new(),
     }
 }
 
@@ -184,6 +188,7 @@ pub(super) struct Seen {
     pub(super) payload: Vec<u8>,
     pub(super) padding: usize,
     pub(super) values: ExtensionValues,
+    pub(super) descriptor: Vec<u8>,
 }
 
 impl Seen {
@@ -325,6 +330,7 @@ impl Room {
                 payload: packet.payload().to_vec(),
                 padding: packet.padding(),
                 values: ExtensionValues::read(&packet, &extensions()),
+                descriptor: descriptor(&packet, &extensions()).to_vec(),
             });
         }
         seen

@@ -1,4 +1,4 @@
-//! An encoder that says what it makes: three temporal layers in each of some spatial layers,
+//! An encoder that says what it makes: some temporal layers in each of some spatial layers,
 //! described as the tables of A.10.2 do it. Everything but what a frame is to a decode target is
 //! said frame by frame.
 
@@ -12,30 +12,29 @@ use crate::wire::dependency_descriptor::{
 
 /// What the spatial layers have to do with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leaning {
+pub(in crate::router) enum Leaning {
     /// Each leans on the one below.
     Always,
     /// Only in key frames.
     InKeyFrames,
-    /// Never: a simulcast in one encoding.
-    Never,
 }
 
 /// One frame, as it is sent.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) descriptor: DependencyDescriptor,
+pub(in crate::router) struct Sent {
+    pub(in crate::router) descriptor: DependencyDescriptor,
     /// The value of each packet.
-    pub(super) packets: Vec<Vec<u8>>,
+    pub(in crate::router) packets: Vec<Vec<u8>>,
 }
 
 /// The encoder.
-pub(super) struct Encoder {
-    pub(super) leaning: Leaning,
+pub(in crate::router) struct Encoder {
+    pub(in crate::router) leaning: Leaning,
     /// Spatial layers it can make.
     spatial: u8,
+    temporal: u8,
     /// Spatial layers it makes.
-    pub(super) produced: u8,
+    pub(in crate::router) produced: u8,
     offset: u8,
     number: u64,
     /// Pictures since the key frame.
@@ -48,10 +47,15 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(leaning: Leaning, spatial: u8, first_number: u16) -> Self {
+    pub(in crate::router) fn new(
+        leaning: Leaning,
+        (spatial, temporal): (u8, u8),
+        first_number: u16,
+    ) -> Self {
         Self {
             leaning,
             spatial,
+            temporal,
             produced: spatial,
             offset: 0,
             number: (1 << 20) + u64::from(first_number),
@@ -62,20 +66,22 @@ impl Encoder {
         }
     }
 
-    pub(super) const fn spatial(&self) -> u8 {
-        self.spatial
-    }
-
     /// The next picture is a key frame, with the structure under new numbers or as it was.
-    pub(super) fn start_again(&mut self, renumber: bool) {
+    pub(in crate::router) fn start_again(&mut self, renumber: bool) {
         self.keyframe = true;
         if renumber {
             self.offset = (self.offset + 25) % 64;
         }
     }
 
+    /// It is started anew, and counts from `back` frames before where it was.
+    pub(in crate::router) fn restart(&mut self, back: u64) {
+        self.number -= back;
+        self.keyframe = true;
+    }
+
     /// Makes so many spatial layers; more than now only from a key frame on.
-    pub(super) fn produce(&mut self, spatial: u8) {
+    pub(in crate::router) fn produce(&mut self, spatial: u8) {
         if spatial > self.produced {
             self.keyframe = true;
         }
@@ -83,12 +89,17 @@ impl Encoder {
     }
 
     /// The frames of the next picture, each in one packet, or in two.
-    pub(super) fn picture(&mut self, in_two: bool) -> Vec<Sent> {
+    pub(in crate::router) fn picture(&mut self, in_two: bool) -> Vec<Sent> {
         let keyframe = std::mem::take(&mut self.keyframe);
         if keyframe {
             self.pictures = 0;
         }
-        let (temporal, leans_on) = [(0, 0), (2, 0), (1, 0), (2, 1)][self.pictures % 4];
+        let pattern: &[(u8, usize)] = match self.temporal {
+            1 => &[(0, 0)],
+            2 => &[(0, 0), (1, 0)],
+            _ => &[(0, 0), (2, 0), (1, 0), (2, 1)],
+        };
+        let (temporal, leans_on) = pattern[self.pictures % pattern.len()];
         self.pictures += 1;
         let structure = self.structure();
         (0..self.produced)
@@ -112,9 +123,9 @@ impl Encoder {
                 if keyframe || temporal == 0 {
                     self.join_chains(number, spatial, keyframe);
                 }
-                let attached = keyframe && (spatial == 0 || self.leaning == Leaning::Never);
+                let attached = keyframe && spatial == 0;
                 let all = structure.all_decode_targets();
-                let produced = all & ((1 << (3 * self.produced)) - 1);
+                let produced = all & ((1 << (self.temporal * self.produced)) - 1);
                 let descriptor = DependencyDescriptor {
                     mandatory: Mandatory {
                         starts_frame: true,
@@ -145,21 +156,13 @@ impl Encoder {
         match self.leaning {
             Leaning::Always => true,
             Leaning::InKeyFrames => keyframe,
-            Leaning::Never => false,
         }
     }
 
     fn chain_diffs(&self, number: u64, spatial: u8, keyframe: bool) -> ArrayVec<u8, 32> {
-        let starts = |chain: u8| {
-            keyframe
-                && match self.leaning {
-                    Leaning::Never => chain >= spatial,
-                    Leaning::Always | Leaning::InKeyFrames => spatial == 0,
-                }
-        };
         (0..self.spatial)
             .map(|chain| {
-                if starts(chain) {
+                if keyframe && spatial == 0 {
                     return 0;
                 }
                 // A chain without an active decode target may say anything.
@@ -177,11 +180,11 @@ impl Encoder {
         }
     }
 
-    /// Three decode targets for each spatial layer, the lowest first.
+    /// A decode target for each temporal layer of each spatial layer, the lowest first.
     fn indications(&self, layer: Layer, keyframe: bool) -> Indications {
         let mut indications = Indications::default();
-        for target in 0..3 * self.spatial {
-            let (spatial, temporal) = (target / 3, target % 3);
+        for target in 0..self.temporal * self.spatial {
+            let (spatial, temporal) = (target / self.temporal, target % self.temporal);
             let leant_on = spatial > layer.spatial && self.leans(keyframe);
             let part = (spatial == layer.spatial || leant_on) && layer.temporal <= temporal;
             let indication = if !part {
@@ -202,13 +205,14 @@ impl Encoder {
 
     fn template_id(&self, layer: Layer, keyframe: bool) -> u8 {
         let within = if keyframe { 0 } else { 1 + layer.temporal };
-        (self.offset + 4 * layer.spatial + within) % 64
+        (self.offset + (1 + self.temporal) * layer.spatial + within) % 64
     }
 
     fn structure(&self) -> DependencyStructure {
         let templates = (0..self.spatial).flat_map(|spatial| {
-            let kinds = [(0, true), (0, false), (1, false), (2, false)];
-            kinds.map(|(temporal, keyframe)| {
+            let later = (0..self.temporal).map(|temporal| (temporal, false));
+            let kinds = std::iter::once((0, true)).chain(later);
+            kinds.map(move |(temporal, keyframe)| {
                 let layer = Layer { spatial, temporal };
                 let dependencies = Dependencies {
                     indications: self.indications(layer, keyframe),
@@ -223,9 +227,11 @@ impl Encoder {
         });
         DependencyStructure::new(
             self.offset,
-            3 * self.spatial,
+            self.temporal * self.spatial,
             templates.collect(),
-            (0..3 * self.spatial).map(|target| target / 3).collect(),
+            (0..self.temporal * self.spatial)
+                .map(|target| target / self.temporal)
+                .collect(),
             ArrayVec::new(),
         )
         .expect("a consistent structure")

@@ -1,0 +1,431 @@
+//! AV1 by its dependency descriptors: many switches of layers, and whatever passes leans on what
+//! passed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::support::*;
+use crate::id::TrackKey;
+use crate::router::decode_target::tests::encoder::{Encoder, Leaning};
+use crate::router::decode_target::{DecodeTargetSelector, FramePacket, Frames};
+use crate::router::rungs::Target;
+use crate::units::{Layer, MediaKind};
+use crate::wire::dependency_descriptor::fixtures::capture;
+use crate::wire::dependency_descriptor::{DependencyDescriptor, DependencyStructure, Mandatory};
+use crate::wire::payload::Codec;
+use crate::wire::rtp::RtpHeader;
+use crate::wire::sequence::SequenceUnwrapper;
+
+const AV1: u8 = 45;
+const AV1_RTX: u8 = 46;
+
+/// What was sent of a frame.
+struct Made {
+    number: u16,
+    layer: Layer,
+    leans_on: Vec<u16>,
+}
+
+struct Scene {
+    room: Room,
+    encoder: Encoder,
+    dice: ChaCha20Rng,
+    sequence: u16,
+    picture: u32,
+    /// By the number within the payload.
+    made: BTreeMap<u16, Made>,
+    /// Lost on its way to the server, for good.
+    lost: BTreeSet<u16>,
+    /// Lost, and repaired so many pictures later.
+    late: Vec<(u32, Packet)>,
+    percent: u32,
+    seen: Vec<Seen>,
+}
+
+impl Scene {
+    fn new(leaning: Leaning, layers: (u8, u8), seed: u8) -> Self {
+        let mut room = Room::new();
+        let mut plan = plan("v", MediaKind::Video);
+        plan.payloads = vec![payload(AV1, Some(AV1_RTX), Codec::Av1)];
+        let track = room.publish(ADA, &plan);
+        let section = room.section(BOB, &plan, 7_000);
+        room.router.bind(room.now, section, Some(track));
+        Self {
+            room,
+            encoder: Encoder::new(leaning, layers, 65_500),
+            dice: ChaCha20Rng::from_seed([seed; 32]),
+            sequence: 65_000,
+            picture: 0,
+            made: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            late: Vec::new(),
+            percent: 0,
+            seen: Vec::new(),
+        }
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        self.dice.next_u32() % n
+    }
+
+    fn wish(&mut self, layer: Layer) {
+        let encoding = self.room.router.track(TrackKey(0)).unwrap().encodings[0];
+        let target = Target { encoding, layer };
+        let now = self.room.now;
+        let section = self.room.router.pictures(BOB).next().unwrap().0;
+        self.room.router.set_target(now, section, Some(target));
+    }
+
+    /// The next picture, a key frame where one was asked for.
+    fn picture(&mut self) {
+        if !self.room.rtcp(ADA).plis.is_empty() {
+            self.encoder.start_again(self.picture.is_multiple_of(2));
+        }
+        self.picture += 1;
+        let in_two = self.picture.is_multiple_of(3);
+        let frames = self.encoder.picture(in_two);
+        let packets = frames
+            .iter()
+            .map(|frame| frame.packets.len())
+            .sum::<usize>();
+        let mut place = 0;
+        for frame in &frames {
+            let number = frame.descriptor.mandatory.frame_number;
+            let diffs = &frame.descriptor.dependencies.frame_diffs;
+            for value in &frame.packets {
+                place += 1;
+                let sequence = self.sequence;
+                self.sequence = sequence.wrapping_add(1);
+                let made = Made {
+                    number,
+                    layer: frame.descriptor.layer,
+                    leans_on: diffs
+                        .iter()
+                        .map(|diff| number.wrapping_sub(*diff))
+                        .collect(),
+                };
+                self.made.insert(sequence, made);
+                let packet = packet(sequence, self.picture, value, place == packets);
+                self.send(packet, number);
+            }
+        }
+        self.repair();
+        self.room.pass(33);
+        let seen = self.room.take(BOB);
+        self.seen.extend(seen);
+    }
+
+    fn send(&mut self, packet: Packet, number: u16) {
+        // The structure is repaired or asked for again; that is another test's matter.
+        let is_spared = packet.descriptor.len() > 20;
+        if !is_spared && self.below(100) < self.percent {
+            if self.below(4) == 0 {
+                self.lost.insert(number);
+            } else {
+                let due = self.picture + self.below(4);
+                self.late.push((due, packet));
+            }
+            return;
+        }
+        self.room.send(ADA, &packet);
+    }
+
+    fn repair(&mut self) {
+        let now = self.picture;
+        let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|late| late.0 <= now);
+        self.late = rest;
+        for (_, packet) in due {
+            self.room.send(ADA, &packet);
+        }
+    }
+
+    /// All that passed, by the laws.
+    fn check(&mut self, name: &str) {
+        let mut seen = std::mem::take(&mut self.seen);
+        let first = seen[0].sequence;
+        seen.sort_by_key(|it| it.sequence.wrapping_sub(first));
+        let mut told: BTreeMap<u16, u16> = BTreeMap::new();
+        let mut passed = BTreeSet::new();
+        let mut reader = Receiver::default();
+        let (mut steps, mut offsets) = (0, BTreeSet::new());
+        for (place, it) in seen.iter().enumerate() {
+            if place > 0 {
+                let step = it.sequence.wrapping_sub(seen[place - 1].sequence);
+                assert!(step > 0, "{name}: a number twice");
+                steps += usize::from(step - 1);
+            }
+            if it.payload.is_empty() {
+                continue;
+            }
+            let input = u16::from_be_bytes([it.payload[0], it.payload[1]]);
+            let made = &self.made[&input];
+            let frame = Mandatory::parse(&it.descriptor).unwrap();
+            assert_eq!(
+                *told.entry(made.number).or_insert(frame.frame_number),
+                frame.frame_number
+            );
+            offsets.insert(frame.frame_number.wrapping_sub(made.number));
+            for on in &made.leans_on {
+                assert!(
+                    passed.contains(on) || self.lost.contains(on),
+                    "{name}: {} {:?} leans on {on}, which was left out",
+                    made.number,
+                    made.layer,
+                );
+            }
+            if self.lost.is_empty() {
+                reader.read(it, name);
+            }
+            passed.insert(made.number);
+            let next = seen[place + 1..]
+                .iter()
+                .find(|next| !next.payload.is_empty());
+            let ends = next.is_none_or(|next| next.timestamp != it.timestamp);
+            if self.lost.is_empty() {
+                assert_eq!(it.marker, ends, "{name}: {place} of {}", seen.len());
+            }
+        }
+        assert_eq!(offsets.len(), 1, "{name}: one stream, one offset");
+        let holes = self.lost.len() * 2;
+        assert!(
+            steps <= holes,
+            "{name}: {steps} holes, {holes} packets lost at most"
+        );
+    }
+}
+
+/// One who believes what the descriptors say of the active decode targets (A.4).
+#[derive(Default)]
+struct Receiver {
+    known: Option<Box<DependencyStructure>>,
+    active: u32,
+    /// Frames by the numbers it was told.
+    got: BTreeSet<u64>,
+    numbers: SequenceUnwrapper,
+}
+
+impl Receiver {
+    fn read(&mut self, it: &Seen, name: &str) {
+        let read = DependencyDescriptor::parse(&it.descriptor, &mut self.known).unwrap();
+        self.active = read.active_decode_targets.unwrap_or(self.active);
+        let number = self.numbers.unwrap(read.mandatory.frame_number);
+        let is_active = read.dependencies.indications.present() & self.active != 0;
+        assert!(is_active, "{name}: of no active decode target: {read:?}");
+        // A.5: the chains of the active decode targets are whole.
+        let structure = self.known.as_deref().unwrap();
+        for target in (0..structure.decode_targets()).filter(|at| self.active >> at & 1 != 0) {
+            let chain = usize::from(structure.chain(target).unwrap());
+            let diff = u64::from(read.dependencies.chain_diffs[chain]);
+            let is_whole = diff == 0 || self.got.contains(&(number - diff));
+            assert!(is_whole, "{name}: {target} of {:b}: {read:?}", self.active);
+        }
+        self.got.insert(number);
+    }
+}
+
+/// A packet whose payload says its number; nothing can be read out of it.
+fn packet(sequence: u16, picture: u32, value: &[u8], marker: bool) -> Packet {
+    let mut payload = sequence.to_be_bytes().to_vec();
+    payload.extend([0xEE; 300]);
+    Packet {
+        header: RtpHeader {
+            payload_type: AV1,
+            marker,
+            sequence,
+            timestamp: picture.wrapping_mul(3_000).wrapping_sub(90_000),
+            ssrc: 1,
+        },
+        values: crate::wire::extension::ExtensionValues::default(),
+        payload,
+        padding: 0,
+        descriptor: value.to_vec(),
+    }
+}
+
+/// Name, leaning, spatial and temporal layers.
+const MODES: [(&str, Leaning, (u8, u8)); 8] = [
+    ("L1T2", Leaning::Always, (1, 2)),
+    ("L1T3", Leaning::Always, (1, 3)),
+    ("L2T1", Leaning::Always, (2, 1)),
+    ("L2T2", Leaning::Always, (2, 2)),
+    ("L2T3", Leaning::Always, (2, 3)),
+    ("L3T3", Leaning::Always, (3, 3)),
+    ("L2T2_KEY", Leaning::InKeyFrames, (2, 2)),
+    ("L3T3_KEY", Leaning::InKeyFrames, (3, 3)),
+];
+
+#[test]
+fn five_hundred_switches_of_each_mode_forward_only_what_can_be_decoded() {
+    for (place, (name, leaning, layers)) in MODES.into_iter().enumerate() {
+        for percent in [0, 4] {
+            let mut scene = Scene::new(leaning, layers, place as u8 + 1);
+            for _ in 0..40 {
+                scene.picture();
+            }
+            scene.percent = percent;
+            let mut shown = BTreeSet::new();
+            for _ in 0..500 {
+                let layer = Layer {
+                    spatial: scene.below(layers.0.into()) as u8,
+                    temporal: scene.below(layers.1.into()) as u8,
+                };
+                scene.wish(layer);
+                if scene.below(10) == 0 {
+                    let produced = 1 + scene.below(layers.0.into());
+                    scene.encoder.produce(produced as u8);
+                }
+                let before = scene.seen.len();
+                for _ in 0..1 + scene.below(8) {
+                    scene.picture();
+                }
+                if scene.seen.len() > before {
+                    shown.insert(layer);
+                }
+            }
+            assert_eq!(
+                shown.len(),
+                usize::from(layers.0 * layers.1),
+                "{name}: each is shown"
+            );
+            scene.check(&format!("{name} {percent} %"));
+        }
+    }
+}
+
+#[test]
+fn what_is_wished_comes() {
+    for (name, leaning, layers) in MODES {
+        let mut scene = Scene::new(leaning, layers, 9);
+        for _ in 0..40 {
+            scene.picture();
+        }
+        let (spatial, top) = (layers.0 - 1, layers.1 - 1);
+        let steps = [
+            (0, 0),
+            (spatial, top),
+            (0, top.min(1)),
+            (spatial, 0),
+            (0, top),
+        ];
+        for (wished, temporal) in steps {
+            let layer = Layer {
+                spatial: wished,
+                temporal,
+            };
+            scene.wish(layer);
+            // A key frame is asked for at most twice a second.
+            for _ in 0..20 {
+                scene.picture();
+            }
+            let start = scene.seen.len();
+            for _ in 0..8 {
+                scene.picture();
+            }
+            let layers = scene.seen[start..].iter().map(|it| {
+                let input = u16::from_be_bytes([it.payload[0], it.payload[1]]);
+                scene.made[&input].layer
+            });
+            let layers: BTreeSet<Layer> = layers.collect();
+            assert_eq!(
+                layers.iter().map(|it| it.spatial).max(),
+                Some(wished),
+                "{name} {layer:?}"
+            );
+            assert_eq!(
+                layers.iter().map(|it| it.temporal).max(),
+                Some(temporal),
+                "{name} {layer:?}"
+            );
+        }
+        scene.check(name);
+    }
+}
+
+#[test]
+fn an_encoder_that_starts_anew_is_counted_on_and_misses_nothing() {
+    for back in [0, 1, 5, 100, 300, 40_000] {
+        let mut scene = Scene::new(Leaning::Always, (2, 2), 3);
+        for _ in 0..200 {
+            scene.picture();
+        }
+        scene.encoder.restart(back);
+        scene.seen.clear();
+        scene.picture();
+        scene.picture();
+        let first = Mandatory::parse(&scene.seen[0].descriptor).unwrap();
+        let told: Vec<u16> = scene.seen.iter().map(frame_number).collect();
+        let expected: Vec<u16> = (0..4)
+            .map(|at| first.frame_number.wrapping_add(at))
+            .collect();
+        let mut distinct = told.clone();
+        distinct.dedup();
+        assert_eq!(distinct, expected, "{back}: {told:?}");
+        let markers = scene.seen.iter().filter(|it| it.marker).count();
+        assert_eq!(markers, 2, "{back}");
+    }
+}
+
+fn frame_number(it: &Seen) -> u16 {
+    Mandatory::parse(&it.descriptor).unwrap().frame_number
+}
+
+#[test]
+fn what_chromium_sent_is_switched_through_all_its_layers() {
+    let names = [
+        ("chromium-av1-l1t3", (1, 3)),
+        ("chromium-av1-l3t3", (3, 3)),
+        ("chromium-vp9-l3t3-key", (3, 3)),
+    ];
+    for (name, (spatial, temporal)) in names {
+        let values = capture(name);
+        let mut left_out = 0;
+        for wish in (0..spatial).flat_map(|s| (0..temporal).map(move |t| (s, t))) {
+            let wish = Layer {
+                spatial: wish.0,
+                temporal: wish.1,
+            };
+            let passed = replay(&values, wish);
+            let highest = passed.iter().map(|layer| layer.spatial).max();
+            assert_eq!(highest, Some(wish.spatial), "{name} {wish:?}");
+            let highest = passed.iter().map(|layer| layer.temporal).max();
+            assert_eq!(highest, Some(wish.temporal), "{name} {wish:?}");
+            left_out += values.len() - passed.len();
+        }
+        assert!(left_out > 0, "{name}");
+    }
+}
+
+/// Layers of the packets that pass.
+fn replay(values: &[Vec<u8>], wish: Layer) -> Vec<Layer> {
+    let mut frames = Frames::default();
+    let mut selector = DecodeTargetSelector::default();
+    let (mut passed, mut numbers) = (Vec::new(), BTreeSet::new());
+    let (mut picture, mut spatial) = (0, 0);
+    for (value, sequence) in values.iter().zip(100..) {
+        let frame = frames.read(sequence, value).unwrap();
+        let told = frame.told.expect("nothing is missing");
+        picture += u32::from(frame.starts && told.layer.spatial <= spatial);
+        spatial = told.layer.spatial;
+        let packet = FramePacket {
+            sequence,
+            timestamp: picture,
+            frame: &frame,
+            frames: &frames,
+        };
+        selector.offer(7, packet, wish, sequence == 100);
+        if selector.passage(7, sequence, &frame).unwrap().passes {
+            for diff in told.diffs() {
+                let on = frame.number.wrapping_sub(*diff);
+                assert!(numbers.contains(&on), "{told:?} leans on {on}");
+            }
+            numbers.insert(frame.number);
+            passed.push(told.layer);
+        }
+    }
+    assert!(!selector.lacks_keyframe());
+    passed
+}
