@@ -48,7 +48,9 @@ fn ten_people_see_and_hear_each_other_over_bad_links() {
             "robot {member} receives two tracks of nine others"
         );
         for (source, received) in sources {
-            let at_least = if source.1 == 0 { 350 } else { 200 };
+            // Nine pictures are more than a new path is trusted with: the last begin when it has
+            // shown within seconds that it carries them.
+            let at_least = if source.1 == 0 { 350 } else { 170 };
             assert!(
                 received.decoded >= at_least,
                 "robot {member} of {source:?}: {received:?}"

@@ -44,6 +44,7 @@ fn each_law_catches_its_planted_fault() {
             Fault::SkippedNumber => Law::Gapless,
             Fault::TimeBack => Law::TimeForward,
             Fault::LostFrame => Law::Decodable,
+            Fault::MiscountedPicture => Law::PicturesCounted,
             Fault::Stranger => Law::ProvedAddress,
             Fault::MiscountedIn | Fault::MiscountedOut => Law::Counted,
             Fault::ForgottenParticipant => Law::Bounded,

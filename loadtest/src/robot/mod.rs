@@ -22,14 +22,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sfu::time::{Duration, Instant};
-use sfu::units::MediaKind;
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::config::CryptoProvider;
-use str0m::media::KeyframeRequestKind;
+use str0m::format::{Codec, CodecConfig, FormatParams};
+use str0m::media::{Frequency, KeyframeRequestKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RawPacket, RtpPacket};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
+use crate::media::VideoCodec;
 use publication::{Publication, PublishParameters};
 use reception::{Observed, Receiver};
 use signaling::Negotiation;
@@ -121,15 +122,16 @@ impl Robot {
     pub fn new(parameters: RobotParameters, now: Instant) -> Result<Self, RtcError> {
         fastrand::seed(parameters.seed);
         let started_at = to_std(parameters.epoch, now);
-        let mut rtc = Rtc::builder()
+        let mut config = Rtc::builder()
             .set_crypto_provider(Arc::clone(&provider()))
             .set_dtls_cert(crate::identity::robot())
             .set_rtp_mode(true)
             .enable_raw_packets(parameters.traced)
             .clear_codecs()
             .enable_opus(true, false)
-            .enable_vp8(true)
-            .build(started_at);
+            .enable_vp8(true);
+        add_codecs(config.codec_config());
+        let mut rtc = config.build(started_at);
         let candidate = Candidate::host(parameters.address, "udp").map_err(RtcError::Ice)?;
         rtc.add_local_candidate(candidate);
         Ok(Self {
@@ -184,13 +186,16 @@ impl Robot {
         for index in 0..self.publications.len() {
             let connected = self.is_connected();
             let publication = self.publications.get_mut(index);
-            let Some(due) = publication.filter(|it| connected && it.is_due(self.now)) else {
-                continue;
-            };
-            fastrand::seed(self.chance);
-            due.write_due(self.now, at, &mut self.rtc);
-            let outcome = self.rtc.handle_input(Input::Timeout(at));
-            self.leave(outcome);
+            let due = publication.filter(|_| connected);
+            let encodings = due.map_or(0, |it| it.take_due(self.now));
+            for encoding in 0..encodings {
+                fastrand::seed(self.chance);
+                if let Some(publication) = self.publications.get_mut(index) {
+                    publication.write_due((self.now, at), encoding, &mut self.rtc);
+                }
+                let outcome = self.rtc.handle_input(Input::Timeout(at));
+                self.leave(outcome);
+            }
         }
     }
 
@@ -341,6 +346,11 @@ impl Robot {
         &self.publications
     }
 
+    /// One of them, to be changed.
+    pub fn publication_mut(&mut self, track: u8) -> Option<&mut Publication> {
+        self.publications.get_mut(usize::from(track))
+    }
+
     /// What it has been sent.
     #[must_use]
     pub const fn receiver(&self) -> &Receiver {
@@ -426,7 +436,7 @@ impl Robot {
             Event::KeyframeRequest(request) => {
                 let ours = self.publications.iter_mut();
                 ours.filter(|it| it.mid() == Some(request.mid))
-                    .for_each(Publication::want_keyframe);
+                    .for_each(|it| it.want_keyframe(request.rid));
             }
             Event::ChannelOpen(id, label) => self.handle_channel_open(id, label),
             Event::ChannelData(data) if self.messages.len() < MESSAGES_MAX => {
@@ -459,10 +469,13 @@ impl Robot {
             .codec_config()
             .iter()
             .find(|it| it.pt() == payload_type);
-        let kind = match format.map(|it| it.spec().codec.is_audio()) {
-            Some(true) => MediaKind::Audio,
-            Some(false) => MediaKind::Video,
-            None => return,
+        let kind = match format.map(|it| it.spec().codec) {
+            Some(Codec::Vp8) => Some(VideoCodec::Vp8),
+            Some(Codec::Vp9) => Some(VideoCodec::Vp9),
+            Some(Codec::H264) => Some(VideoCodec::H264),
+            Some(Codec::Av1) => Some(VideoCodec::Av1),
+            Some(codec) if codec.is_audio() => None,
+            Some(_) | None => return,
         };
         self.receiver.handle_packet(self.now, kind, packet);
     }
@@ -482,6 +495,19 @@ impl Robot {
             open: true,
         });
     }
+}
+
+/// Beside VP8, one profile of each: what is negotiated is what is sent.
+fn add_codecs(codecs: &mut CodecConfig) {
+    let profile = |profile_id| FormatParams {
+        profile_id,
+        ..FormatParams::default()
+    };
+    let clock = Frequency::NINETY_KHZ;
+    let (vp9, av1) = (profile(Some(0)), profile(None));
+    codecs.add_config(98.into(), Some(99.into()), Codec::Vp9, clock, None, vp9);
+    codecs.add_h264(108.into(), Some(109.into()), true, 0x42_e01f);
+    codecs.add_config(45.into(), Some(46.into()), Codec::Av1, clock, None, av1);
 }
 
 /// One crypto provider for all robots.

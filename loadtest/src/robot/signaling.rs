@@ -178,7 +178,8 @@ impl Robot {
             match publication.stage {
                 Stage::Wanted => {
                     let stream = format!("robot{}", self.parameters.number);
-                    let mid = api.add_media(kind, direction, Some(stream), None, None);
+                    let simulcast = publication.parameters().simulcast();
+                    let mid = api.add_media(kind, direction, Some(stream), None, simulcast);
                     mids.push((publication.track(), mid));
                 }
                 // An offer of the other side may undo it before it is agreed on: until then it is

@@ -24,6 +24,8 @@ pub enum Fault {
     TimeBack,
     /// A packet says that it is a frame later than it is.
     LostFrame,
+    /// A picture has the number of another.
+    MiscountedPicture,
     /// A datagram goes to an address that never sent a check.
     Stranger,
     /// One more datagram was handed in than is counted.
@@ -42,12 +44,13 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RepeatedIndex,
         Self::RepeatedReportIndex,
         Self::SkippedNumber,
         Self::TimeBack,
         Self::LostFrame,
+        Self::MiscountedPicture,
         Self::Stranger,
         Self::MiscountedIn,
         Self::MiscountedOut,
@@ -146,6 +149,9 @@ impl Tap {
             Ok(Packet::Video(video)) => {
                 if self.strikes(Fault::LostFrame) {
                     video.stamp.frame += 1;
+                }
+                if self.strikes(Fault::MiscountedPicture) {
+                    video.numbers.picture ^= 1;
                 }
             }
             Err(_) => {}

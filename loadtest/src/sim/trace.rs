@@ -69,7 +69,7 @@ impl Trace {
             return;
         }
         let picture_id = match observed.packet {
-            Ok(Packet::Video(video)) => Some(video.picture_id),
+            Ok(Packet::Video(video)) => Some(video.numbers.picture),
             Ok(Packet::Audio(_)) | Err(_) => None,
         };
         self.entry(

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`numbers`] | which numbers of a stream were seen |
 //! | `section` | the laws of one outgoing stream |
+//! | `pictures` | what of an outgoing stream's pictures can be decoded |
 
 pub mod numbers;
+mod pictures;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -42,9 +44,12 @@ pub enum Law {
     Gapless,
     /// Timestamps of a section never run back as its numbers rise.
     TimeForward,
-    /// Consecutive numbers of a video section are decodable: the next packet of the same frame,
-    /// the next frame, or the start of a key frame.
+    /// A video section shows one encoding at a time, whole frames of layers in their order, each
+    /// with all that it leans on before it; it begins and changes its encoding at a key frame.
     Decodable,
+    /// Pictures of a section are counted as a decoder expects: numbers without gaps, one media time
+    /// and one marker for each.
+    PicturesCounted,
     /// Nothing goes to an address from which no check has come, no media to one not nominated,
     /// and nothing to somebody who has left.
     ProvedAddress,
@@ -101,7 +106,8 @@ pub struct Laws {
     violations: Vec<Violation>,
     members: BTreeMap<usize, Member>,
     proofs: BTreeMap<SocketAddr, Proof>,
-    upstreams: BTreeMap<Source, Upstream>,
+    /// By source and SSRC.
+    upstreams: BTreeMap<(Source, u32), Upstream>,
     sections: BTreeMap<(usize, u32), Section>,
     repairs: BTreeSet<(usize, u32)>,
     reports: BTreeMap<(usize, u32), u32>,
@@ -157,13 +163,13 @@ impl Laws {
 
     /// A publisher sent a media packet of `source`.
     pub fn handle_published(&mut self, source: Source, packet: &RtpSeen) {
-        let upstream = self.upstreams.entry(source).or_default();
+        let upstream = self.upstreams.entry((source, packet.ssrc)).or_default();
         upstream.sent.see(packet.sequence, packet.digest);
     }
 
     /// A media packet of `source` reached the server.
     pub fn handle_delivered(&mut self, source: Source, packet: &RtpSeen) {
-        let upstream = self.upstreams.entry(source).or_default();
+        let upstream = self.upstreams.entry((source, packet.ssrc)).or_default();
         upstream.delivered.see(packet.sequence, packet.digest);
     }
 
@@ -223,7 +229,7 @@ impl Laws {
             let detail = format!("robot {member} received track {track} of robot {sender}");
             self.violate(Law::OthersOnly, now, detail);
         }
-        let missing = |source: &Source| self.upstreams.get(source).map_or(0, Upstream::missing);
+        let missing = |source: &Source| missing(&self.upstreams, *source);
         let Some(section) = self.sections.get_mut(&(member, observed.ssrc)) else {
             return;
         };
@@ -322,8 +328,9 @@ impl Laws {
     pub fn handle_rest(&mut self, now: Instant) {
         let mut found = Vec::new();
         for (key, section) in &self.sections {
-            let missing = |source: &Source| self.upstreams.get(source).map_or(0, Upstream::missing);
+            let missing = |source: &Source| missing(&self.upstreams, *source);
             found.extend(section.check_gaps(missing).map(|it| (*key, it)));
+            found.extend(section.check_pictures().map(|it| (*key, it)));
         }
         for (key, it) in found {
             self.report(now, key, Some(it));
@@ -390,6 +397,12 @@ impl Upstream {
     fn missing(&self) -> u64 {
         self.sent.count().saturating_sub(self.delivered.count())
     }
+}
+
+/// Packets of all encodings of a source that have not reached the server.
+fn missing(upstreams: &BTreeMap<(Source, u32), Upstream>, source: Source) -> u64 {
+    let ours = upstreams.range((source, 0)..=(source, u32::MAX));
+    ours.map(|(_, upstream)| upstream.missing()).sum()
 }
 
 /// For `section`: what seeing a number again means.

@@ -1,19 +1,17 @@
-//! The laws of one outgoing stream: numbers, media time, decodability.
+//! The laws of one outgoing stream: numbers and media time; `pictures` has those of what it shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sfu::time::{Duration, Instant};
 
 use super::numbers::Numbers;
+use super::pictures::Pictures;
 use super::{Law, repeated};
-use crate::media::Stamp;
 use crate::robot::reception::{Observed, Packet, Source};
 use crate::sim::datagram::RtpSeen;
 
 /// A frame is gathered for less than this before it departs.
 const HELD_MAX: Duration = Duration::from_millis(50);
-/// Packets whose neighbours may still come.
-const NEIGHBOURS: usize = 2_048;
 
 /// One outgoing stream.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ pub(super) struct Section {
     /// The number it began with.
     first: Option<u16>,
     sources: BTreeSet<Source>,
-    neighbours: BTreeMap<u64, Stamp>,
+    pictures: Pictures,
     /// Since when there have been more holes than upstream explains.
     unexplained_since: Option<Instant>,
     /// Holes that were there when its subscriber chose otherwise.
@@ -41,7 +39,7 @@ impl Section {
             newest: None,
             first: None,
             sources: BTreeSet::new(),
-            neighbours: BTreeMap::new(),
+            pictures: Pictures::default(),
             unexplained_since: None,
             excused: 0,
         }
@@ -101,8 +99,17 @@ impl Section {
         }
         match packet {
             Packet::Audio(_) => None,
-            Packet::Video(_) => self.check_neighbours(observed, stamp),
+            Packet::Video(video) => {
+                let low_bits = u16::try_from(observed.sequence & 0xffff).ok();
+                let is_first = low_bits == self.first && self.numbers.count() < 1 << 15;
+                self.pictures.handle_observed(observed, video, is_first)
+            }
         }
+    }
+
+    /// All that will come has come: what is still open about its pictures.
+    pub(super) fn check_pictures(&self) -> Option<(Law, String)> {
+        self.pictures.check_rest()
     }
 
     /// Holes beyond what upstream has lost.
@@ -121,40 +128,4 @@ impl Section {
             (Law::Gapless, detail)
         })
     }
-
-    fn check_neighbours(&mut self, observed: &Observed, stamp: Stamp) -> Option<(Law, String)> {
-        let number = observed.sequence;
-        let starts = stamp.keyframe && stamp.packet == 0;
-        let low_bits = u16::try_from(number & 0xffff).ok();
-        let before = self.neighbours.get(&number.wrapping_sub(1)).copied();
-        let after = self.neighbours.get(&number.wrapping_add(1)).copied();
-        let is_first = low_bits == self.first && self.numbers.count() < 1 << 15;
-        self.neighbours.insert(number, stamp);
-        while self.neighbours.len() > NEIGHBOURS {
-            self.neighbours.pop_first();
-        }
-        if is_first && !starts {
-            return Some((Law::Decodable, format!("it begins with {stamp:?}")));
-        }
-        let pairs = [before.map(|it| (it, stamp)), after.map(|it| (stamp, it))];
-        let broken = pairs
-            .into_iter()
-            .flatten()
-            .find(|(left, right)| !follows(left, right));
-        broken.map(|(left, right)| {
-            (
-                Law::Decodable,
-                format!("around number {number}: {right:?} follows {left:?}"),
-            )
-        })
-    }
-}
-
-/// Whether a decoder that has seen `left` can use `right`.
-fn follows(left: &Stamp, right: &Stamp) -> bool {
-    let same_source = (left.sender, left.track) == (right.sender, right.track);
-    let next_packet = left.frame == right.frame && left.packet + 1 == right.packet;
-    let next_frame =
-        left.frame + 1 == right.frame && left.packet + 1 == left.packets && right.packet == 0;
-    (same_source && (next_packet || next_frame)) || (right.keyframe && right.packet == 0)
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::media::Stamp;
-use crate::media::VideoPacket;
+use crate::media::{Numbers, Unit, VideoCodec, VideoPacket};
 use crate::robot::reception::Packet;
+use sfu::units::Layer;
 use support::*;
 
 /// One thing the laws can be told.
@@ -16,9 +17,10 @@ enum Told {
     Stats(u64, u64, u64),
     Left,
     Later,
+    Rest,
     End(TableSizes),
 }
-use Told::{Decrypted, End, Later, Left, Media, Report, Sizes, Stats};
+use Told::{Decrypted, End, Later, Left, Media, Report, Rest, Sizes, Stats};
 
 #[track_caller]
 fn check(told: &[Told], broken: Option<Law>) {
@@ -53,6 +55,7 @@ fn check(told: &[Told], broken: Option<Law>) {
             }
             Left => laws.handle_left(now, 0),
             Later => now += Duration::from_secs(1),
+            Rest => laws.handle_rest(now),
             End(sizes) => laws.handle_end(now, sizes),
         }
     }
@@ -146,24 +149,121 @@ fn media_time_runs_forward_except_for_late_packets() {
 #[test]
 fn consecutive_numbers_can_be_decoded() {
     let play = |stamps: &[(u32, u16, bool)], broken| {
-        let mut told = Vec::new();
-        for (number, &(frame, packet, keyframe)) in (5..).zip(stamps) {
-            told.push(Media(rtp(100, number, 0, u64::from(number))));
-            told.push(Decrypted(video(100, number, (frame, packet, keyframe))));
-        }
-        check(&told, broken);
+        let packets = stamps.iter().map(|&(frame, packet, keyframe)| Stamp {
+            frame,
+            packet,
+            keyframe,
+            unit: chain(keyframe),
+            packets: 2,
+            ..STAMP
+        });
+        check(&shown(packets), broken);
     };
     play(
         &[(3, 0, true), (3, 1, true), (4, 0, false), (4, 1, false)],
         None,
     );
     play(&[(3, 0, false), (3, 1, false)], Some(Law::Decodable));
+    // What it leans on was not sent.
     play(
         &[(3, 0, true), (3, 1, true), (5, 0, false)],
         Some(Law::Decodable),
     );
     play(&[(3, 0, true), (3, 1, true), (9, 0, true)], None);
+    // The end of a frame was not sent.
     play(&[(3, 0, true), (4, 0, false)], Some(Law::Decodable));
+}
+
+/// A frame of one packet: (encoding, number, temporal layer, key picture, what it leans on).
+type Layered = (u8, u32, u8, bool, u8);
+
+fn layers(frames: &[Layered]) -> Vec<Told> {
+    let packets = frames
+        .iter()
+        .map(|&(encoding, frame, temporal, keyframe, lean)| {
+            let unit = Unit {
+                encoding,
+                layer: Layer {
+                    spatial: 0,
+                    temporal,
+                },
+                spatial_layers: 1,
+                leans: [lean, 0, 0],
+                ..UNIT
+            };
+            Stamp {
+                frame,
+                keyframe,
+                unit,
+                ..STAMP
+            }
+        });
+    shown(packets)
+}
+
+#[test]
+fn layers_may_be_left_out_and_encodings_changed_where_nothing_leans_on_what_is_missing() {
+    const BEGIN: [Layered; 2] = [(0, 3, 0, true, 0), (0, 4, 2, false, 1)];
+    let play = |rest: &[Layered], broken| check(&layers(&[&BEGIN[..], rest].concat()), broken);
+    play(&[(0, 5, 1, false, 2)], None);
+    // The picture between was left out, and nothing leans on it.
+    play(&[(0, 7, 0, false, 4)], None);
+    play(&[(0, 6, 2, false, 1)], Some(Law::Decodable));
+    // Another encoding: from a key picture on.
+    play(&[(1, 4, 0, true, 0), (1, 5, 2, false, 1)], None);
+    play(&[(1, 5, 1, false, 2)], Some(Law::Decodable));
+    play(
+        &[(1, 4, 0, true, 0), (0, 5, 1, false, 2)],
+        Some(Law::Decodable),
+    );
+    // Backwards.
+    play(&[(0, 3, 0, false, 4)], Some(Law::Decodable));
+}
+
+#[test]
+fn what_a_frame_leans_on_may_have_been_lost_where_there_is_a_number_for_it() {
+    let mut told = layers(&[
+        (0, 3, 0, true, 0),
+        (0, 4, 2, false, 1),
+        (0, 5, 1, false, 2),
+        (0, 6, 2, false, 1),
+    ]);
+    // The robot never read the third one.
+    told.remove(5);
+    check(&told, None);
+}
+
+#[test]
+fn pictures_are_counted_and_have_one_time_and_one_marker() {
+    let whole = layers(&[(0, 3, 0, true, 0), (0, 4, 2, false, 1)]);
+    check(&whole, None);
+    let spoil = |spoil: fn(&mut Observed)| {
+        let mut told = whole.clone();
+        for told in &mut told {
+            if let Decrypted(observed) = told
+                && observed.sequence == 6
+            {
+                spoil(observed);
+            }
+        }
+        check(&told, Some(Law::PicturesCounted));
+    };
+    spoil(|observed| observed.timestamp = 9_000);
+    spoil(|observed| {
+        if let Ok(Packet::Video(video)) = &mut observed.packet {
+            video.numbers.picture += 1;
+        }
+    });
+    spoil(|observed| {
+        if let Ok(Packet::Video(video)) = &mut observed.packet {
+            video.numbers.base_layer += 1;
+        }
+    });
+    let mut unmarked = whole.clone();
+    if let Some(Decrypted(observed)) = unmarked.get_mut(1) {
+        observed.marker = false;
+    }
+    check(&unmarked, Some(Law::PicturesCounted));
 }
 
 #[test]
@@ -258,9 +358,23 @@ mod support {
         }
     }
 
-    const STAMP: Stamp = Stamp {
+    pub(super) const UNIT: Unit = Unit {
+        encoding: 0,
+        layer: Layer {
+            spatial: 0,
+            temporal: 0,
+        },
+        spatial_layers: 0,
+        height: 180,
+        leans: [0; 3],
+        leans_below: false,
+        is_switch: false,
+    };
+
+    pub(super) const STAMP: Stamp = Stamp {
         sender: 1,
         track: 0,
+        unit: UNIT,
         keyframe: true,
         frame: 0,
         packet: 0,
@@ -279,23 +393,43 @@ mod support {
         }
     }
 
-    /// Of a publisher whose frames have two packets.
-    pub(super) fn video(ssrc: u32, sequence: u16, stamp: (u32, u16, bool)) -> Observed {
-        let (frame, packet, keyframe) = stamp;
-        let stamp = Stamp {
-            frame,
-            packet,
-            keyframe,
-            packets: 2,
-            ..STAMP
-        };
-        let packet = Packet::Video(VideoPacket {
-            stamp,
-            picture_id: 0,
-        });
-        Observed {
-            packet: Ok(packet),
-            ..audio(ssrc, u64::from(sequence))
+    pub(super) const fn chain(keyframe: bool) -> Unit {
+        Unit {
+            leans: [if keyframe { 0 } else { 1 }, 0, 0],
+            ..UNIT
         }
+    }
+
+    /// Packets that leave and are read, from number 5 on, counted as they should be.
+    pub(super) fn shown(packets: impl Iterator<Item = Stamp>) -> Vec<Told> {
+        let (mut told, mut last) = (Vec::new(), None);
+        let (mut picture, mut base_layer) = (0, 0);
+        for (number, stamp) in (5..).zip(packets) {
+            let this = (stamp.unit.encoding, stamp.frame);
+            if last.replace(this).is_some_and(|last| last != this) {
+                picture += 1;
+                let layered = stamp.unit.spatial_layers > 0;
+                base_layer += u8::from(layered && stamp.unit.layer.temporal == 0);
+            }
+            let packet = Packet::Video(VideoPacket {
+                codec: VideoCodec::Vp8,
+                stamp,
+                numbers: Numbers {
+                    picture,
+                    base_layer,
+                },
+            });
+            let timestamp = 9_000 + 3_000 * u32::from(picture);
+            told.push(Media(rtp(100, number, timestamp, u64::from(number))));
+            told.push(Decrypted(Observed {
+                timestamp,
+                marker: stamp.ends(),
+                packet: Ok(packet),
+                ..audio(100, u64::from(number))
+            }));
+        }
+        // Nothing more comes.
+        told.push(Rest);
+        told
     }
 }

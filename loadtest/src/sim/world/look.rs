@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sfu::error::{CommandError, LeaveReason};
 use sfu::id::{ParticipantId, RoomId, TrackId};
 use sfu::shard::Shard;
-use sfu::shard::event::SectionBinding;
+use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts};
 use sfu::time::Instant;
 
 use super::{Published, World};
@@ -69,6 +69,20 @@ impl World {
         self.members
             .get(member)
             .map_or(&[], |it| it.bindings.as_slice())
+    }
+
+    /// What became of a member's wishes, as the shard told it last.
+    #[must_use]
+    pub fn subscriptions(&self, member: usize) -> &[SubscriptionFacts] {
+        self.members
+            .get(member)
+            .map_or(&[], |it| it.subscriptions.as_slice())
+    }
+
+    /// What a member is given of each picture and why, as the shard told it last.
+    #[must_use]
+    pub fn given(&self, member: usize) -> Option<&LayersFacts> {
+        self.members.get(member)?.given.as_ref()
     }
 
     /// Offers of the server to a member, and how many of its answers were taken.

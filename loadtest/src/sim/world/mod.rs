@@ -23,7 +23,7 @@ use sfu::error::{CommandError, LeaveReason};
 use sfu::id::{ParticipantId, RoomId, TrackId};
 use sfu::outbox::Outbox;
 use sfu::shard::command::{ParticipantParameters, RoomParameters};
-use sfu::shard::event::{SectionBinding, TrackFacts};
+use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts, TrackFacts};
 use sfu::shard::{Command, Reply, Shard, ShardConfig};
 use sfu::time::{Duration, Instant, ServerClock};
 use str0m::RtcError;
@@ -92,6 +92,8 @@ struct Member {
     signals_until: [Instant; 2],
     left: Option<LeaveReason>,
     bindings: Vec<SectionBinding>,
+    subscriptions: Vec<SubscriptionFacts>,
+    given: Option<LayersFacts>,
     /// Offers of the server that were sent to it and answers of it that were taken.
     offers: (u64, u64),
 }
@@ -229,6 +231,13 @@ impl World {
         }
     }
 
+    /// The way down of one who is here already.
+    pub fn set_link_down(&mut self, member: usize, link: LinkParameters) {
+        if let Some(member) = self.members.get_mut(member) {
+            member.down.set_parameters(link);
+        }
+    }
+
     /// Loses everything of one who is here, both ways, or no more. Signals go on.
     pub fn set_cut(&mut self, member: usize, cut: bool) {
         if let Some(member) = self.members.get_mut(member) {
@@ -284,6 +293,8 @@ impl World {
             signals_until: [self.now; 2],
             left: None,
             bindings: Vec::new(),
+            subscriptions: Vec::new(),
+            given: None,
             offers: (0, 0),
         };
         self.members.push(member);

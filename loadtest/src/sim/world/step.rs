@@ -157,9 +157,7 @@ impl World {
             .robot(member)
             .map(Robot::publications)
             .unwrap_or_default();
-        let ours = publications
-            .iter()
-            .find(|it| it.ssrc() == Some(packet.ssrc));
+        let ours = publications.iter().find(|it| it.sends(packet.ssrc));
         if let Some(publication) = ours.map(Publication::source) {
             self.laws.handle_delivered(publication, packet);
         }
@@ -280,7 +278,7 @@ impl World {
                 .robot
                 .publications()
                 .iter()
-                .find(|it| it.ssrc() == Some(packet.ssrc))
+                .find(|it| it.sends(packet.ssrc))
         {
             self.laws.handle_published(ours.source(), packet);
         }
@@ -380,17 +378,26 @@ impl World {
             Event::SubscriptionsChanged {
                 participant,
                 sections,
+                subscriptions,
                 ..
             } => {
                 let member = self.member_of(participant);
                 if let Some(it) = member.and_then(|it| self.members.get_mut(it)) {
                     it.bindings = sections;
+                    it.subscriptions = subscriptions;
+                }
+            }
+            Event::LayersChanged {
+                participant, facts, ..
+            } => {
+                let member = self.member_of(participant);
+                if let Some(it) = member.and_then(|it| self.members.get_mut(it)) {
+                    it.given = Some(facts);
                 }
             }
             Event::ParticipantConnected { .. }
             | Event::ParticipantSilent { .. }
             | Event::RoomDeleted { .. }
-            | Event::LayersChanged { .. }
             | Event::EncodingsWanted { .. }
             | Event::SpeakersChanged { .. }
             | Event::DataChannelOpened { .. } => {}

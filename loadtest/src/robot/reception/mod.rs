@@ -1,0 +1,256 @@
+//! What a robot was sent: every packet examined, frames put together, key frames asked for.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `playout` | what a decoder makes of it |
+
+mod playout;
+
+pub use playout::leans;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use sfu::time::{Duration, Instant};
+use sfu::units::Layer;
+use str0m::rtp::RtpPacket;
+
+use crate::media::{Spoiled, Stamp, VideoCodec, VideoPacket, read_audio, read_video};
+use crate::report::Histogram;
+use playout::Playout;
+
+/// Changes of what is shown that are remembered.
+const SHOWN_MAX: usize = 16_384;
+/// Observations kept until they are taken.
+const OBSERVED_MAX: usize = 65_536;
+
+/// A media packet that arrived, decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Of the section.
+    pub ssrc: u32,
+    /// Extended by the stack.
+    pub sequence: u64,
+    /// As received.
+    pub timestamp: u32,
+    /// As received.
+    pub payload_type: u8,
+    /// As received.
+    pub marker: bool,
+    /// What it carries.
+    pub packet: Result<Packet, Spoiled>,
+}
+
+/// What a media packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// Sound.
+    Audio(Stamp),
+    /// Pictures.
+    Video(VideoPacket),
+}
+
+impl Packet {
+    /// Its stamp.
+    #[must_use]
+    pub const fn stamp(&self) -> &Stamp {
+        match self {
+            Self::Audio(stamp) | Self::Video(VideoPacket { stamp, .. }) => stamp,
+        }
+    }
+}
+
+/// Who made something: (number of the robot, number of its publication).
+pub type Source = (u32, u8);
+
+/// What arrived of one source.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// Packets, whatever section they came by.
+    pub packets: u64,
+    /// Whole frames.
+    pub frames: u64,
+    /// Frames that could be decoded.
+    pub decoded: u64,
+    /// Key frames among them.
+    pub keyframes: u64,
+    /// When the first one was decoded.
+    pub first_decoded_at: Option<Instant>,
+    /// When the last one was.
+    pub last_decoded_at: Option<Instant>,
+    /// The longest time between two decoded frames.
+    pub freeze_max: Duration,
+    /// Frames of a layer that came whole and leaned on what had not.
+    pub useless: u64,
+    /// Which encoding, and the highest layers of it: from when on.
+    pub shown: Vec<Shown>,
+    /// Numbers of the first and of the newest frame of which anything arrived.
+    pub span: Option<(u32, u32)>,
+    /// From making to arrival of each packet.
+    pub latency: Histogram,
+}
+
+/// What is shown from some moment on: the encoding and the highest spatial layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// When its first frame was decoded.
+    pub at: Instant,
+    /// Of the track.
+    pub encoding: u8,
+    /// Within the encoding.
+    pub spatial: u8,
+    /// The picture it began with.
+    frame: u32,
+}
+
+/// Everything a robot was sent.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    /// By SSRC.
+    playouts: BTreeMap<u32, Playout>,
+    sources: BTreeMap<Source, Received>,
+    observed: VecDeque<Observed>,
+    spoiled: u64,
+    keyframe_requests: u64,
+}
+
+impl Receiver {
+    /// What arrived, by source.
+    #[must_use]
+    pub const fn sources(&self) -> &BTreeMap<Source, Received> {
+        &self.sources
+    }
+
+    /// Payloads that were not as somebody made them.
+    #[must_use]
+    pub const fn spoiled(&self) -> u64 {
+        self.spoiled
+    }
+
+    /// Key frames it asked for.
+    #[must_use]
+    pub const fn keyframe_requests(&self) -> u64 {
+        self.keyframe_requests
+    }
+
+    pub(super) fn poll_observed(&mut self) -> Option<Observed> {
+        self.observed.pop_front()
+    }
+
+    /// A packet, in `codec`, or sound where there is none.
+    pub(super) fn handle_packet(
+        &mut self,
+        now: Instant,
+        codec: Option<VideoCodec>,
+        packet: &RtpPacket,
+    ) {
+        let (ssrc, sequence) = (*packet.header.ssrc, *packet.seq_no);
+        // Padding carries nothing, but may fill a place.
+        if packet.payload.is_empty() {
+            if let Some(playout) = self.playouts.get_mut(&ssrc)
+                && let Some(source) = playout.source()
+            {
+                let received = self.sources.entry(source).or_default();
+                playout.take(now, sequence, None, received);
+            }
+            return;
+        }
+        let carried = match codec {
+            None => read_audio(&packet.payload).map(Packet::Audio),
+            Some(codec) => read_video(codec, &packet.payload).map(Packet::Video),
+        };
+        if self.observed.len() < OBSERVED_MAX {
+            self.observed.push_back(Observed {
+                ssrc,
+                sequence,
+                timestamp: packet.header.timestamp,
+                payload_type: *packet.header.payload_type,
+                marker: packet.header.marker,
+                packet: carried,
+            });
+        }
+        match carried {
+            Ok(carried) => self.count(now, (ssrc, sequence), &carried),
+            Err(_) => self.spoiled += 1,
+        }
+    }
+
+    fn count(&mut self, now: Instant, (ssrc, sequence): (u32, u64), carried: &Packet) {
+        let stamp = carried.stamp();
+        let received = self.sources.entry((stamp.sender, stamp.track)).or_default();
+        received.packets += 1;
+        let (first, newest) = received.span.unwrap_or((stamp.frame, stamp.frame));
+        received.span = Some((first.min(stamp.frame), newest.max(stamp.frame)));
+        received.latency.add(now.since(stamp.sent_at));
+        match carried {
+            Packet::Audio(_) => {
+                received.frames += 1;
+                received.decode(now, true);
+            }
+            Packet::Video(_) => {
+                let playout = self.playouts.entry(ssrc).or_default();
+                playout.take(now, sequence, Some(*stamp), received);
+            }
+        }
+    }
+
+    /// SSRCs of streams that cannot go on without a key frame, each at most twice a second.
+    pub(super) fn take_keyframes_wanted(&mut self, now: Instant) -> Vec<u32> {
+        let wanting = self
+            .playouts
+            .iter_mut()
+            .filter_map(|(ssrc, playout)| playout.take_keyframe_wanted(now).then_some(*ssrc));
+        let wanted: Vec<u32> = wanting.collect();
+        self.keyframe_requests += wanted.len() as u64;
+        wanted
+    }
+}
+
+impl Received {
+    /// Frames between the first and the newest that never became whole; the newest may still.
+    #[must_use]
+    pub fn frames_lost(&self) -> u64 {
+        let span = self
+            .span
+            .map_or(0, |(first, newest)| u64::from(newest - first));
+        span.saturating_sub(self.frames)
+    }
+
+    /// A frame of a layer was decoded.
+    fn show(&mut self, now: Instant, (encoding, layer): (u8, Layer), frame: u32) {
+        let spatial = layer.spatial;
+        let shown = Shown {
+            at: now,
+            encoding,
+            spatial,
+            frame,
+        };
+        let Some(last) = self.shown.last_mut() else {
+            self.shown.push(shown);
+            return;
+        };
+        let is_same_picture = last.frame == frame && last.encoding == encoding;
+        if is_same_picture && spatial > last.spatial {
+            // The lower layers of a picture come first.
+            last.spatial = spatial;
+            let count = self.shown.len();
+            let before = count.checked_sub(2).and_then(|at| self.shown.get(at));
+            let is_as_before =
+                before.is_some_and(|it| (it.encoding, it.spatial) == (encoding, spatial));
+            if is_as_before {
+                self.shown.pop();
+            }
+        } else if !is_same_picture && (last.encoding, last.spatial) != (encoding, spatial) {
+            self.shown.push(shown);
+        }
+        self.shown.truncate(SHOWN_MAX);
+    }
+
+    fn decode(&mut self, now: Instant, keyframe: bool) {
+        self.decoded += 1;
+        self.keyframes += u64::from(keyframe);
+        self.first_decoded_at = self.first_decoded_at.or(Some(now));
+        if let Some(last) = self.last_decoded_at.replace(now) {
+            self.freeze_max = self.freeze_max.max(now.since(last));
+        }
+    }
+}
