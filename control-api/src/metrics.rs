@@ -194,7 +194,9 @@ fn sockets(page: &mut Page, shards: &[ShardInspection]) {
     table!(page, shards, "counter", |it: &ShardInspection| it.io, "_total", {
         batches_in: "Receive batches.",
         receive_errors: "Failed receives.",
-        sends: "Send calls.",
+        sends: "GSO runs and single datagrams sent.",
+        send_calls: "Calls they were sent with.",
+        datagrams_out: "Datagrams in them.",
         runs_split: "Runs resent datagram by datagram.",
         send_waits: "Waits for a writable socket.",
         panics: "Bugs that cost a room.",

@@ -45,8 +45,9 @@ limits! {
     DATAGRAM_BYTES: usize = 1_500, "an incoming datagram; a longer one is cut by the socket and fails authentication";
     PACKET_BYTES: usize = 1_472, "one outgoing datagram: Ethernet less IPv4 and UDP headers";
     GSO_SEGMENT_BYTES: usize = 1_400, "a segment above this never joins a run, so that a tunnel's smaller MTU hurts it alone";
-    OUTBOX_BYTES: usize = 2 << 20, "the arena of one departure; full: send, then depart again";
+    OUTBOX_BYTES: usize = 256 << 10, "the arena of one departure: what a second-level cache holds until the kernel has read it; full: send, then depart again";
     OUTBOX_RUNS: usize = 512, "runs of one departure";
+    BUNDLE_RUNS: usize = 64, "runs handed to the kernel with one call";
     RUN_BYTES: usize = 65_000, "one GSO run: the kernel takes no UDP message above 65,507 bytes";
     RUN_SEGMENTS: usize = 64, "segments of one GSO run: the kernel's UDP_MAX_SEGMENTS";
 
@@ -122,7 +123,7 @@ limits! {
     CANDIDATES: usize = 32, "addresses the engine binds, advertises or offers; host addresses beyond are left out";
     LOCAL_ADDRESSES: usize = 256, "local addresses one shard tells apart; what arrives at a further one is answered from the address the routing table picks";
     ORDERS_PER_BATCH: usize = 64, "commands carried out between two receive batches";
-    DEPARTURES_PER_BATCH: usize = 8, "full outboxes sent between two receive batches";
+    DEPARTURES_PER_BATCH: usize = 16, "full outboxes sent between two receive batches";
     PANICS_PER_MINUTE: usize = 3, "rooms that may fall to a bug; one more ends the process";
 }
 

@@ -31,6 +31,17 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// How many datagrams it has.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        let segment = if self.segment_size == 0 {
+            1
+        } else {
+            self.segment_size
+        };
+        self.bytes.len().div_ceil(segment) as u64
+    }
+
     /// The datagrams of this run.
     pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.bytes.chunks(self.segment_size.max(1))
@@ -114,11 +125,27 @@ impl Outbox {
 
     /// What is to be sent, in order.
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
-        self.runs.iter().map(|run| Run {
+        self.runs.iter().map(|run| self.read(run))
+    }
+
+    fn read(&self, run: &Extent) -> Run<'_> {
+        Run {
             path: run.path,
             segment_size: run.segment_size,
             bytes: self.bytes.get(run.start..run.end).unwrap_or_default(),
-        })
+        }
+    }
+
+    /// How many runs there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// The run at `place`, in the order of [`Outbox::runs`].
+    #[must_use]
+    pub fn run(&self, place: usize) -> Option<Run<'_>> {
+        self.runs.get(place).map(|run| self.read(run))
     }
 
     /// Whether nothing is to be sent.
@@ -200,7 +227,7 @@ mod tests {
             outbox.commit(1_200);
             count += 1;
         }
-        assert!(count > 1_000, "{count}");
+        assert!(count > OUTBOX_BYTES / 1_472, "{count}");
         outbox.clear();
         assert!(outbox.is_empty() && outbox.slot(path(1), 1_472).is_some());
     }

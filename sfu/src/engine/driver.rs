@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::EngineError;
+use super::bundle::Headers;
 use super::clock::{Clock, Deadline, arrived_at, unix_time};
 use super::handle::{Order, ShardInspection};
 use super::socket::{Batch, Bound, Sockets};
@@ -127,6 +128,8 @@ impl Driver {
     }
 
     async fn run(mut self) -> Ended {
+        // Full of pointers, so made on the thread that uses them.
+        let mut headers = Headers::new();
         loop {
             let woken = self.sleep().await;
             let stop = matches!(woken, Woken::Stop);
@@ -138,7 +141,7 @@ impl Driver {
             }
             self.take_orders(if stop { usize::MAX } else { ORDERS_PER_BATCH });
             self.do_what_is_due();
-            self.depart().await;
+            self.depart(&mut headers).await;
             self.tell();
             if self.panics.too_many() {
                 return Ended::TooManyPanics;
@@ -260,7 +263,7 @@ impl Driver {
 
     /// Lets leave what may leave. After `DEPARTURES_PER_BATCH` full outboxes the sockets get a look
     /// first, so that a flood out does not become a loss in.
-    async fn depart(&mut self) {
+    async fn depart(&mut self, headers: &mut Headers) {
         self.departs_on = false;
         for _ in 0..DEPARTURES_PER_BATCH {
             let now = self.clock.now();
@@ -268,7 +271,13 @@ impl Driver {
             if departed.is_none() {
                 self.note_panic(now);
             }
-            self.sockets.send(&self.outbox, &mut self.stats).await;
+            let Self {
+                sockets,
+                outbox,
+                stats,
+                ..
+            } = self;
+            sockets.send(outbox, headers, stats).await;
             self.outbox.clear();
             if departed != Some(Departed::Full) {
                 return;

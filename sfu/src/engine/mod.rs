@@ -8,6 +8,7 @@
 //! | [`handle`] | how the async world asks shards |
 //! | `driver` | one shard's loop: receive, feed, depart, send, sleep |
 //! | `socket` | batches in by GRO, runs out by GSO, local addresses |
+//! | `bundle` | runs of many destinations with one call |
 //! | `clock` | the one reading of real time; the deadline timer |
 //! | [`stats`] | counters of sockets and threads |
 
@@ -17,6 +18,7 @@
 )]
 
 pub mod address;
+mod bundle;
 mod clock;
 pub mod config;
 mod driver;

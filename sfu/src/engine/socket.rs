@@ -1,10 +1,11 @@
 //! The UDP sockets of one shard: batches in (recvmmsg, GRO, kernel time, local address), runs out
-//! (one sendmsg each, GSO). The only file that names quinn-udp and socket2.
+//! (sendmmsg, GSO). The only file that names quinn-udp and socket2.
 //!
 //! IPv4 and IPv6 have a socket each, so that a remote address has one spelling only.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
@@ -15,9 +16,10 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant as Timeout, timeout_at};
 
 use super::EngineError;
+use super::bundle::{Bundle, Headers};
 use super::config::{EngineConfig, nth_port};
 use super::stats::IoStats;
-use crate::limits::{DATAGRAM_BYTES, LOCAL_ADDRESSES, SEND_WAIT};
+use crate::limits::{DATAGRAM_BYTES, LOCAL_ADDRESSES, OUTBOX_RUNS, SEND_WAIT};
 use crate::outbox::{Outbox, Run};
 use crate::path::{Ecn, LocalId};
 
@@ -144,6 +146,8 @@ struct ShardSocket {
     /// Found once at the start. quinn-udp gives GSO up for good after one failed run, which one
     /// unlucky route would do to all others, so its later opinion is not asked.
     gso: bool,
+    /// Bound to one address: nothing else can be its source.
+    has_one_address: bool,
 }
 
 /// The sockets of one shard.
@@ -152,22 +156,33 @@ pub(super) struct Sockets {
     sockets: Vec<ShardSocket>,
     /// Its first entries are the sockets themselves, in their order.
     locals: Vec<Local>,
+    /// Of each run of the outbox at hand: it is on its way.
+    taken: Vec<bool>,
 }
 
 impl Sockets {
     /// Must be called inside the runtime that will run them.
     pub(super) fn new(bound: Vec<Bound>) -> io::Result<Self> {
         let mut sockets = Vec::with_capacity(bound.len());
-        for Bound { socket, .. } in bound {
+        for Bound { socket, address } in bound {
             let io = UdpSocket::from_std(socket.into())?;
             let state = UdpSocketState::new(UdpSockRef::from(&io))?;
             let gso = state.max_gso_segments() > 1;
-            sockets.push(ShardSocket { io, state, gso });
+            sockets.push(ShardSocket {
+                io,
+                state,
+                gso,
+                has_one_address: !address.ip().is_unspecified(),
+            });
         }
         let locals = (0..sockets.len())
             .map(|socket| Local { socket, ip: None })
             .collect();
-        Ok(Self { sockets, locals })
+        Ok(Self {
+            sockets,
+            locals,
+            taken: Vec::with_capacity(OUTBOX_RUNS),
+        })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -221,6 +236,8 @@ impl Sockets {
     /// The name of the local address `ip` of socket `index`. Bounded: a further address goes by
     /// the name of the socket alone.
     pub(super) fn local(&mut self, index: usize, ip: Option<IpAddr>) -> LocalId {
+        let is_told = self.sockets.get(index).is_some_and(|it| it.has_one_address);
+        let ip = ip.filter(|_| !is_told);
         let local = Local { socket: index, ip };
         let known = self.locals.iter().position(|&known| known == local);
         let place = match known {
@@ -234,115 +251,161 @@ impl Sockets {
         LocalId(u32::try_from(place).unwrap_or(0))
     }
 
-    /// Sends every run, in order. What a full socket buffer does not take within `SEND_WAIT`, in
-    /// all, is dropped and counted.
-    pub(super) async fn send(&self, outbox: &Outbox, stats: &mut IoStats) {
-        let mut patience = None;
-        for run in outbox.runs() {
-            let Some((socket, source)) = self.route(run.path.local) else {
+    /// Sends every run. What a full socket buffer does not take within `SEND_WAIT`, in all, is
+    /// dropped and counted.
+    pub(super) async fn send(
+        &mut self,
+        outbox: &Outbox,
+        headers: &mut Headers,
+        stats: &mut IoStats,
+    ) {
+        let mut patience = Patience::default();
+        self.taken.clear();
+        self.taken.resize(outbox.len(), false);
+        for place in 0..outbox.len() {
+            let Some(run) = outbox.run(place) else { break };
+            let Some(taken) = self.taken.get_mut(place).filter(|taken| !**taken) else {
+                continue;
+            };
+            let Some((socket, source)) = route(&self.sockets, &self.locals, run.path.local) else {
+                *taken = true;
                 stats.dropped_refused += run.datagrams().count() as u64;
                 continue;
             };
-            let mut sending = Sending::new(run, source, socket.gso);
-            while sending.advance(socket, stats) == Progress::Full {
-                let until = *patience.get_or_insert_with(|| Timeout::now() + SEND_WAIT);
-                stats.send_waits += 1;
-                if timeout_at(until, socket.io.writable()).await.is_err() {
-                    stats.dropped_full += sending.left();
-                    break;
-                }
+            if socket.gso {
+                let bundle = Bundle::collect(outbox, &mut self.taken, place);
+                let door = Door {
+                    socket,
+                    source,
+                    headers,
+                };
+                door.send(bundle, outbox, &mut patience, stats).await;
+            } else {
+                *taken = true;
+                send_singly(socket, source, run, &mut patience, stats).await;
             }
         }
     }
+}
 
-    fn route(&self, local: LocalId) -> Option<(&ShardSocket, Option<IpAddr>)> {
-        let local = self.locals.get(local.0 as usize)?;
-        Some((self.sockets.get(local.socket)?, local.ip))
+/// The socket behind a local address, and the source address to name.
+fn route<'a>(
+    sockets: &'a [ShardSocket],
+    locals: &[Local],
+    local: LocalId,
+) -> Option<(&'a ShardSocket, Option<IpAddr>)> {
+    let local = locals.get(usize::try_from(local.0).ok()?)?;
+    Some((sockets.get(local.socket)?, local.ip))
+}
+
+/// How long full socket buffers are still waited for.
+#[derive(Debug, Default)]
+struct Patience {
+    until: Option<Timeout>,
+}
+
+impl Patience {
+    /// Waits until `socket` takes something again; false where that took too long.
+    async fn wait(&mut self, socket: &ShardSocket, stats: &mut IoStats) -> bool {
+        let until = *self.until.get_or_insert_with(|| Timeout::now() + SEND_WAIT);
+        stats.send_waits += 1;
+        timeout_at(until, socket.io.writable()).await.is_ok()
     }
 }
 
-/// Whether a run is through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Done,
-    Full,
-}
-
-/// A run on its way out.
-#[derive(Debug)]
-struct Sending<'a> {
-    run: Run<'a>,
+/// The way out of a bundle.
+struct Door<'a> {
+    socket: &'a ShardSocket,
     source: Option<IpAddr>,
-    /// Bytes that are through.
-    done: usize,
-    /// By one call; otherwise datagram by datagram.
-    whole: bool,
+    headers: &'a mut Headers,
 }
 
-impl<'a> Sending<'a> {
-    fn new(run: Run<'a>, source: Option<IpAddr>, gso: bool) -> Self {
-        Self {
-            run,
+impl Door<'_> {
+    async fn send(
+        self,
+        mut bundle: Bundle,
+        outbox: &Outbox,
+        patience: &mut Patience,
+        stats: &mut IoStats,
+    ) {
+        let Self {
+            socket,
             source,
-            done: 0,
-            whole: gso && run.bytes.len() > run.segment_size,
-        }
-    }
-
-    /// Datagrams that are not through.
-    fn left(&self) -> u64 {
-        let bytes = self.run.bytes.len().saturating_sub(self.done);
-        bytes.div_ceil(self.run.segment_size.max(1)) as u64
-    }
-
-    fn advance(&mut self, socket: &ShardSocket, stats: &mut IoStats) -> Progress {
-        if self.whole {
-            match self.send(socket, self.run.bytes, Some(self.run.segment_size)) {
-                Ok(()) => {
-                    stats.sends += 1;
-                    stats.datagrams_out += self.left();
-                    return Progress::Done;
+            headers,
+        } = self;
+        while !bundle.is_empty() {
+            let sent = socket.io.try_io(Interest::WRITABLE, || {
+                headers.send(socket.io.as_raw_fd(), source, &bundle, outbox)
+            });
+            match sent {
+                Ok(count) => {
+                    stats.send_calls += 1;
+                    stats.sends += count as u64;
+                    let gone = bundle.runs(outbox).take(count);
+                    stats.datagrams_out += gone.map(|run| run.count()).sum::<u64>();
+                    bundle.advance(count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Full,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !patience.wait(socket, stats).await {
+                        let left = bundle.runs(outbox).map(|run| run.count());
+                        stats.dropped_full += left.sum::<u64>();
+                        return;
+                    }
+                }
                 Err(_) => {
-                    stats.runs_split += 1;
-                    self.whole = false;
+                    // It is the first one's; the others may be better.
+                    let Some(run) = bundle.head(outbox) else {
+                        return;
+                    };
+                    bundle.advance(1);
+                    stats.runs_split += u64::from(run.count() > 1);
+                    send_singly(socket, source, run, patience, stats).await;
                 }
             }
         }
-        let left = self.run.bytes.get(self.done..).unwrap_or_default();
-        for datagram in left.chunks(self.run.segment_size.max(1)) {
-            match self.send(socket, datagram, None) {
+    }
+}
+
+/// A run datagram by datagram.
+async fn send_singly(
+    socket: &ShardSocket,
+    source: Option<IpAddr>,
+    run: Run<'_>,
+    patience: &mut Patience,
+    stats: &mut IoStats,
+) {
+    let mut left = run.count();
+    for contents in run.datagrams() {
+        let transmit = Transmit {
+            destination: run.path.remote,
+            ecn: None,
+            contents,
+            segment_size: None,
+            src_ip: source,
+        };
+        loop {
+            let sent = socket.io.try_io(Interest::WRITABLE, || {
+                let io = UdpSockRef::from(&socket.io);
+                socket.state.try_send(io, &transmit)
+            });
+            match sent {
                 Ok(()) => {
+                    stats.send_calls += 1;
                     stats.sends += 1;
                     stats.datagrams_out += 1;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Full,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if patience.wait(socket, stats).await {
+                        continue;
+                    }
+                    stats.dropped_full += left;
+                    return;
+                }
                 Err(error) => *refusal(&error, stats) += 1,
             }
-            self.done += datagram.len();
+            break;
         }
-        Progress::Done
-    }
-
-    fn send(
-        &self,
-        socket: &ShardSocket,
-        contents: &[u8],
-        segment_size: Option<usize>,
-    ) -> io::Result<()> {
-        let transmit = Transmit {
-            destination: self.run.path.remote,
-            ecn: None,
-            contents,
-            segment_size,
-            src_ip: self.source,
-        };
-        socket.io.try_io(Interest::WRITABLE, || {
-            socket
-                .state
-                .try_send(UdpSockRef::from(&socket.io), &transmit)
-        })
+        left -= 1;
     }
 }
 

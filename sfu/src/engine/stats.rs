@@ -7,8 +7,10 @@ pub struct IoStats {
     pub batches_in: u64,
     /// Receive calls that failed (other than by having nothing).
     pub receive_errors: u64,
-    /// GSO runs and single datagrams handed to the kernel: send calls that succeeded.
+    /// GSO runs and single datagrams handed to the kernel.
     pub sends: u64,
+    /// Calls they were handed over with.
+    pub send_calls: u64,
     /// Datagrams in them.
     pub datagrams_out: u64,
     /// Runs the kernel refused whole, which were sent datagram by datagram.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use super::bundle::Headers;
 use super::*;
 use crate::error::DropReason;
 use crate::id::{ParticipantId, RoomId};
@@ -117,7 +118,7 @@ async fn runs_leave_from_the_address_they_were_asked_at() {
     }
     assert_eq!(outbox.runs().count(), 1);
     let mut stats = IoStats::default();
-    sockets.send(&outbox, &mut stats).await;
+    sockets.send(&outbox, &mut Headers::new(), &mut stats).await;
     assert_eq!(stats.datagrams_out, 3, "{stats:?}");
     // One call where the kernel cuts the run into datagrams itself.
     let calls = if sockets.gso().all(|gso| gso) { 1 } else { 3 };
@@ -129,6 +130,61 @@ async fn runs_leave_from_the_address_they_were_asked_at() {
             (received, bytes[0], from.ip().to_string()),
             (length, fill, "127.0.0.9".into())
         );
+    }
+}
+
+#[tokio::test]
+async fn one_call_carries_runs_to_many_and_one_that_is_refused_harms_no_other() {
+    for (bound, source, anywhere) in [
+        ("0.0.0.0:0", Some("127.0.0.9"), "127.0.0.1:0"),
+        ("127.0.0.1:0", None, "127.0.0.1:0"),
+        ("[::]:0", Some("::1"), "[::1]:0"),
+    ] {
+        let bound = socket::bind(&config(&[bound], 1), 0).expect("a free port");
+        let mut sockets = socket::Sockets::new(bound).expect("sockets");
+        if !sockets.gso().all(|gso| gso) {
+            return;
+        }
+        let local = sockets.local(0, source.map(|ip| ip.parse().expect("an address")));
+        let mut receivers = Vec::new();
+        for _ in 0..3 {
+            receivers.push(UdpSocket::bind(anywhere).await.expect("a free port"));
+        }
+        let mut remotes: Vec<SocketAddr> = receivers
+            .iter()
+            .map(|receiver| receiver.local_addr().expect("bound"))
+            .collect();
+        remotes.insert(1, anywhere.parse().expect("port 0, which nobody has"));
+        let mut outbox = crate::outbox::Outbox::new();
+        for &remote in &remotes {
+            for length in [900, 900, 300] {
+                let path = crate::path::Path { local, remote };
+                outbox.slot(path, length).expect("room").fill(5);
+                outbox.commit(length);
+            }
+        }
+        let mut stats = IoStats::default();
+        sockets.send(&outbox, &mut Headers::new(), &mut stats).await;
+        assert_eq!(
+            (stats.datagrams_out, stats.sends, stats.runs_split),
+            (9, 3, 1),
+            "{anywhere}: {stats:?}"
+        );
+        // One before the refused run, one behind it.
+        assert_eq!(
+            (stats.send_calls, stats.dropped_refused),
+            (2, 3),
+            "{stats:?}"
+        );
+        for receiver in &receivers {
+            let mut bytes = [0; 2_000];
+            for length in [900, 900, 300] {
+                let (received, from) = receiver.recv_from(&mut bytes).await.expect("a datagram");
+                assert_eq!((received, bytes[0]), (length, 5));
+                let wanted = source.unwrap_or("127.0.0.1");
+                assert_eq!(from.ip().to_string(), wanted);
+            }
+        }
     }
 }
 
@@ -153,7 +209,7 @@ async fn what_cannot_be_sent_is_counted_by_reason() {
         }
     }
     let mut stats = IoStats::default();
-    sockets.send(&outbox, &mut stats).await;
+    sockets.send(&outbox, &mut Headers::new(), &mut stats).await;
     assert_eq!(
         (stats.dropped_refused, stats.datagrams_out),
         (4, 0),
