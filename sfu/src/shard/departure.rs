@@ -112,13 +112,15 @@ impl Room {
                     member,
                     router: &mut self.router,
                     commons,
+                    moved: false,
                 };
-                visit.control(outbox)?;
-                visit.reports(outbox)?;
-                visit.tickets(outbox)?;
-                visit.probe(outbox)?;
+                let through = visit.all(outbox);
+                // Whose packets alone left has the deadlines it had.
+                if visit.moved {
+                    self.departed.push(key);
+                }
+                through?;
                 member.visiting = false;
-                self.departed.push(key);
             }
             self.visits.pop();
         }
@@ -155,9 +157,18 @@ struct Visit<'a> {
     member: &'a mut Member,
     router: &'a mut Router,
     commons: &'a mut Commons,
+    /// Its deadlines may have moved.
+    moved: bool,
 }
 
 impl Visit<'_> {
+    fn all(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        self.control(outbox)?;
+        self.reports(outbox)?;
+        self.tickets(outbox)?;
+        self.probe(outbox)
+    }
+
     fn control(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
         while self.member.transport.has_control() {
             if !outbox.has_room(limits::PACKET_BYTES) {
@@ -167,6 +178,7 @@ impl Visit<'_> {
             let Some((path, length)) = self.member.transport.poll_control(self.now, scratch) else {
                 break;
             };
+            self.moved = true;
             let bytes = scratch.get(..length).unwrap_or_default();
             let class = BudgetClass::Control;
             self.member.transport.charge(class, length);
@@ -203,6 +215,7 @@ impl Visit<'_> {
         if written == 0 {
             return Ok(());
         }
+        self.moved = true;
         match self.member.transport.seal_rtcp(slot, written) {
             Ok(length) => {
                 outbox.commit(length);
@@ -251,6 +264,7 @@ impl Visit<'_> {
         let given = self.member.adaptation.given;
         if let Some(at) = self.member.transport.poll_pacer(self.now, given, waiting) {
             self.member.adaptation.paced_until = Some(at);
+            self.moved = true;
             self.router.hold_pictures(self.key, true);
         }
     }
@@ -259,6 +273,7 @@ impl Visit<'_> {
     fn probe(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
         let path = self.member.transport.selected_path();
         while let Some(probing) = self.member.adaptation.probing {
+            self.moved = true;
             if probing.at > self.now {
                 break;
             }

@@ -148,7 +148,7 @@ pub struct Shard {
     handshakes: Handshakes,
     /// Rooms with something to send, each once.
     departing: VecDeque<RoomKey>,
-    /// Rooms with news, each once.
+    /// Rooms that may have news, each once.
     with_news: VecDeque<RoomKey>,
     /// Whose turn it is: what falls if a bug panics.
     current: Option<RoomKey>,
@@ -325,10 +325,10 @@ impl Shard {
         self.settle_news(key);
     }
 
+    /// The room is looked at when news are asked for: this is called for every packet.
     fn settle_news(&mut self, key: RoomKey) {
         if let Some(room) = self.rooms.get_mut(key.index())
             && !room.has_news
-            && room.is_newsworthy()
         {
             room.has_news = true;
             self.with_news.push_back(key);

@@ -29,10 +29,6 @@ impl Shard {
 }
 
 impl Room {
-    pub(super) fn is_newsworthy(&self) -> bool {
-        self.speakers.is_some() || self.members.iter().any(|(_, member)| member.has_news())
-    }
-
     /// The router's ranking of speakers, in names the world knows.
     pub(super) fn take_speakers(&mut self) {
         let Some(ranking) = self.router.poll_speakers() else {
@@ -47,7 +43,8 @@ impl Room {
 
     fn next_news(&mut self) -> Option<Event> {
         let room = self.id;
-        for (_, member) in &mut self.members {
+        let told = self.members.iter_mut().map(|(_, member)| member);
+        for member in told.filter(|member| member.has_news()) {
             if let Some(event) = member.next_news(room, &self.router) {
                 return Some(event);
             }

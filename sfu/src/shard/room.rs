@@ -33,7 +33,7 @@ pub(super) struct Room {
     pub(super) departed: Vec<MemberKey>,
     /// Stands in the shard's list of rooms to depart.
     pub(super) departing: bool,
-    /// Stands in the shard's list of rooms with news.
+    /// Stands in the shard's list of rooms that may have news.
     pub(super) has_news: bool,
     /// Loudest first; set when it changed.
     pub(super) speakers: Option<Vec<Speaker>>,
