@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { decoder, frames, layered, layersIn, reaches, sums, wishes } from "./support/layers.js";
+import { decoder, frames, layered, layersIn, reaches, simulcast, sums, switches, wishes } from "./support/layers.js";
 import { startSite } from "./support/site.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
 
@@ -37,5 +37,20 @@ for (const mode of [layered("AV1", "L3T3"), layered("AV1", "L3T3_KEY"), layered(
     assert.ok(isDescribed, "the extension is agreed on");
     assert.equal(rows.length, 1);
     assert.equal(rows[0].codec, `video/${mode.codec}`);
+  });
+}
+
+for (const mode of [simulcast("VP8"), layered("VP9", "L3T3_KEY")]) {
+  test(`ten switches of ${mode.name} cost no frame but the gap`, async (context) => {
+    const shown = await layersIn(chromium, site, SERVER, `ten-${mode.codec.toLowerCase()}`, mode);
+    context.after(() => shown.close());
+    const { found, missing, before, after: end } = await switches(shown, mode, 10);
+    context.diagnostic(JSON.stringify({ found, missing }));
+    const undecoded = end.framesReceived - end.framesDecoded - (before.framesReceived - before.framesDecoded);
+    assert.ok(undecoded <= 3, `${undecoded} frames were received and not decoded`);
+    for (const { isUp, gap } of found) {
+      // The gates are 67 and 250 ms, measured by `npm run switches`; this machine may have others to serve.
+      assert.ok(gap < (isUp ? 500 : 300), `${isUp ? "up" : "down"}: ${gap} ms`);
+    }
   });
 }

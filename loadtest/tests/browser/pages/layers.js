@@ -11,13 +11,24 @@ function lively() {
   let tick = 0;
   setInterval(() => {
     tick += 1;
-    for (let count = 0; count < 6; count += 1) {
+    for (let count = 0; count < 3; count += 1) {
       context.fillStyle = `hsl(${(tick * 7 + count * 37) % 360} 80% 50%)`;
       context.fillRect(Math.random() * WIDTH, Math.random() * HEIGHT, 90, 60);
     }
   }, 1_000 / FPS);
   return canvas.captureStream(FPS).getVideoTracks()[0];
 }
+
+/** Notes what leaves the encoder. */
+const NOTES = `onrtctransform = ({ transformer: { readable, writable } }) => readable.pipeThrough(new TransformStream({
+  transform(frame, controller) {
+    const { rtpTimestamp = frame.timestamp, spatialIndex = 0 } = frame.getMetadata();
+    postMessage([rtpTimestamp, spatialIndex]);
+    controller.enqueue(frame);
+  },
+})).pipeTo(writable);`;
+/** RTP timestamp and spatial layer of what left the encoder. */
+const encoded = [];
 
 let resource = "";
 /** @type {RTCPeerConnection} */
@@ -43,6 +54,11 @@ async function publish(url, { codec, encodings, described = false }) {
   pc = new RTCPeerConnection();
   const track = lively();
   const transceiver = pc.addTransceiver(track, { direction: "sendonly", streams: [new MediaStream([track])], sendEncodings: encodings });
+  const worker = new Worker(URL.createObjectURL(new Blob([NOTES], { type: "text/javascript" })));
+  worker.onmessage = ({ data }) => {
+    encoded.push(data);
+  };
+  transceiver.sender.transform = new RTCRtpScriptTransform(worker);
   const { codecs } = RTCRtpSender.getCapabilities("video");
   const wanted = new RegExp(`^video/(${codec}|rtx)$`, "i");
   transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => wanted.test(mimeType)));
@@ -72,4 +88,4 @@ async function stop() {
   pc.close();
 }
 
-window.layers = { publish, sums, stop };
+window.layers = { publish, sums, stop, encoded };

@@ -6,8 +6,8 @@ import { until } from "./until.js";
 /** @import {Tab} from "./tabs.js" */
 
 /**
- * A decoded frame: when it was read, its own time, both in milliseconds, and its lines.
- * @typedef {{at: number, time: number, lines: number}} Frame
+ * A decoded frame: when it was read in milliseconds, its RTP timestamp, and its lines.
+ * @typedef {{at: number, rtp: number|null, lines: number}} Frame
  */
 
 export const FPS = 15;
@@ -38,7 +38,7 @@ export const layered = (codec, scalabilityMode) => {
   return {
     name: `${codec} ${scalabilityMode}`,
     codec,
-    encodings: [{ scalabilityMode, maxBitrate: 1_500_000 }],
+    encodings: [{ scalabilityMode, maxBitrate: 2_500_000 }],
     described: true,
     lines: SCALES.slice(SCALES.length - spatial).map((scale) => TOP_LINES / scale),
   };
@@ -76,7 +76,7 @@ export async function layersIn(chromium, site, server, room, mode) {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        frames.push({ at: performance.now(), time: value.timestamp / 1_000, lines: value.codedHeight });
+        frames.push({ at: performance.timeOrigin + performance.now(), rtp: value.metadata?.().rtpTimestamp ?? null, lines: value.codedHeight });
         value.close();
       }
     })();
@@ -99,7 +99,7 @@ export async function layersIn(chromium, site, server, room, mode) {
 export const wishes = ({ viewer, track }, height) =>
   viewer.ask(({ track, height }) => {
     /** @type {any} */ (window).seen.subscribe({ tracks: [{ track, wanted: true, paused: false, height }] });
-    return performance.now();
+    return performance.timeOrigin + performance.now();
   }, { track, height });
 
 /** Encoders want even sizes. @param {number|undefined} lines @param {number} wanted */
@@ -131,3 +131,101 @@ export const reaches = (shown, lines, within = 30_000) =>
     what: `${lines} lines are shown`,
     last: async () => ({ last: (await frames(shown)).slice(-2), sent: await sums(shown.publisher), decoder: await decoder(shown) }),
   });
+
+/**
+ * A switch: what came of a wish. `gap`: what lies between the last picture of the old layer and the
+ * first of the new one, beyond a frame's interval; `lost`: pictures that were encoded between them
+ * in both layers, so that one of them could have been shown; `waited`: from the wish to the first
+ * picture. Milliseconds.
+ * @typedef {{isUp: boolean, gap: number, lost: number, waited: number}} Switch
+ */
+
+/** What left the encoder: by RTP timestamp as the viewer has it, the spatial layers. @typedef {Map<number, Set<number>>} Encoded */
+
+/**
+ * Switches to and fro, so often; the first is down. Each stays a while.
+ * @param {Shown} shown @param {Mode} mode @param {number} count
+ */
+export async function switches(shown, mode, count) {
+  const [low = 0] = mode.lines;
+  await wishes(shown, TOP_LINES);
+  await reaches(shown, TOP_LINES);
+  await rest(shown, 3_000);
+  const first = (await frames(shown)).length;
+  const before = await decoder(shown);
+  /** @type {{at: number, lines: number}[]} */
+  const marks = [];
+  for (let made = 0; made < count; made += 1) {
+    const lines = made % 2 === 0 ? low : TOP_LINES;
+    marks.push({ at: await wishes(shown, lines), lines });
+    await reaches(shown, lines);
+    await rest(shown, 800);
+  }
+  const after = await decoder(shown);
+  const all = (await frames(shown)).slice(first);
+  const encoded = mode.encodings.length === 1 ? await encodedIn(shown, all) : new Map();
+  return { found: marks.map((mark) => read(all, mark, encoded)), missing: missing(all, encoded), before, after, frames: all };
+}
+
+/** @param {Shown} shown @param {number} ms */
+const rest = ({ viewer }, ms) => viewer.ask((ms) => new Promise((resolve) => setTimeout(resolve, ms)), ms);
+
+/**
+ * The server adds the same to every timestamp of one stream: what most differ by.
+ * @param {Shown} shown @param {Frame[]} all @returns {Promise<Encoded>}
+ */
+async function encodedIn({ publisher }, all) {
+  /** @type {[number, number][]} */
+  const sent = await publisher.ask(() => /** @type {any} */ (window).layers.encoded);
+  /** @type {Map<number, number>} */
+  const votes = new Map();
+  for (const { rtp } of all.slice(0, 60)) {
+    for (const time of new Set(sent.map(([time]) => time))) {
+      const offset = ((rtp ?? 0) - time) >>> 0;
+      votes.set(offset, (votes.get(offset) ?? 0) + 1);
+    }
+  }
+  const [offset = 0] = [...votes].sort(([, one], [, other]) => other - one)[0] ?? [];
+  /** @type {Encoded} */
+  const encoded = new Map();
+  for (const [time, spatial] of sent) {
+    const rtp = (time + offset) >>> 0;
+    encoded.set(rtp, (encoded.get(rtp) ?? new Set()).add(spatial));
+  }
+  return encoded;
+}
+
+const INTERVAL = 1_000 / FPS;
+
+/** Between two frames by their own clock. @param {Frame} earlier @param {Frame} later */
+const apart = (earlier, later) => (((later.rtp ?? 0) - (earlier.rtp ?? 0)) | 0) / 90;
+
+/** Whether a picture came in all layers that there are. @param {Encoded} encoded */
+function isWhole(encoded) {
+  const top = Math.max(...[...encoded.values()].flatMap((each) => [...each]));
+  return (/** @type {Set<number>} */ layers) => layers.has(0) && layers.has(top);
+}
+
+/**
+ * Pictures encoded in all layers, of which none was seen.
+ * @param {Frame[]} all @param {Encoded} encoded
+ */
+function missing(all, encoded) {
+  const [first, last] = [all[0], all.at(-1)];
+  if (!first || !last) return NaN;
+  const is = isWhole(encoded);
+  const seen = new Set(all.map(({ rtp }) => rtp));
+  const within = [...encoded].filter(([rtp]) => apart(first, { ...first, rtp }) > 0 && apart({ ...last, rtp }, last) > 0);
+  return within.filter(([rtp, layers]) => is(layers) && !seen.has(rtp)).length;
+}
+
+/** @param {Frame[]} all @param {{at: number, lines: number}} mark @param {Encoded} encoded @returns {Switch} */
+function read(all, { at, lines }, encoded) {
+  const place = all.findIndex((frame) => frame.at >= at && is(frame.lines, lines));
+  const [old, now] = [all[place - 1], all[place]];
+  const isUp = lines === TOP_LINES;
+  if (!old || !now) return { isUp, gap: NaN, lost: NaN, waited: NaN };
+  const between = [...encoded].filter(([rtp]) => apart(old, { ...old, rtp }) > 0 && apart({ ...now, rtp }, now) > 0);
+  const whole = isWhole(encoded);
+  return { isUp, gap: apart(old, now) - INTERVAL, lost: between.filter(([, layers]) => whole(layers)).length, waited: now.at - at };
+}

@@ -429,3 +429,39 @@ fn replay(values: &[Vec<u8>], wish: Layer) -> Vec<Layer> {
     assert!(!selector.lacks_keyframe());
     passed
 }
+
+#[test]
+fn no_picture_is_missing_where_the_size_changes() {
+    for (name, leaning, layers) in MODES {
+        let mut scene = Scene::new(leaning, layers, 5);
+        for _ in 0..40 {
+            scene.picture();
+        }
+        scene.seen.clear();
+        for step in 0..100 {
+            let spatial = if step % 2 == 0 { 0 } else { layers.0 - 1 };
+            scene.wish(Layer {
+                spatial,
+                temporal: layers.1 - 1,
+            });
+            for _ in 0..17 + step % 5 {
+                scene.picture();
+            }
+        }
+        for pair in scene.seen.windows(2) {
+            let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+            assert!(
+                step == 0 || step == 3_000,
+                "{name}: {} pictures",
+                step / 3_000
+            );
+        }
+        let shown = scene.seen.iter().map(|it| {
+            let input = u16::from_be_bytes([it.payload[0], it.payload[1]]);
+            scene.made[&input].layer.spatial
+        });
+        let shown: BTreeSet<u8> = shown.collect();
+        assert!(shown.contains(&0), "{name}");
+        assert!(shown.contains(&(layers.0 - 1)), "{name}");
+    }
+}

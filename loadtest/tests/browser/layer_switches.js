@@ -1,0 +1,72 @@
+// Forced switches between the lowest and the highest layer of a picture, with real encoders and
+// decoders: what is lost, and how long it takes.
+//
+//   npm run switches                 100 switches in each way of sending, a line of JSON each, a table
+//   npm run switches -- 20 VP8 AV1   so many, of those whose names begin so
+//
+// Ends with 1 where a gate is missed: down within a frame's interval, up within 250 ms, no frame
+// received and not decoded.
+
+import { layered, layersIn, simulcast, switches } from "./support/layers.js";
+import { percentile } from "./support/decoded.js";
+import { startSite } from "./support/site.js";
+import { startChromium } from "./support/tabs.js";
+
+/** @import {Mode, Switch} from "./support/layers.js" */
+
+const SERVER = process.env.PLENUM_URL ?? "";
+const DOWN_MS = 1_000 / 15;
+const UP_MS = 250;
+
+const [first = "", ...rest] = process.argv.slice(2);
+const count = Number(first) || 100;
+const names = Number(first) || first === "" ? rest : [first, ...rest];
+
+/** @type {Mode[]} */
+const modes = [simulcast("VP8"), simulcast("H264"), layered("VP9", "L3T3_KEY"), layered("AV1", "L3T3"), layered("AV1", "L3T3_KEY")];
+const chosen = modes.filter(({ name }) => names.length === 0 || names.some((each) => name.startsWith(each)));
+
+const chromium = await startChromium();
+const site = await startSite("layers.html");
+const rows = [];
+for (const [place, mode] of chosen.entries()) {
+  const shown = await layersIn(chromium, site, SERVER, `switches-${place}`, mode);
+  try {
+    rows.push(figures(mode.name, await switches(shown, mode, count)));
+    console.log(JSON.stringify(rows.at(-1)));
+  } finally {
+    await shown.close();
+  }
+}
+console.table(rows);
+await chromium.close();
+site.close();
+process.exit(rows.every(({ ok }) => ok) ? 0 : 1);
+
+/** @param {string} name @param {Awaited<ReturnType<typeof switches>>} outcome */
+function figures(name, { found, missing, before, after, frames }) {
+  const of = (/** @type {boolean} */ isUp, /** @type {(each: Switch) => number} */ what) => found.filter((each) => each.isUp === isUp).map(what);
+  const most = (/** @type {number[]} */ values) => Math.round(Math.max(0, ...values));
+  const down = of(false, ({ gap }) => gap);
+  const up = of(true, ({ gap }) => gap);
+  if (process.env.PLENUM_SWITCHES) for (const each of found) console.log(JSON.stringify(each));
+  // What is still in the decoder when the figures are read is not lost.
+  const undecoded = after.framesReceived - after.framesDecoded - (before.framesReceived - before.framesDecoded);
+  const dropped = after.framesDropped - before.framesDropped;
+  return {
+    name,
+    switches: found.length,
+    frames: frames.length,
+    undecoded,
+    dropped,
+    "lost at switches": found.reduce((sum, { lost }) => sum + lost, 0),
+    "lost in all": missing,
+    "gap down, most": most(down),
+    "gap up, median": Math.round(percentile(up, 0.5)),
+    "gap up, most": most(up),
+    "down after, median": Math.round(percentile(of(false, ({ waited }) => waited), 0.5)),
+    "up after, median": Math.round(percentile(of(true, ({ waited }) => waited), 0.5)),
+    plis: after.pliCount - before.pliCount,
+    ok: undecoded <= 2 && dropped === 0 && most(down) <= Math.ceil(DOWN_MS) && most(up) <= UP_MS,
+  };
+}
