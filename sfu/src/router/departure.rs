@@ -283,7 +283,11 @@ impl Departure<'_> {
         }
         let entry = encoding.history.get(repeated.input);
         let entry = entry.ok_or(DropReason::Expired)?;
-        let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
+        let payload = if repeated.is_filling {
+            &[]
+        } else {
+            encoding.history.payload(entry).ok_or(DropReason::Expired)?
+        };
         let plan = payload_plan(self.track, section, entry)?;
         let codec = plan.format.codec;
         let Some((payload_type, ssrc)) = plan.rtx.zip(section.rtx_ssrc) else {
@@ -291,12 +295,13 @@ impl Departure<'_> {
         };
         let header = RtpHeader {
             payload_type,
-            marker: entry.marker || repeated.ends_picture,
+            marker: (entry.marker && !repeated.is_filling) || repeated.ends_picture,
             sequence: section.next_rtx_sequence(),
             timestamp: entry.timestamp.wrapping_add(repeated.offsets.timestamp),
             ssrc,
         };
-        let described = Described::of(encoding, entry, repeated.change);
+        let value = (!repeated.is_filling).then_some((encoding, repeated.change));
+        let described = Described { entry, value };
         let start = write_header(section, &header, &described, stamps(), out)?;
         let place = out.get_mut(start..start + 2).ok_or(DropReason::TooLarge)?;
         place.copy_from_slice(&low_16(number).to_be_bytes());

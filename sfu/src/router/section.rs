@@ -74,6 +74,8 @@ struct Sent {
     binding: u16,
     answers: u8,
     sent: bool,
+    /// Nothing was sent but the number, of what had been left out.
+    is_filling: bool,
     /// It was given the marker.
     ends_picture: bool,
     /// Pictures that were left out before it.
@@ -122,6 +124,8 @@ pub(super) struct Repeated {
     pub(super) serial: u32,
     pub(super) input: u64,
     pub(super) offsets: Offsets,
+    /// Nothing was sent but the number: of what was left out a repeat shows nothing either.
+    pub(super) is_filling: bool,
     /// It ended its picture as it was sent.
     pub(super) ends_picture: bool,
     /// What its dependency descriptor told instead.
@@ -415,7 +419,7 @@ impl Numbers {
         } else {
             (self.fill(place, input)?, false)
         };
-        self.note(number, verdict);
+        self.note(number, verdict, passes);
         let placed = Placed {
             number,
             newest,
@@ -470,15 +474,17 @@ impl Numbers {
                 timestamp: anchor.timestamp,
                 pictures: anchor.pictures.less(sent.dropped),
             },
+            is_filling: sent.is_filling,
             ends_picture: sent.ends_picture,
             change: sent.change,
         })
     }
 
     /// A repeat of `number` shall be like it.
-    fn note(&mut self, number: u64, verdict: Verdict) {
+    fn note(&mut self, number: u64, verdict: Verdict, passes: bool) {
         let slot = slot(&self.ring, number);
         if let Some(sent) = self.ring.get_mut(slot) {
+            sent.is_filling = !passes;
             sent.dropped = verdict.dropped;
             sent.change = verdict.change;
             sent.ends_picture = verdict.ends_picture;

@@ -247,6 +247,12 @@ fn a_late_packet_of_a_layer_that_does_not_pass_fills_its_place() {
     let filled: Vec<_> = seen.iter().filter(|it| it.payload.is_empty()).collect();
     assert_eq!(filled.len(), 1, "of what does not pass nothing is shown");
     assert!(filled[0].padding > 0);
+    let (now, number) = (scene.room.now, filled[0].sequence);
+    let router = &mut scene.room.router;
+    router.handle_nack(now, BOB, 7_000, [number].into_iter());
+    let again = scene.room.take(BOB);
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].payload, number.to_be_bytes(), "nor when it is lost");
     let shown: Vec<Seen> = seen
         .iter()
         .filter(|it| !it.payload.is_empty())
