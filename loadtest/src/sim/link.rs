@@ -99,6 +99,7 @@ pub struct Link {
     cut: bool,
     idle_at: Instant,
     newest_arrival: Instant,
+    waited: Duration,
     stats: LinkStats,
 }
 
@@ -113,6 +114,7 @@ impl Link {
             cut: false,
             idle_at: Instant::ZERO,
             newest_arrival: Instant::ZERO,
+            waited: Duration::ZERO,
             stats: LinkStats::default(),
         }
     }
@@ -131,6 +133,11 @@ impl Link {
     #[must_use]
     pub const fn stats(&self) -> LinkStats {
         self.stats
+    }
+
+    /// The longest that anything has waited in the queue since this was asked last.
+    pub const fn take_waited(&mut self) -> Duration {
+        std::mem::replace(&mut self.waited, Duration::ZERO)
     }
 
     /// A DTLS record sets out, as [`Link::send`] has it or, where the link spares them, unharmed.
@@ -193,6 +200,7 @@ impl Link {
             return None;
         }
         let takes = Duration::from_micros(bits.saturating_mul(1_000_000) / rate);
+        self.waited = self.waited.max(self.idle_at.since(now));
         self.idle_at = self.idle_at.max(now) + takes;
         Some(self.idle_at)
     }
@@ -340,6 +348,25 @@ mod tests {
                 .windows(2)
                 .all(|pair| pair[1].since(pair[0]) == Duration::from_millis(2))
         );
+    }
+
+    #[test]
+    fn it_tells_how_long_the_queue_has_been() {
+        let bottleneck = Some(Bottleneck {
+            bits_per_second: 8_000_000,
+            queue_bytes: 5_000,
+        });
+        let parameters = LinkParameters {
+            bottleneck,
+            ..CLEAN
+        };
+        let mut link = Link::new(parameters, 1);
+        for identity in 0..4 {
+            link.send(Instant::ZERO, 1_000, identity);
+        }
+        assert_eq!(link.take_waited(), Duration::from_millis(3));
+        link.send(Instant::from_millis(2), 1_000, 9);
+        assert_eq!(link.take_waited(), Duration::from_millis(2));
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub struct PublishParameters {
     pub keyframe_packets: u16,
     /// Bytes of a payload.
     pub packet_bytes: usize,
+    /// Of sound, in dBov.
+    pub level: i8,
     /// Whether the m-line is to receive as well.
     pub receives: bool,
 }
@@ -100,7 +102,19 @@ impl PublishParameters {
             packets: 1,
             keyframe_packets: 1,
             packet_bytes: 120,
+            level: -20,
             receives: false,
+        }
+    }
+
+    /// Sound of somebody who says nothing: a packet each 400 ms, as by DTX.
+    #[must_use]
+    pub const fn silence() -> Self {
+        Self {
+            interval: Duration::from_millis(400),
+            packet_bytes: 0,
+            level: -127,
+            ..Self::audio()
         }
     }
 
@@ -116,6 +130,7 @@ impl PublishParameters {
             packets,
             keyframe_packets: packets.saturating_mul(3),
             packet_bytes: 1_100,
+            level: 0,
             receives: false,
         }
     }
@@ -454,9 +469,8 @@ impl Publication {
                 packets,
                 sent_at: times.0,
             };
-            let is_last = spatial + 1 == shape.spatial_layers();
-            let kind = (parameters.kind, parameters.codec);
-            encoding.write_unit(out, &stamp, (kind, bytes, is_last), (line.1, times.1));
+            let marks = spatial + 1 == shape.spatial_layers();
+            encoding.write_unit(out, &stamp, (parameters, bytes, marks), (line.1, times.1));
             sent.packets += u64::from(packets);
         }
         encoding.place += 1;
@@ -471,25 +485,26 @@ impl Encoding {
         &mut self,
         out: &mut StreamTx,
         first: &Stamp,
-        ((kind, codec), bytes, is_last): ((MediaKind, VideoCodec), usize, bool),
+        (parameters, bytes, marks): (&PublishParameters, usize, bool),
         (payload_type, at): (Pt, StdInstant),
     ) {
+        let (kind, level) = (parameters.kind, parameters.level);
         let video = kind == MediaKind::Video;
         for packet in 0..first.packets {
             let stamp = Stamp { packet, ..*first };
             let payload = if video {
-                write_video(codec, &stamp, self.numbers, bytes)
+                write_video(parameters.codec, &stamp, self.numbers, bytes)
             } else {
                 write_audio(&stamp, bytes)
             };
             let extensions = ExtensionValues {
-                audio_level: (!video).then_some(-20),
-                voice_activity: (!video).then_some(true),
+                audio_level: (!video).then_some(level),
+                voice_activity: (!video).then_some(level > -100),
                 ..ExtensionValues::default()
             };
             let timestamp = self.timestamp(kind, first.sent_at);
             let write = RtpWrite::new(payload_type, self.sequence.into(), timestamp, at, payload)
-                .marker(stamp.ends() && video && is_last)
+                .marker(stamp.ends() && video && marks)
                 .nackable(video)
                 .ext_vals(extensions);
             out.write_rtp(write);

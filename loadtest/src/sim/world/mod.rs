@@ -238,6 +238,12 @@ impl World {
         }
     }
 
+    /// The longest that anything on a member's way down has waited since this was asked last.
+    pub fn take_waited(&mut self, member: usize) -> Duration {
+        let member = self.members.get_mut(member);
+        member.map_or(Duration::ZERO, |it| it.down.take_waited())
+    }
+
     /// Loses everything of one who is here, both ways, or no more. Signals go on.
     pub fn set_cut(&mut self, member: usize, cut: bool) {
         if let Some(member) = self.members.get_mut(member) {
@@ -320,7 +326,14 @@ impl World {
 
     /// A command of a door, carried out at once. A refusal is kept.
     pub fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
-        if let Command::UpdateSubscriptions { participant, .. } = &command
+        // A size is wished of what goes on; nothing of it may be lost by that.
+        if let Command::UpdateSubscriptions {
+            participant,
+            wishes,
+            subscribe_all,
+            ..
+        } = &command
+            && (subscribe_all.is_some() || wishes.iter().any(|it| !it.wanted || it.paused))
             && let Some(member) = self.member_of(*participant)
         {
             self.laws.handle_wish(member);

@@ -252,7 +252,11 @@ fn a_late_packet_of_a_layer_that_does_not_pass_fills_its_place() {
     router.handle_nack(now, BOB, 7_000, [number].into_iter());
     let again = scene.room.take(BOB);
     assert_eq!(again.len(), 1);
-    assert_eq!(again[0].payload, number.to_be_bytes(), "nor when it is lost");
+    assert_eq!(
+        again[0].payload,
+        number.to_be_bytes(),
+        "nor when it is lost"
+    );
     let shown: Vec<Seen> = seen
         .iter()
         .filter(|it| !it.payload.is_empty())
