@@ -80,6 +80,8 @@ pub(super) struct Encoding {
     pub(super) nack: NackList,
     pub(super) keyframe: KeyframeGate,
     pub(super) head: KeyframeHead,
+    /// RTP timestamp of the newest key frame.
+    pub(super) keyframe_at: Option<u32>,
     pub(super) flow: Flow,
     pub(super) rates: Rates,
     /// What its publisher was asked for.
@@ -119,6 +121,7 @@ impl Encoding {
             nack: NackList::default(),
             keyframe: KeyframeGate::default(),
             head: KeyframeHead::default(),
+            keyframe_at: None,
             flow: Flow::default(),
             rates: Rates::default(),
             order: Order::default(),

@@ -628,10 +628,15 @@ fn receive(
     if !history.insert_described(entry, described, media.payload, pages) {
         return Err(DropReason::LimitReached);
     }
+    if entry.facts.keyframe || entry.starts {
+        encoding.keyframe_at = Some(timestamp);
+    }
+    // Of some codecs only its first packet says what it belongs to.
+    let is_key = encoding.keyframe_at == Some(timestamp);
     let bytes = media.payload.len() as u64;
-    encoding.flow.count(input.arrived_at, bytes);
+    encoding.flow.count(input.arrived_at, bytes, is_key);
     if encoding.kind == MediaKind::Video {
-        measure(encoding, &entry, media);
+        measure(encoding, &entry, is_key, media);
     }
     if entry.starts {
         encoding.keyframe.satisfy();
@@ -673,16 +678,15 @@ fn judge(encoding: &mut Encoding, entry: &mut Entry, descriptor: &[u8], media: &
 }
 
 /// Counts a picture's packet for its layer, and learns sizes.
-fn measure(encoding: &mut Encoding, entry: &Entry, media: &Media<'_>) {
+fn measure(encoding: &mut Encoding, entry: &Entry, is_key: bool, media: &Media<'_>) {
     // Layers that cannot be told apart in every packet are one.
     let layer = match entry.layering {
         Layering::None => Layer::default(),
         Layering::Vp8 | Layering::Vp9 => entry.facts.layer,
         Layering::Descriptor => entry.frame.told.unwrap_or_default().layer,
     };
-    encoding
-        .rates
-        .count(layer, media.payload.len(), entry.timestamp);
+    let bytes = if is_key { 0 } else { media.payload.len() };
+    encoding.rates.count(layer, bytes, entry.timestamp);
     if entry.frame.told.is_some_and(|told| told.brings_structure) {
         encoding.rates.learn(&encoding.frames);
     }

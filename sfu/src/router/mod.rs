@@ -711,7 +711,7 @@ impl Router {
     /// One RTP stream is over.
     fn end_encoding(&mut self, key: EncodingKey, pages: &mut PagePool) {
         self.clear_encoding(key, pages);
-        self.untarget(key);
+        self.retarget(key, None);
         let Some(encoding) = self.encodings.try_remove(key.index()) else {
             return;
         };

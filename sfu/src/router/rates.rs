@@ -87,7 +87,10 @@ impl Rates {
                 (cell.usual_bytes, cell.usual_frames) = (cell.bytes, frames);
             } else {
                 cell.usual_bytes = (cell.usual_bytes * 3 + cell.bytes) / 4;
-                cell.usual_frames = (cell.usual_frames * 3 + frames) / 4;
+                // An encoder leaves pictures out for a second behind a key frame: that makes no
+                // slow camera.
+                let slow = if frames < cell.usual_frames { 7 } else { 3 };
+                cell.usual_frames = (cell.usual_frames * slow + frames) / (slow + 1);
             }
             cell.silent = if cell.bytes > 0 {
                 0

@@ -78,10 +78,12 @@ impl Router {
             if before == Some(key) {
                 self.choose_best(track);
             }
-            if self.untarget(key)
-                && let Some(best) = self.tracks.get(track.index()).and_then(|t| t.best)
+            let best = self.tracks.get(track.index()).and_then(|t| t.best);
+            let other = self.instead_of(key).flatten().or(best);
+            if self.retarget(key, other)
+                && let Some(other) = other
             {
-                self.want_keyframe(now, best);
+                self.want_keyframe(now, other);
             }
         } else {
             self.end_encoding(key, pages);

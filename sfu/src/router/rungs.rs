@@ -70,20 +70,35 @@ impl Router {
         let Some(track) = self.track(track) else {
             return rungs;
         };
-        for encoding in ladder(track, &self.encodings) {
-            self.push_layers(encoding, &mut rungs);
+        let ladder = ladder(track, &self.encodings);
+        for (rank, &encoding) in ladder.iter().enumerate() {
+            let is_dry = self.is_dry(&ladder, rank);
+            self.push_layers(encoding, is_dry, &mut rungs);
         }
         rungs
     }
 
+    /// Whether a rung cannot be given: it has stopped. An encoder stops at the top; where a higher one
+    /// flows, one that pauses only leaves pictures out.
+    fn is_dry(&self, ladder: &[EncodingKey], rank: usize) -> bool {
+        let known = |key: &EncodingKey| self.encodings.get(key.index());
+        let Some(found) = ladder.get(rank).and_then(known) else {
+            return true;
+        };
+        if found.flow.rate() > 0 || found.order.can_be_had() {
+            return false;
+        }
+        let mut higher = ladder.iter().skip(rank + 1).filter_map(known);
+        !(found.flow.stutters() && higher.any(|above| above.flow.rate() > 0))
+    }
+
     /// Adds the layers of an encoding above those that are there.
-    fn push_layers(&self, key: EncodingKey, rungs: &mut Rungs) {
+    fn push_layers(&self, key: EncodingKey, is_dry: bool, rungs: &mut Rungs) {
         let Some(encoding) = self.encodings.get(key.index()) else {
             return;
         };
         let flow = encoding.flow;
-        let can_be_given = flow.rate() > 0 || encoding.order.can_be_had();
-        let usual = if can_be_given { flow.usual() } else { 0 };
+        let usual = if is_dry { 0 } else { flow.usual() };
         let below = rungs.last().copied();
         let base = below.map_or(0, |last| last.rank.spatial + 1);
         for rate in encoding.rates.layers(STEP_MILLIS) {
@@ -197,42 +212,67 @@ impl Router {
         Some(Target { encoding, layer })
     }
 
-    /// Nobody is given an encoding any more; whether somebody was.
-    pub(super) fn untarget(&mut self, key: EncodingKey) -> bool {
+    /// Who is given a rung that has run dry is given the next one below that flows, or else the next
+    /// one above, until its path is asked again.
+    pub(super) fn leave_dry_rungs(&mut self, now: Instant) {
+        let mut dry: ArrayVec<(EncodingKey, Option<EncodingKey>), 64> = ArrayVec::new();
+        for (_, section) in &self.sections {
+            let Some(target) = section.target else {
+                continue;
+            };
+            let is_known = dry.iter().any(|&(key, _)| key == target);
+            // Beyond the bound the rest is found at the next step.
+            if !is_known && !dry.is_full() {
+                dry.extend(self.instead_of(target).map(|other| (target, other)));
+            }
+        }
+        for (key, other) in dry {
+            self.retarget(key, other);
+            let best = || {
+                let track = self.encodings.get(key.index())?.track;
+                self.track(track)?.best
+            };
+            if let Some(next) = other.or_else(best) {
+                self.want_keyframe(now, next);
+            }
+        }
+    }
+
+    /// Where a rung has run dry: the one to give instead, if there is any.
+    pub(super) fn instead_of(&self, target: EncodingKey) -> Option<Option<EncodingKey>> {
+        let Some(found) = self.encodings.get(target.index()) else {
+            return Some(None);
+        };
+        let Some(track) = self.track(found.track) else {
+            return Some(None);
+        };
+        let ladder = ladder(track, &self.encodings);
+        let Some(rank) = ladder.iter().position(|&key| key == target) else {
+            return (found.flow.rate() == 0).then_some(None);
+        };
+        if !self.is_dry(&ladder, rank) {
+            return None;
+        }
+        let flows = |key: &&EncodingKey| {
+            let found = self.encodings.get(key.index());
+            found.is_some_and(|found| found.flow.rate() > 0)
+        };
+        let below = ladder.iter().take(rank).rev().find(flows);
+        let above = || ladder.iter().skip(rank + 1).find(flows);
+        Some(below.or_else(above).copied())
+    }
+
+    /// Who is given one encoding is given all of another, or the best; whether somebody was.
+    pub(super) fn retarget(&mut self, key: EncodingKey, other: Option<EncodingKey>) -> bool {
         let mut was_given = false;
         for (_, section) in &mut self.sections {
             if section.target == Some(key) {
-                section.target = None;
+                section.target = other;
                 section.layers.set_wish(EVERYTHING);
                 was_given = true;
             }
         }
         was_given
-    }
-
-    /// Who is given a rung that has run dry is given the best one, until its path is asked again.
-    pub(super) fn leave_dry_rungs(&mut self, now: Instant) {
-        let mut dry: ArrayVec<EncodingKey, 64> = ArrayVec::new();
-        for (_, section) in &self.sections {
-            let Some(target) = section.target else {
-                continue;
-            };
-            let found = self.encodings.get(target.index());
-            let is_dry =
-                found.is_none_or(|found| found.flow.rate() == 0 && !found.order.can_be_had());
-            // Beyond the bound the rest is found at the next step.
-            if is_dry && !dry.contains(&target) && !dry.is_full() {
-                dry.push(target);
-            }
-        }
-        for key in dry {
-            let track = self.encodings.get(key.index()).map(|found| found.track);
-            if self.untarget(key)
-                && let Some(best) = track.and_then(|track| self.track(track)?.best)
-            {
-                self.want_keyframe(now, best);
-            }
-        }
     }
 
     /// Whether a member's path can be asked: some m-line has RTX, and packets are told of.

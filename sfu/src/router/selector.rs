@@ -71,26 +71,39 @@ impl Selector {
 /// What began too late in a step says too little of how much a step is.
 const STEP_LEAST: Duration = Duration::from_millis(200);
 
+/// Steps, two seconds of them: for less, an encoder leaves pictures out that it cannot afford. That
+/// of Chromium, libvpx, makes key frames of all rungs where one is asked for, and one of the lowest
+/// may cost as much as a second of it.
+const STUTTER: u8 = 4;
+
 /// How fast an encoding flows, measured in steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flow {
     bytes: u64,
+    /// Of those, what key frames were.
+    key_bytes: u64,
     /// Where this step began, or the flow in it.
     since: Instant,
     /// Bytes of the last whole step.
     last: u64,
-    /// Bytes of a step while it flows: the most of the last, and of those before, which fade within
-    /// seconds. Its rank among the rungs of a track, which does not change when it pauses.
+    /// Bytes of a step while it flows, key frames excepted, evened out over a few: one asked for by a
+    /// viewer says nothing of what the next second costs. Its rank among the rungs of a track, which
+    /// does not change when it pauses.
     usual: u64,
+    /// Steps since something came.
+    silent: u8,
 }
 
 impl Flow {
-    /// A packet of `bytes` arrived.
-    pub(super) const fn count(&mut self, now: Instant, bytes: u64) {
+    /// A packet of `bytes` arrived; of a key frame, which is paid once, or not.
+    pub(super) const fn count(&mut self, now: Instant, bytes: u64, is_key: bool) {
         if self.bytes == 0 && self.last == 0 {
             self.since = now;
         }
         self.bytes = self.bytes.saturating_add(bytes);
+        if is_key {
+            self.key_bytes = self.key_bytes.saturating_add(bytes);
+        }
     }
 
     /// A step of `step` has ended.
@@ -99,18 +112,40 @@ impl Flow {
         let whole = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
         let part = u64::try_from(part.as_micros()).unwrap_or(whole);
         self.since = now;
-        self.last = self.bytes;
-        self.bytes = 0;
-        if self.last > 0 && u128::from(part) >= STEP_LEAST.as_micros() {
-            let rate = self.last.saturating_mul(whole) / part;
-            self.usual = rate.max((self.usual * 3 + rate) / 4);
+        self.last = std::mem::take(&mut self.bytes);
+        let key_bytes = std::mem::take(&mut self.key_bytes);
+        if self.last == 0 {
+            self.silent = self.silent.saturating_add(1);
+            return;
         }
+        self.silent = 0;
+        if u128::from(part) < STEP_LEAST.as_micros() {
+            return;
+        }
+        let lasting = self.last.saturating_sub(key_bytes);
+        self.usual = match (self.usual, lasting) {
+            (0, 0) => self.last.saturating_mul(whole) / part,
+            (0, _) => lasting.saturating_mul(whole) / part,
+            (usual, 0) => usual,
+            (usual, _) => {
+                let rate = lasting.saturating_mul(whole) / part;
+                // What grows is believed sooner: too little known costs a queue, too much a layer.
+                let slow = if rate > usual { 1 } else { 3 };
+                (usual * slow + rate).div_ceil(slow + 1)
+            }
+        };
+    }
+
+    /// Nothing has come for a step or more, and not for so long that it must have stopped: its
+    /// encoder may be leaving pictures out.
+    pub(super) const fn stutters(&self) -> bool {
+        self.last == 0 && self.bytes == 0 && self.silent < STUTTER
     }
 
     /// It has ended; should it begin again it will flow as it used to.
     pub(super) const fn stop(&mut self) {
-        self.bytes = 0;
-        self.last = 0;
+        (self.bytes, self.key_bytes, self.last) = (0, 0, 0);
+        self.silent = STUTTER;
     }
 
     /// Bytes of a step, as far as is known; 0 where it has never flowed.
@@ -190,18 +225,55 @@ mod tests {
         for (begins, known) in [(0, true), (250, true), (400, false)] {
             let mut flow = Flow::default();
             for at in (begins..500).step_by(10) {
-                flow.count(Instant::from_millis(at), 1_000);
+                flow.count(Instant::from_millis(at), 1_000, false);
             }
             flow.step(Instant::from_millis(500), step);
             assert!(flow.rate() > 0);
             let expected = if known { 49_000..=51_000 } else { 0..=0 };
             assert!(expected.contains(&flow.usual()), "{begins}: {flow:?}");
             for at in (500..1_000).step_by(10) {
-                flow.count(Instant::from_millis(at), 1_000);
+                flow.count(Instant::from_millis(at), 1_000, false);
             }
             flow.step(Instant::from_millis(1_000), step);
             assert_eq!(flow.usual(), 50_000, "{begins}");
         }
+    }
+
+    #[test]
+    fn what_a_rung_usually_carries_is_told_without_key_frames_and_pauses() {
+        let step = Duration::from_millis(500);
+        let mut flow = Flow::default();
+        // Bytes of each step, of key frames among them; what it usually carries; whether it stutters.
+        let steps = [
+            (30_000, 30_000, 30_000, false),
+            (10_000, 0, 25_000, false),
+            (10_000, 0, 21_250, false),
+            // A key frame, and a second of nothing.
+            (30_000, 30_000, 21_250, false),
+            (0, 0, 21_250, true),
+            (0, 0, 21_250, true),
+            (31_250, 10_000, 21_250, false),
+            (41_250, 0, 31_250, false),
+            // It stops, and comes back as it was.
+            (0, 0, 31_250, true),
+            (0, 0, 31_250, true),
+            (0, 0, 31_250, true),
+            (0, 0, 31_250, false),
+            (31_250, 0, 31_250, false),
+        ];
+        for (end, (bytes, key_bytes, usual, stutters)) in (1..).zip(steps) {
+            let began = Instant::from_millis(end * 500 - 500);
+            if key_bytes > 0 {
+                flow.count(began, key_bytes, true);
+            }
+            if bytes > key_bytes {
+                flow.count(began, bytes - key_bytes, false);
+            }
+            flow.step(Instant::from_millis(end * 500), step);
+            assert_eq!((flow.usual(), flow.stutters()), (usual, stutters), "{end}");
+        }
+        flow.stop();
+        assert!(!flow.stutters());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::router::Router;
 use crate::router::allocator::{Allocator, Budget, Decision, Layer, Reason};
 use crate::time::{Duration, Instant};
 use crate::transport::BudgetClass;
-use crate::transport::congestion::{Probe, START};
+use crate::transport::congestion::{Cause, Estimate, Probe, START};
 use crate::units::Bitrate;
 
 pub(super) use pictures::Scratch;
@@ -41,6 +41,15 @@ const REPAIR_MOST: f64 = 0.25;
 const UNHEARD: Duration = Duration::from_secs(2);
 /// Something new flows, and is not measured yet: it may be this much.
 const UNMEASURED: Bitrate = Bitrate::from_kbps(100_000);
+/// Of what the path carries, in hundredths, what is given may cost where nothing shows a fault, and
+/// what is kept where it turns out to carry less.
+const KEPT_CLEAR: u64 = 125;
+const KEPT_FALLEN: u64 = 70;
+const KEPT_DEEP: u64 = 60;
+/// Queues up to this come of pictures and key frames, and go by themselves.
+const QUEUE_SHORT: Duration = Duration::from_millis(100);
+/// Beyond this sound suffers, and a queue does not go while nearly all that fits is sent.
+const QUEUE_LONG: Duration = Duration::from_millis(200);
 /// A drained queue is gone by then: what does not fit now will not.
 const STARVING: Duration = Duration::from_millis(700);
 
@@ -255,7 +264,10 @@ impl Room {
         if !is_asked && !member.transport.is_limited() {
             return;
         }
-        if member.adaptation.is_due(now, estimate.carried) {
+        if member
+            .adaptation
+            .is_due(now, kept_within(&estimate, member.adaptation.given))
+        {
             self.decide(now, key, scratch);
         }
         let Some(member) = self.members.get_mut(key.index()) else {
@@ -281,10 +293,17 @@ impl Room {
         let charged = member.transport.charged(BudgetClass::Audio);
         let sound = member.adaptation.sound.read(now, charged);
         let budget = match estimate {
-            Some(estimate) => Budget {
-                fast: net(estimate.carried, sound, estimate.loss),
-                stable: net(estimate.stable, sound, estimate.loss),
-            },
+            Some(estimate) => {
+                let kept = if member.transport.is_limited() {
+                    estimate.carried
+                } else {
+                    kept_within(&estimate, member.adaptation.given)
+                };
+                Budget {
+                    fast: net(kept, sound, estimate.loss),
+                    stable: net(estimate.stable, sound, estimate.loss),
+                }
+            }
             None => Budget {
                 fast: net(START, sound, 0.0),
                 stable: net(START, sound, 0.0),
@@ -367,6 +386,24 @@ impl Member {
         self.dirty.subscriptions |= lacks.is_some() != section.lacks.is_some();
         section.lacks = lacks;
     }
+}
+
+/// What all that was `given` may cost to be kept. Measured rates of layers swing: where the path
+/// shows no fault, a little more than it is known to carry is no reason to take anything away. Where it
+/// shows one, and less fits than was given, what is left has to leave room for the queue to drain, or
+/// the next cut follows within a second, with a key frame of its own.
+fn kept_within(estimate: &Estimate, given: Bitrate) -> Bitrate {
+    let carried = estimate.carried.as_bps();
+    // Where somebody else's stands, less is sent than is fair already.
+    let is_ours = estimate.fast < estimate.carried;
+    let parts = match estimate.cause {
+        Cause::Growing | Cause::Unused => KEPT_CLEAR,
+        Cause::Queue if estimate.queue < QUEUE_SHORT => KEPT_CLEAR,
+        Cause::Queue if is_ours && estimate.queue >= QUEUE_LONG => KEPT_DEEP,
+        _ if given > estimate.carried => KEPT_FALLEN,
+        Cause::Queue | Cause::Loss | Cause::Silence => 100,
+    };
+    Bitrate::from_bps(carried.saturating_mul(parts) / 100)
 }
 
 /// What an estimate leaves for pictures.

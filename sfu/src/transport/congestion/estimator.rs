@@ -20,6 +20,7 @@
 use std::collections::VecDeque;
 
 use super::acked::Acked;
+use super::clock::ReceiverClock;
 use super::history::History;
 use super::loss::Loss;
 use super::owd::{Batch, Owd};
@@ -47,6 +48,9 @@ const PACKET_BITS: f64 = 1.2 * 9_600.0;
 const QUEUE_SOFT: f64 = 10_000.0;
 /// And on any path, µs.
 const QUEUE_SOFT_MOST: f64 = 120_000.0;
+/// What arrives while a queue stands is looked at for so long, and for so long where it just begins.
+const LONG_WINDOW: Duration = Duration::from_millis(400);
+const SHORT_WINDOW: Duration = Duration::from_millis(120);
 /// A queue is drained within about this, µs.
 const DRAIN: f64 = 300_000.0;
 /// What is left to send of what arrives, where the queue is longest.
@@ -117,7 +121,7 @@ pub struct Estimate {
     /// For keeping what is given: what the path carries, also while less is sent so that a queue
     /// drains.
     pub carried: Bitrate,
-    /// For going up: the least of `fast` in the last 2.5 s.
+    /// For going up: the least of `carried` in the last 2.5 s, and no more than `fast`.
     pub stable: Bitrate,
     /// Time packets wait on the way.
     pub queue: Duration,
@@ -163,6 +167,8 @@ pub struct Estimator {
     group_at: Option<Instant>,
     /// Since when no queue stood.
     clear_since: Instant,
+    /// Since when a queue has stood.
+    queued_since: Option<Instant>,
     /// No queue stands.
     is_empty: bool,
     /// What arrived when a queue last stood: about the capacity.
@@ -181,50 +187,6 @@ pub struct Estimator {
 struct Delays {
     large: Batch,
     small: Batch,
-}
-
-/// Receiver's time, unwrapped from 24 bits of 64 ms.
-#[derive(Debug, Default)]
-struct ReceiverClock {
-    last: Option<(i32, i64)>,
-    /// How far it is behind ours, µs, and for how many feedbacks it has been elsewhere.
-    behind: Option<i64>,
-    elsewhere: u8,
-}
-
-impl ReceiverClock {
-    /// µs.
-    fn micros(&mut self, reference: i32) -> i64 {
-        let unwrapped = match self.last {
-            None => i64::from(reference),
-            Some((before, at)) => {
-                let step = (reference.wrapping_sub(before) << 8) >> 8;
-                at + i64::from(step)
-            }
-        };
-        self.last = Some((reference, unwrapped));
-        unwrapped * 64_000
-    }
-
-    /// Whether somebody set it: no queue grows faster than time passes, and no feedback is late for
-    /// long.
-    fn has_jumped(&mut self, now: Instant, base: i64) -> bool {
-        let behind = i64::try_from(now.as_micros()).unwrap_or(i64::MAX) - base;
-        let known = *self.behind.get_or_insert(behind);
-        if (behind - known).abs() < JUMP {
-            // Slowly, so that what drifts is followed.
-            self.behind = Some(known + (behind - known) / 16);
-            self.elsewhere = 0;
-            return false;
-        }
-        self.elsewhere += 1;
-        let has_jumped = self.elsewhere >= JUMP_FEEDBACKS;
-        if has_jumped {
-            self.behind = Some(behind);
-            self.elsewhere = 0;
-        }
-        has_jumped
-    }
 }
 
 /// Bits per second as a number to reckon with.
@@ -271,6 +233,7 @@ impl Estimator {
             sent_at: None,
             group_at: None,
             clear_since: now,
+            queued_since: None,
             is_empty: true,
             capacity: None,
             probe_at: now,
@@ -509,6 +472,9 @@ impl Estimator {
             soft
         };
         self.is_empty = queue < soft * QUEUE_NONE;
+        if self.is_empty {
+            self.queued_since = None;
+        }
         let has_lost = self.loss.take_event();
         // What is left to us beside a rival is not how fast the link is.
         let apart = PACKET_BITS / (self.rival.before() / 8.0).max(number(LEAST)) * 1e6;
@@ -540,8 +506,10 @@ impl Estimator {
     fn drain(&mut self, now: Instant, queue: f64, soft: f64) {
         // A queue that rises fast is a new one: the window must not reach behind its beginning.
         let window = if queue > soft * 3.0 { 80 } else { 200 };
-        // Few packets make a short window's rate rough, and too high is the costly side.
-        let long = self.acked.rate(Duration::from_millis(400));
+        // Few packets make a short window's rate rough, and too high is the costly side. Of the time
+        // before the queue, what arrived is what was sent.
+        let stood = now.since(*self.queued_since.get_or_insert(now));
+        let long = self.acked.rate(LONG_WINDOW.min(stood + SHORT_WINDOW));
         let short = self.acked.rate(Duration::from_millis(window));
         let arrived = match (short, long) {
             (Some(short), Some(long)) => Some(short.min(long)),
@@ -717,20 +685,29 @@ impl Estimator {
         self.probe_wait = PROBE_EVERY;
         self.probe_next = VecDeque::from([self.target * 3.0, self.target * 6.0]);
         self.clear_since = now;
+        self.queued_since = None;
         self.lows.clear();
     }
 
-    /// Keeps the least target of each 25 ms for `stable`.
+    /// What the path carries, also while less is sent so that a queue drains.
+    fn carried(&self) -> f64 {
+        let drained = self.capacity.filter(|_| self.cause == Cause::Queue);
+        drained.map_or(self.target, |capacity| self.target.max(capacity * YIELD))
+    }
+
+    /// Keeps the least of each 25 ms for `stable`: of what the path carries, since how deep a queue
+    /// made us yield says nothing of the time after it.
     fn remember(&mut self, now: Instant) {
+        let carried = self.carried();
         match self.lows.back_mut() {
             Some((at, low)) if now.since(*at) < Duration::from_millis(25) => {
-                *low = low.min(self.target);
+                *low = low.min(carried);
             }
             _ => {
                 if self.lows.len() >= STABLE_KEPT {
                     self.lows.pop_front();
                 }
-                self.lows.push_back((now, self.target));
+                self.lows.push_back((now, carried));
             }
         }
         while self
@@ -750,11 +727,9 @@ impl Estimator {
             .iter()
             .map(|(_, low)| *low)
             .fold(self.target, f64::min);
-        let drained = self.capacity.filter(|_| self.cause == Cause::Queue);
-        let carried = drained.map_or(self.target, |capacity| self.target.max(capacity * YIELD));
         Estimate {
             fast: rate(self.target),
-            carried: rate(carried),
+            carried: rate(self.carried()),
             stable: rate(low),
             queue: Duration::from_secs_f64(self.owd.queue() / 1e6),
             loss: self.loss.fraction(),
@@ -766,9 +741,6 @@ impl Estimator {
 
 /// Nothing sent for this long: no queue of ours stands any more.
 const IDLE: Duration = Duration::from_millis(1_000);
-/// A clock that differs by this from what it was, µs, for so many feedbacks, was set.
-const JUMP: i64 = 400_000;
-const JUMP_FEEDBACKS: u8 = 3;
 /// Packets sent within this are one group, as a frame that leaves in one batch is.
 const GROUP: Duration = Duration::from_millis(1);
 /// Packets whose delay is looked at: pictures, not sound.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`estimator`] | the target rate, from the four below |
 //! | `history` | what was sent and not told of yet |
+//! | `clock` | the receiver's clock |
 //! | `ceiling` | what the receiver itself says (REMB) |
 //! | `acked` | what arrived per second |
 //! | `train` | how fast a link serves what stands in line |
@@ -18,6 +19,7 @@
 
 mod acked;
 mod ceiling;
+mod clock;
 pub mod estimator;
 mod history;
 mod loss;
