@@ -121,6 +121,9 @@ struct Decided {
 pub(super) struct Layers {
     wish: Layer,
     passing: Layer,
+    /// What passes is too much for the path, and the key frame of what takes its place is waited
+    /// for: as few pictures a second as there are.
+    is_left: bool,
     /// From the next picture on as many a second pass as are wanted.
     is_open_above: bool,
     /// Of the present binding.
@@ -137,6 +140,7 @@ impl Default for Layers {
         Self {
             wish: EVERYTHING,
             passing: EVERYTHING,
+            is_left: false,
             is_open_above: false,
             dropped: 0,
             newest: 0,
@@ -156,6 +160,23 @@ impl Layers {
     /// From now on this should pass.
     pub(super) const fn set_wish(&mut self, wish: Layer) {
         self.wish = wish;
+    }
+
+    /// Whether an encoding that costs less takes this one's place with its next key frame.
+    pub(super) const fn leave(&mut self, is_left: bool) {
+        self.is_left = is_left;
+    }
+
+    /// What should pass of the encoding that is shown.
+    const fn present_wish(&self) -> Layer {
+        if self.is_left {
+            Layer {
+                temporal: 0,
+                ..EVERYTHING
+            }
+        } else {
+            self.wish
+        }
     }
 
     /// Only a key frame leads to what is wished.
@@ -181,6 +202,7 @@ impl Layers {
     ) -> Offered {
         if begins {
             self.by_frames = entry.layering == Layering::Descriptor;
+            self.is_left = false;
             self.passing = self.wish;
             self.is_open_above = false;
             self.dropped = 0;
@@ -197,7 +219,8 @@ impl Layers {
                     frame: &entry.frame,
                     frames,
                 };
-                self.frames.offer(binding, packet, self.wish, begins);
+                let wish = self.present_wish();
+                self.frames.offer(binding, packet, wish, begins);
                 return self.answer(binding, entry, is_late);
             }
             Layering::Vp8 | Layering::Vp9 => {}
@@ -269,7 +292,7 @@ impl Layers {
 
     /// What passes from this picture on.
     fn choose(&mut self, layering: Layering, facts: &PayloadFacts) {
-        let (wish, layer) = (self.wish, facts.layer);
+        let (wish, layer) = (self.present_wish(), facts.layer);
         if facts.keyframe {
             self.passing = wish;
             self.is_open_above = false;

@@ -156,6 +156,13 @@ impl Router {
         let aim = found.aim(track);
         let shown = found.selector.current();
         found.layers.set_wish(wish);
+        let usual = |key: Option<EncodingKey>| {
+            let found = key.and_then(|key| self.encodings.get(key.index()));
+            found.map_or(0, |found| found.flow.usual())
+        };
+        found
+            .layers
+            .leave(aim != shown && usual(aim) < usual(shown));
         let is_open = found.is_open();
         let is_needed = if aim == shown {
             found.layers.needs_keyframe()

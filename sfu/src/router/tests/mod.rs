@@ -8,6 +8,7 @@
 //! | `keyframes` | who asks for a picture, and when |
 //! | `flow` | learning, gathering, muting, queues, freeing |
 //! | `red` | copies of sound, given and taken |
+//! | `rungs` | simulcast: which can be given, how one gives way to another |
 //! | `reports` | SR, RR, clocks, speakers |
 //! | `ports` | a door and back |
 
@@ -26,4 +27,5 @@ mod ports;
 mod red;
 mod repair;
 mod reports;
+mod rungs;
 mod support;

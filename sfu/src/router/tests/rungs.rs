@@ -1,0 +1,209 @@
+//! Rungs of a simulcast track: which of them can be given, and how one gives way to another.
+
+use super::support::*;
+use crate::id::{EncodingKey, Rid, SectionKey};
+use crate::router::rungs::Target;
+use crate::units::{Layer, MediaKind};
+
+const LOW: u32 = 11;
+const HIGH: u32 = 22;
+/// Input numbers of the high rung begin here.
+const HIGH_FIRST: u16 = 5_000;
+const ALL: Layer = Layer {
+    spatial: 0,
+    temporal: 2,
+};
+
+/// What is sent of a picture time, 33 ms.
+#[derive(Clone, Copy)]
+struct Sent {
+    low: bool,
+    high: bool,
+    low_key: bool,
+}
+
+const BOTH: Sent = Sent {
+    low: true,
+    high: true,
+    low_key: false,
+};
+
+struct Scene {
+    room: Room,
+    section: SectionKey,
+    low: EncodingKey,
+    high: EncodingKey,
+    picture: u16,
+    low_sequence: u16,
+    high_sequence: u16,
+    seen: Vec<u16>,
+}
+
+impl Scene {
+    /// A section that shows the high rung, both measured for two seconds.
+    fn new() -> Self {
+        let mut room = Room::new();
+        let mut simulcast = plan("v", MediaKind::Video);
+        simulcast.rids = ["q", "f"].map(|rid| Rid::new(rid).unwrap()).to_vec();
+        let track = room.publish(ADA, &simulcast);
+        let section = room.section(BOB, &plan("v", MediaKind::Video), 7_000);
+        room.router.bind(room.now, section, Some(track));
+        let mut scene = Self {
+            room,
+            section,
+            low: EncodingKey(0),
+            high: EncodingKey(1),
+            picture: 8,
+            low_sequence: 0,
+            high_sequence: HIGH_FIRST,
+            seen: Vec::new(),
+        };
+        scene.send(
+            Sent {
+                low_key: true,
+                ..BOTH
+            },
+            true,
+        );
+        let encodings = scene.room.router.track(track).unwrap().encodings.clone();
+        (scene.low, scene.high) = (encodings[0], encodings[1]);
+        scene.play(60, BOTH);
+        scene.send(BOTH, true);
+        assert!(scene.play(4, BOTH).iter().all(|&input| input >= HIGH_FIRST));
+        scene.room.rtcp(ADA);
+        scene
+    }
+
+    fn send(&mut self, sent: Sent, high_key: bool) {
+        let temporal = [0, 2, 1, 2][usize::from(self.picture % 4)];
+        if sent.low {
+            let low = in_layer(
+                video(LOW, self.low_sequence, self.picture, sent.low_key),
+                temporal,
+            );
+            self.room.send(ADA, &low.mid("v").rid("q").marker());
+            self.low_sequence += 1;
+        }
+        for packet in 0..3 {
+            if sent.high {
+                let high = video(
+                    HIGH,
+                    self.high_sequence,
+                    self.picture,
+                    high_key && packet == 0,
+                );
+                let mut high = in_layer(high, temporal).mid("v").rid("f");
+                high.header.marker = packet == 2;
+                self.room.send(ADA, &high);
+                self.high_sequence += 1;
+            }
+        }
+        self.picture += 1;
+        self.room.pass(33);
+        // The sender's number, behind a descriptor that is longer by one.
+        let number = |it: &Seen| u16::from_be_bytes([it.payload[16], it.payload[17]]);
+        self.seen.extend(self.room.take(BOB).iter().map(number));
+    }
+
+    /// So many picture times; what arrives meanwhile.
+    fn play(&mut self, pictures: u32, sent: Sent) -> Vec<u16> {
+        self.seen.clear();
+        for _ in 0..pictures {
+            self.send(sent, false);
+        }
+        std::mem::take(&mut self.seen)
+    }
+
+    fn give(&mut self, encoding: EncodingKey) {
+        let target = Target {
+            encoding,
+            layer: ALL,
+        };
+        let (now, section) = (self.room.now, self.section);
+        self.room.router.set_target(now, section, Some(target));
+    }
+
+    fn given(&self) -> Option<EncodingKey> {
+        self.room
+            .router
+            .target(self.section)
+            .map(|target| target.encoding)
+    }
+}
+
+/// RFC 7741 §4.2: T beside I and L; TID, and Y, since all lean on the lowest layer only.
+fn in_layer(mut packet: Packet, temporal: u8) -> Packet {
+    packet.payload[1] |= 0x20;
+    packet.payload[0] |= 0x10;
+    packet.payload[4] = 0;
+    packet.payload.insert(5, temporal << 6 | 0x20);
+    packet
+}
+
+#[test]
+fn a_low_rung_that_is_silent_for_a_second_is_kept_where_a_higher_one_flows() {
+    let mut scene = Scene::new();
+    let (low, high) = (scene.low, scene.high);
+    scene.give(low);
+    scene.send(
+        Sent {
+            low_key: true,
+            ..BOTH
+        },
+        false,
+    );
+    assert!(scene.play(30, BOTH).iter().all(|&input| input < HIGH_FIRST));
+    // Its encoder leaves pictures out behind a key frame.
+    let seen = scene.play(45, Sent { low: false, ..BOTH });
+    assert_eq!(
+        (seen, scene.given()),
+        (Vec::new(), Some(low)),
+        "the high one was not asked for"
+    );
+    assert!(!scene.play(10, BOTH).is_empty());
+    // After more than two seconds it has stopped: what flows is better than nothing.
+    scene.play(90, Sent { low: false, ..BOTH });
+    assert_eq!(scene.given(), Some(high));
+    assert!(scene.room.rtcp(ADA).plis.contains(&HIGH));
+}
+
+#[test]
+fn a_high_rung_that_stops_gives_way_to_the_one_below_within_a_second() {
+    let mut scene = Scene::new();
+    let (low, high) = (scene.low, scene.high);
+    scene.give(high);
+    scene.play(10, BOTH);
+    scene.play(
+        33,
+        Sent {
+            high: false,
+            ..BOTH
+        },
+    );
+    assert_eq!(scene.given(), Some(low));
+    assert!(scene.room.rtcp(ADA).plis.contains(&LOW));
+}
+
+#[test]
+fn what_is_left_for_a_lower_rung_passes_at_its_lowest_rate_until_that_begins() {
+    let mut scene = Scene::new();
+    scene.give(scene.high);
+    scene.play(8, BOTH);
+    scene.give(scene.low);
+    let seen = scene.play(16, BOTH);
+    assert_eq!(seen.len(), 4 * 3, "a quarter of the pictures: {seen:?}");
+    assert!(seen.iter().all(|&input| input >= HIGH_FIRST));
+    scene.send(
+        Sent {
+            low_key: true,
+            ..BOTH
+        },
+        false,
+    );
+    let seen = scene.play(16, BOTH);
+    assert_eq!(seen.len(), 16, "all of the lower one: {seen:?}");
+    assert!(seen.iter().all(|&input| input < HIGH_FIRST));
+    // The way up leaves nothing out before the higher one is there.
+    scene.give(scene.high);
+    assert_eq!(scene.play(16, BOTH).len(), 16);
+}
