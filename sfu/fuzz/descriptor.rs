@@ -128,9 +128,10 @@ impl Link {
             frame: &frame,
             frames,
         };
-        self.selector.offer(self.binding, packet, self.wish, begins);
+        let wish = (self.wish, step & 0x08 != 0);
+        self.selector.offer(self.binding, packet, wish, begins);
         let passage = self.selector.passage(self.binding, sequence, &frame);
-        self.selector.offer(self.binding, packet, self.wish, false);
+        self.selector.offer(self.binding, packet, wish, false);
         let again = self.selector.passage(self.binding, sequence, &frame);
         assert_eq!(passage, again, "asked once more");
         let Some(passage) = passage.filter(|passage| passage.passes) else {

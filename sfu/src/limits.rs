@@ -148,4 +148,4 @@ pub const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 /// A newcomer's own offer is waited for so long before it gets one of ours.
 pub const FIRST_OFFER_PATIENCE: Duration = Duration::from_millis(300);
 /// At most one key frame request to one encoding in this time.
-pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);

@@ -153,10 +153,17 @@ impl Router {
         let class = ticket.class();
         let subscriber = section.member;
         let is_reported = section.plan.reports_packets();
+        let before = section.timeline.shown();
+        let before = before.filter(|&(key, _)| key != ticket.encoding);
+        let before = before.and_then(|(key, timestamp)| {
+            let before = self.encodings.get(key.index())?;
+            (before.track == encoding.track).then_some((before, timestamp))
+        });
         let departure = Departure {
             track,
             encoding,
             key: ticket.encoding,
+            before,
             section,
         };
         let (len, seal) = match class {
@@ -186,6 +193,8 @@ struct Departure<'a> {
     track: &'a Track,
     encoding: &'a Encoding,
     key: EncodingKey,
+    /// Another encoding of the track that was shown last, and its timestamp then.
+    before: Option<(&'a Encoding, u32)>,
     section: &'a mut Section,
 }
 
@@ -198,6 +207,7 @@ impl Departure<'_> {
         stamps: impl FnOnce() -> Stamps,
         out: &mut [u8],
     ) -> Result<(usize, bool), DropReason> {
+        let before = self.before;
         let Self {
             encoding, section, ..
         } = self;
@@ -213,6 +223,8 @@ impl Departure<'_> {
         let (payload_type, codec) = (plan.payload_type, plan.format.codec);
         let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
         let timeline = section.timeline;
+        let told =
+            before.and_then(|it| encoding.taken_after(entry.timestamp, it, codec.clock_rate()));
         let (placed, offsets) = section.numbers.place(
             (self.key, encoding.serial),
             entry,
@@ -221,7 +233,7 @@ impl Departure<'_> {
                 timestamp: timeline.timestamp_offset(
                     entry.timestamp,
                     entry.arrived_at,
-                    codec.clock_rate(),
+                    (codec.clock_rate(), told),
                     first,
                 ),
                 pictures: timeline.picture_offsets(codec, payload),
@@ -254,9 +266,10 @@ impl Departure<'_> {
             None => write_payload(payload, codec, offsets.pictures, start, out)?,
         };
         if placed.newest {
+            let shown = (self.key, entry.timestamp);
             section
                 .timeline
-                .sent(header.timestamp, entry.arrived_at, codec, written);
+                .sent(header.timestamp, (shown, entry.arrived_at), codec, written);
         }
         section.payload_type = payload_type;
         let first = section.report.count(now, written.len(), placed.first);

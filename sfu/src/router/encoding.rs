@@ -212,6 +212,23 @@ impl Encoding {
         self.reception.measure(arrived_at, timestamp, clock_rate);
     }
 
+    /// By how much, in microseconds, the picture of `timestamp` was taken after one of another
+    /// encoding of the same publisher; none: reports of both have not come.
+    pub(super) fn taken_after(
+        &self,
+        timestamp: u32,
+        (before, earlier): (&Self, u32),
+        clock_rate: u32,
+    ) -> Option<i64> {
+        let (clock, other) = (self.clock?, before.clock?);
+        let since_report = |timestamp: u32, clock: ClockReport| {
+            let ticks = i64::from(timestamp.wrapping_sub(clock.rtp).cast_signed());
+            ticks * 1_000_000 / i64::from(clock_rate.max(1))
+        };
+        let reports = clock.ntp.micros_since(other.ntp);
+        Some(reports + since_report(timestamp, clock) - since_report(earlier, other))
+    }
+
     /// Gathers a packet. True where what is held should leave now.
     pub(super) fn hold(&mut self, now: Instant, sequence: u64, ends_frame: bool) -> bool {
         // Never full here: what fills it makes it leave.

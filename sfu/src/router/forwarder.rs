@@ -3,7 +3,11 @@
 //!
 //! Both are changed by an offset that is fixed when the first packet of a binding departs; a late
 //! packet of the same binding gets the same offset and so lands in its place.
+//!
+//! Between two encodings of one publisher its sender reports tell how far apart two pictures were
+//! taken; before they have come, and between publishers, when they arrived stands for it.
 
+use crate::id::EncodingKey;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 use crate::wire::payload::{Codec, vp8, vp9};
@@ -12,6 +16,8 @@ use super::encoding::ticks;
 
 /// A new picture lies at least this far behind the last one.
 const STEP_MIN: Duration = Duration::from_millis(1);
+/// Reports that differ more from what is seen are not believed.
+const REPORTS_OFF: Duration = Duration::from_secs(1);
 
 /// Picture numbers in a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub(super) struct PictureOffsets {
 pub(super) struct Timeline {
     /// Timestamp as sent, and the arrival of that packet.
     newest: Option<(u32, Instant)>,
+    /// The same packet as it came.
+    shown: Option<(EncodingKey, u32)>,
     pictures: Pictures,
 }
 
@@ -41,17 +49,29 @@ impl Timeline {
         self.newest.map(|(timestamp, _)| timestamp)
     }
 
-    /// The offset that puts `timestamp` behind what was sent by the time that has passed since;
-    /// `first` is where a section's very first packet stands.
+    /// Encoding and timestamp of the newest packet sent, as it came.
+    pub(super) const fn shown(&self) -> Option<(EncodingKey, u32)> {
+        self.shown
+    }
+
+    /// The offset that puts `timestamp` behind what was sent by the time that has passed since, by
+    /// the publisher's reports where they are `told`; `first` is where a section's very first packet
+    /// stands.
     pub(super) fn timestamp_offset(
         &self,
         timestamp: u32,
         arrived_at: Instant,
-        clock_rate: u32,
+        (clock_rate, told): (u32, Option<i64>),
         first: u32,
     ) -> u32 {
         let out = self.newest.map_or(first, |(newest, newest_at)| {
-            let passed = arrived_at.since(newest_at).max(STEP_MIN);
+            let seen = arrived_at.since(newest_at);
+            let told = told.map(|micros| {
+                let micros = u64::try_from(micros).unwrap_or_default();
+                Duration::from_micros(micros)
+            });
+            let told = told.filter(|told| told.abs_diff(seen) <= REPORTS_OFF);
+            let passed = told.unwrap_or(seen).max(STEP_MIN);
             newest.wrapping_add(ticks(passed, clock_rate))
         });
         out.wrapping_sub(timestamp)
@@ -73,11 +93,12 @@ impl Timeline {
     pub(super) fn sent(
         &mut self,
         timestamp: u32,
-        arrived_at: Instant,
+        (shown, arrived_at): ((EncodingKey, u32), Instant),
         codec: Codec,
         payload: &[u8],
     ) {
         self.newest = Some((timestamp, arrived_at));
+        self.shown = Some(shown);
         if codec.kind() == MediaKind::Video {
             let found = pictures(codec, payload);
             self.pictures.picture = found.picture.or(self.pictures.picture);

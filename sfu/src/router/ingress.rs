@@ -15,6 +15,7 @@ use crate::router::history::{Entry, PagePool, Passed};
 use crate::router::layers::{Layering, Offered};
 use crate::router::loudest::gate::hear;
 use crate::router::member::{Member, Source};
+use crate::router::patience::wait;
 use crate::router::redundancy::place;
 use crate::router::section::Section;
 use crate::router::selector::{Candidate, Passage};
@@ -398,6 +399,11 @@ impl Router {
                 track,
                 section: section_key,
             };
+            if section.selector.current() == Some(key) && encoding.kind == MediaKind::Video {
+                let waits = wait(section, track, &self.encodings);
+                section.patience.note(now, waits);
+                section.layers.set_weary(section.patience.is_weary(now));
+            }
             self.stats.queue_full += offer.to(section, subscriber, sequences);
             lacks_keyframe |=
                 section.selector.current() == Some(key) && section.layers.lacks_keyframe();
@@ -655,10 +661,11 @@ fn receive(
 /// by its payload.
 fn judge(encoding: &mut Encoding, entry: &mut Entry, descriptor: &[u8], media: &Media<'_>) {
     let codec = media.format.codec;
-    // VP8 tells the same in each payload, and counts its pictures there without gaps.
     let described = match codec {
-        Codec::Av1 | Codec::H264 | Codec::Vp9 => encoding.frames.read(entry.sequence, descriptor),
-        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma | Codec::Vp8 | Codec::H265 => None,
+        Codec::Av1 | Codec::H264 | Codec::Vp8 | Codec::Vp9 => {
+            encoding.frames.read(entry.sequence, descriptor)
+        }
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma | Codec::H265 => None,
     };
     if let Some(frame) = described {
         entry.layering = Layering::Descriptor;

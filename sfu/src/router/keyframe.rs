@@ -112,9 +112,9 @@ mod tests {
                 asked.push(ms);
             }
         }
-        assert_eq!(asked, [0, 500, 1_000]);
+        assert_eq!(asked, [0, 300, 600, 900]);
         assert_eq!(gate.next_due(), None);
         gate.request();
-        assert_eq!(gate.next_due(), Some(Instant::from_millis(1_500)));
+        assert_eq!(gate.next_due(), Some(Instant::from_millis(1_200)));
     }
 }

@@ -11,6 +11,7 @@
 //! VP8 pictures are counted without gaps, or a receiver takes what was left out for lost; those of
 //! VP9 keep their numbers, which tell what leans on what.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::limits::DECIDED_PICTURES;
@@ -18,6 +19,7 @@ use crate::router::decode_target::{
     DecodeTargetSelector, FrameChange, FramePacket, FramePassage, Frames,
 };
 use crate::router::history::Entry;
+use crate::router::patience::Wait;
 use crate::units::Layer;
 use crate::wire::payload::{Codec, LayerSwitch, PayloadFacts};
 
@@ -133,6 +135,8 @@ pub(super) struct Layers {
     /// Where dependency descriptors tell.
     frames: DecodeTargetSelector,
     by_frames: bool,
+    /// A lower layer of the same encoding is waited for in vain: only the base layer goes on.
+    is_weary: bool,
 }
 
 impl Default for Layers {
@@ -147,6 +151,7 @@ impl Default for Layers {
             decided: VecDeque::new(),
             frames: DecodeTargetSelector::default(),
             by_frames: false,
+            is_weary: false,
         }
     }
 }
@@ -187,6 +192,29 @@ impl Layers {
         self.wish.spatial > self.passing.spatial
     }
 
+    /// Which key frame within the encoding that passes is waited for.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        let shown = self.shown().filter(|_| self.needs_keyframe())?;
+        match self.wish.spatial.cmp(&shown.spatial) {
+            Ordering::Greater => Some(Wait::Rise),
+            Ordering::Less => Some(Wait::Fall),
+            Ordering::Equal => None,
+        }
+    }
+
+    /// The layer that passes.
+    pub(super) fn shown(&self) -> Option<Layer> {
+        if self.by_frames {
+            return self.frames.layer();
+        }
+        Some(self.passing)
+    }
+
+    /// Only the base layer passes until a key frame, or no longer so.
+    pub(super) const fn set_weary(&mut self, is_weary: bool) {
+        self.is_weary = is_weary;
+    }
+
     /// What passes shows that a key frame is needed.
     pub(super) const fn lacks_keyframe(&self) -> bool {
         self.by_frames && self.frames.lacks_keyframe()
@@ -201,6 +229,7 @@ impl Layers {
         frames: &Frames,
     ) -> Offered {
         if begins {
+            self.is_weary = false;
             self.by_frames = entry.layering == Layering::Descriptor;
             self.is_left = false;
             self.passing = self.wish;
@@ -219,7 +248,7 @@ impl Layers {
                     frame: &entry.frame,
                     frames,
                 };
-                let wish = self.present_wish();
+                let wish = (self.present_wish(), self.is_weary);
                 self.frames.offer(binding, packet, wish, begins);
                 return self.answer(binding, entry, is_late);
             }

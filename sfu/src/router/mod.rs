@@ -23,6 +23,7 @@
 //! | `layers` | which layers of the encoding that is shown pass |
 //! | `rates` | what each layer of an encoding carries |
 //! | [`rungs`] | what of a simulcast track each section is given, and padding that probes |
+//! | `patience` | how long a key frame is waited for that leads to another size |
 //! | `orders` | which rungs of a track its publisher is asked for |
 //! | [`allocator`] | one participant's bitrate to a layer for each section |
 //! | [`ticket`] | orders to send |
@@ -44,6 +45,7 @@ pub mod loudest;
 mod member;
 mod nack;
 mod orders;
+mod patience;
 pub mod port;
 mod rates;
 mod redundancy;

@@ -520,6 +520,7 @@ impl Router {
             self.want_keyframe(now, key);
         }
         self.leave_dry_rungs(now);
+        self.give_up_rises(now);
         self.review_orders(now);
         self.flows_due = several.then(|| now + FLOW_STEP);
     }

@@ -151,6 +151,11 @@ impl Router {
             return;
         };
         let target = target.filter(|target| track.encodings.contains(&target.encoding));
+        // Tried in vain a moment ago: what is shown is given.
+        let in_vain = target.is_some_and(|target| found.patience.has_given_up(now, target));
+        if in_vain && found.target.is_some() {
+            return;
+        }
         let before = found.aim(track);
         found.target = target.map(|target| target.encoding);
         let aim = found.aim(track);

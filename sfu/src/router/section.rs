@@ -27,6 +27,7 @@ use crate::router::decode_target::FrameChange;
 use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
 use crate::router::layers::{Layers, Verdict};
+use crate::router::patience::Patience;
 use crate::router::redundancy::Redundancy;
 use crate::router::selector::Selector;
 use crate::router::subscription::Subscription;
@@ -149,6 +150,7 @@ pub(super) struct Section {
     pub(super) target: Option<EncodingKey>,
     /// Its subscriber's path carries none of it: it waits, bound and closed.
     pub(super) starved: bool,
+    pub(super) patience: Patience,
     pub(super) timeline: Timeline,
     pub(super) numbers: Numbers,
     pub(super) redundancy: Redundancy,
@@ -190,6 +192,7 @@ impl Section {
             layers: Layers::default(),
             target: None,
             starved: false,
+            patience: Patience::default(),
             timeline: Timeline::default(),
             numbers,
             redundancy,

@@ -148,8 +148,15 @@ impl DecodeTargetSelector {
     }
 
     /// A packet is offered, and what becomes of its frame is decided. `begins`: the first of
-    /// `binding`.
-    pub fn offer(&mut self, binding: u16, packet: FramePacket<'_>, wish: Layer, begins: bool) {
+    /// `binding`. The wish is weary where, until a key frame leads down to it, only the temporal
+    /// base layer of what passes goes on.
+    pub fn offer(
+        &mut self,
+        binding: u16,
+        packet: FramePacket<'_>,
+        wish: (Layer, bool),
+        begins: bool,
+    ) {
         let frame = packet.frame;
         let is_late = !begins && packet.sequence <= self.newest;
         if begins || !is_late && self.starts_again(frame) {
@@ -216,7 +223,7 @@ impl DecodeTargetSelector {
         self.is_broken = false;
     }
 
-    fn decide(&mut self, number: u64, packet: FramePacket<'_>, wish: Layer) {
+    fn decide(&mut self, number: u64, packet: FramePacket<'_>, wish: (Layer, bool)) {
         let is_newest = self
             .now
             .window
@@ -316,7 +323,8 @@ impl DecodeTargetSelector {
     }
 
     /// Which decode target passes from this frame on.
-    fn aim(&mut self, number: u64, packet: FramePacket<'_>, wish: Layer) {
+    fn aim(&mut self, number: u64, packet: FramePacket<'_>, wish: (Layer, bool)) {
+        let (wish, is_weary) = wish;
         let is_next = self.picture.replace(packet.timestamp) != Some(packet.timestamp);
         let Some(told) = &packet.frame.told else {
             return;
@@ -350,7 +358,12 @@ impl DecodeTargetSelector {
         };
         let next = match self.target {
             None => Some(wished),
-            Some(present) => step.next(present, wished),
+            Some(present) => step.next(present, wished.1).or_else(|| {
+                // It is smaller than what can be reached now.
+                let temporal = if is_weary { 0 } else { wished.1.temporal };
+                let spatial = present.1.spatial;
+                step.next(present, Layer { spatial, temporal })
+            }),
         };
         if let Some(next) = next.filter(|next| Some(*next) != self.target) {
             let present = self.target.replace(next).map(|(target, _)| target);
@@ -379,10 +392,10 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// The best decode target up to the one that is wished; none: what passed goes on.
-    fn next(&self, present: (u8, Layer), wished: (u8, Layer)) -> Option<(u8, Layer)> {
+    /// The best decode target up to what is wished; none: what passed goes on.
+    fn next(&self, present: (u8, Layer), wished: Layer) -> Option<(u8, Layer)> {
         targets(self.structure, self.told.produced)
-            .filter(|&(_, layer)| is_within(layer, wished.1))
+            .filter(|&(_, layer)| is_within(layer, wished))
             .filter(|&target| self.leads_to(target, present))
             .max_by_key(|&(_, layer)| layer)
     }

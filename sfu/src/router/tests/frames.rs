@@ -317,7 +317,7 @@ fn what_is_wished_comes() {
                 temporal,
             };
             scene.wish(layer);
-            // A key frame is asked for at most twice a second.
+            // A key frame is asked for at most three times a second.
             for _ in 0..20 {
                 scene.picture();
             }
@@ -416,7 +416,7 @@ fn replay(values: &[Vec<u8>], wish: Layer) -> Vec<Layer> {
             frame: &frame,
             frames: &frames,
         };
-        selector.offer(7, packet, wish, sequence == 100);
+        selector.offer(7, packet, (wish, false), sequence == 100);
         if selector.passage(7, sequence, &frame).unwrap().passes {
             for diff in told.diffs() {
                 let on = frame.number.wrapping_sub(*diff);

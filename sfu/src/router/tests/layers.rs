@@ -21,7 +21,7 @@ fn layer(spatial: u8, temporal: u8) -> Layer {
 }
 
 /// A VP8 packet of picture `picture` in three temporal layers.
-fn temporal(sequence: u16, picture: u16, key: bool) -> Packet {
+pub(super) fn temporal(sequence: u16, picture: u16, key: bool) -> Packet {
     let (temporal, sync) = PATTERN[usize::from(picture % 4)];
     let mut packet = video(1, sequence, picture, key);
     // RFC 7741 §4.2: T beside I and L; TID, Y.

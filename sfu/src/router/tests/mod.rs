@@ -23,6 +23,7 @@ mod frames;
 mod keyframes;
 mod layers;
 mod numbering;
+mod patience;
 mod ports;
 mod red;
 mod repair;
