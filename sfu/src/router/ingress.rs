@@ -28,7 +28,7 @@ use crate::units::{Layer, MediaKind};
 use crate::wheel::soonest;
 use crate::wire::extension::{ExtensionValues, descriptor};
 use crate::wire::payload::red::{Block, Red};
-use crate::wire::payload::{Codec, Format, describe, heights};
+use crate::wire::payload::{Codec, Format, describe, heights, vp8};
 use crate::wire::rtp::RtpPacket;
 
 /// A publisher is told early how its packets arrive.
@@ -661,12 +661,16 @@ fn receive(
 /// by its payload.
 fn judge(encoding: &mut Encoding, entry: &mut Entry, descriptor: &[u8], media: &Media<'_>) {
     let codec = media.format.codec;
-    let described = match codec {
-        Codec::Av1 | Codec::H264 | Codec::Vp8 | Codec::Vp9 => {
-            encoding.frames.read(entry.sequence, descriptor)
-        }
-        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma | Codec::H265 => None,
+    let by_descriptor = match codec {
+        Codec::Av1 | Codec::H264 | Codec::Vp9 => true,
+        // Who numbers the pictures in the payload wants them counted without gaps; Chromium leaves
+        // that out where a descriptor goes along.
+        Codec::Vp8 => vp8::Descriptor::parse(media.payload)
+            .is_ok_and(|it| it.picture_id.is_none() && it.temporal.is_none()),
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma | Codec::H265 => false,
     };
+    let described = by_descriptor.then(|| encoding.frames.read(entry.sequence, descriptor));
+    let described = described.flatten();
     if let Some(frame) = described {
         entry.layering = Layering::Descriptor;
         entry.frame = frame;
@@ -694,10 +698,11 @@ fn measure(encoding: &mut Encoding, entry: &Entry, is_key: bool, media: &Media<'
     };
     let bytes = if is_key { 0 } else { media.payload.len() };
     encoding.rates.count(layer, bytes, entry.timestamp);
-    if entry.frame.told.is_some_and(|told| told.brings_structure) {
+    let is_described = entry.frame.told.is_some_and(|told| told.brings_structure);
+    if is_described {
         encoding.rates.learn(&encoding.frames);
     }
-    if entry.facts.keyframe {
+    if entry.facts.keyframe || is_described && !encoding.frames.tells_sizes() {
         let heights = heights(media.format.codec, media.payload);
         for (height, spatial) in heights.iter().zip(0..) {
             encoding.rates.learn_height(spatial, *height);

@@ -118,14 +118,23 @@ struct Decided {
     dropped: u16,
 }
 
+/// How few of what passes is enough until a key frame leads down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    None,
+    /// What passes is too much for the path, and the key frame of what takes its place is waited
+    /// for: as few pictures a second as there are.
+    Left,
+    /// That of a lower layer of the same encoding has not come in time: the same.
+    Weary,
+}
+
 /// What passes of one encoding.
 #[derive(Debug)]
 pub(super) struct Layers {
     wish: Layer,
     passing: Layer,
-    /// What passes is too much for the path, and the key frame of what takes its place is waited
-    /// for: as few pictures a second as there are.
-    is_left: bool,
+    haste: Haste,
     /// From the next picture on as many a second pass as are wanted.
     is_open_above: bool,
     /// Of the present binding.
@@ -135,8 +144,6 @@ pub(super) struct Layers {
     /// Where dependency descriptors tell.
     frames: DecodeTargetSelector,
     by_frames: bool,
-    /// A lower layer of the same encoding is waited for in vain: only the base layer goes on.
-    is_weary: bool,
 }
 
 impl Default for Layers {
@@ -144,14 +151,13 @@ impl Default for Layers {
         Self {
             wish: EVERYTHING,
             passing: EVERYTHING,
-            is_left: false,
+            haste: Haste::None,
             is_open_above: false,
             dropped: 0,
             newest: 0,
             decided: VecDeque::new(),
             frames: DecodeTargetSelector::default(),
             by_frames: false,
-            is_weary: false,
         }
     }
 }
@@ -169,12 +175,12 @@ impl Layers {
 
     /// Whether an encoding that costs less takes this one's place with its next key frame.
     pub(super) const fn leave(&mut self, is_left: bool) {
-        self.is_left = is_left;
+        self.haste = if is_left { Haste::Left } else { Haste::None };
     }
 
     /// What should pass of the encoding that is shown.
     const fn present_wish(&self) -> Layer {
-        if self.is_left {
+        if matches!(self.haste, Haste::Left) {
             Layer {
                 temporal: 0,
                 ..EVERYTHING
@@ -212,7 +218,11 @@ impl Layers {
 
     /// Only the base layer passes until a key frame, or no longer so.
     pub(super) const fn set_weary(&mut self, is_weary: bool) {
-        self.is_weary = is_weary;
+        match self.haste {
+            Haste::Left => {}
+            Haste::None | Haste::Weary if is_weary => self.haste = Haste::Weary,
+            Haste::None | Haste::Weary => self.haste = Haste::None,
+        }
     }
 
     /// What passes shows that a key frame is needed.
@@ -229,9 +239,8 @@ impl Layers {
         frames: &Frames,
     ) -> Offered {
         if begins {
-            self.is_weary = false;
             self.by_frames = entry.layering == Layering::Descriptor;
-            self.is_left = false;
+            self.haste = Haste::None;
             self.passing = self.wish;
             self.is_open_above = false;
             self.dropped = 0;
@@ -248,7 +257,7 @@ impl Layers {
                     frame: &entry.frame,
                     frames,
                 };
-                let wish = (self.present_wish(), self.is_weary);
+                let wish = (self.present_wish(), self.haste == Haste::Weary);
                 self.frames.offer(binding, packet, wish, begins);
                 return self.answer(binding, entry, is_late);
             }

@@ -105,6 +105,10 @@ export const wishes = ({ viewer, track }, height) =>
 /** Encoders want even sizes. @param {number|undefined} lines @param {number} wanted */
 export const is = (lines, wanted) => lines !== undefined && Math.abs(lines - wanted) <= 1;
 
+/** The layer the server says it gives. @param {Shown} shown @returns {Promise<{spatial: number, temporal: number}|undefined>} */
+export const given = ({ viewer, track }) =>
+  viewer.ask((track) => /** @type {any} */ (window).plenum.connection.roster.layers.get(track)?.layer, track);
+
 /** All frames so far. @param {Shown} shown @returns {Promise<Frame[]>} */
 export const frames = ({ viewer }) => viewer.ask(() => /** @type {any} */ (window).seen.frames);
 

@@ -132,6 +132,13 @@ impl Frames {
         };
     }
 
+    /// Whether the structure in force tells how large pictures are.
+    #[must_use]
+    pub fn tells_sizes(&self) -> bool {
+        self.structure()
+            .is_some_and(|found| found.resolution(0).is_some())
+    }
+
     /// Whether the highest spatial layer leans on the lower ones in key frames only (k-SVC).
     #[must_use]
     pub fn leans_in_keyframes_only(&self) -> bool {

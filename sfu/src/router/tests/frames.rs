@@ -379,6 +379,7 @@ fn what_chromium_sent_is_switched_through_all_its_layers() {
         ("chromium-av1-l1t3", (1, 3)),
         ("chromium-av1-l3t3", (3, 3)),
         ("chromium-vp9-l3t3-key", (3, 3)),
+        ("chromium-vp8-l1t3", (1, 3)),
     ];
     for (name, (spatial, temporal)) in names {
         let values = capture(name);
@@ -463,5 +464,46 @@ fn no_picture_is_missing_where_the_size_changes() {
         let shown: BTreeSet<u8> = shown.collect();
         assert!(shown.contains(&0), "{name}");
         assert!(shown.contains(&(layers.0 - 1)), "{name}");
+    }
+}
+
+#[test]
+fn vp8_whose_payload_says_nothing_of_layers_passes_by_its_descriptor() {
+    let mut room = Room::new();
+    let plan = plan("v", MediaKind::Video);
+    let track = room.publish(ADA, &plan);
+    let section = room.section(BOB, &plan, 7_000);
+    room.router.bind(room.now, section, Some(track));
+    let values = capture("chromium-vp8-l1t3");
+    let mut seen = Vec::new();
+    for (value, number) in values.iter().zip(0..) {
+        let mut packet = video(1, number, number, number == 0).marker();
+        // RFC 7741 §4.2: no X, so no picture id, no TID.
+        packet.payload.drain(1..5);
+        packet.payload[0] = 0x10;
+        packet.descriptor.clone_from(value);
+        room.send(ADA, &packet);
+        room.pass(33);
+        seen.extend(room.take(BOB));
+        if number == 40 {
+            assert_eq!(seen.len(), 41, "all of it");
+            let rungs = room.router.rungs(track);
+            let layers: Vec<u8> = rungs.iter().map(|rung| rung.rank.temporal).collect();
+            assert_eq!(layers, [0, 1, 2]);
+            assert_eq!(rungs[0].height, 180, "as the descriptor says");
+            let target = Target {
+                encoding: rungs[0].target.encoding,
+                layer: Layer::default(),
+            };
+            room.router.set_target(room.now, section, Some(target));
+            seen.clear();
+        }
+    }
+    let rest = values.len() - 41;
+    assert!((rest / 4..=rest / 4 + 1).contains(&seen.len()), "{rest}");
+    for pair in seen.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+        let numbers = [&pair[0], &pair[1]].map(frame_number);
+        assert_eq!(numbers[1].wrapping_sub(numbers[0]), 4);
     }
 }

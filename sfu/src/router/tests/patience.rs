@@ -154,8 +154,8 @@ fn between_rungs_pictures_are_as_far_apart_as_their_publisher_says() {
         router.handle_sender_report(now, ADA, rung as u32 + 1, ntp, rtp);
         rungs.room.pass(7);
     }
-    rungs.aim(LOW);
     let last = rungs.pictures(1).pop().unwrap();
+    rungs.aim(LOW);
     // The network holds it for a while.
     rungs.room.pass(50);
     rungs.keys[LOW] = true;
