@@ -129,6 +129,8 @@ impl Seat {
             address,
             epoch: clock.epoch,
             traced: false,
+            takes_copies: false,
+            patience: crate::robot::PATIENCE,
         };
         let robot = Robot::new(parameters, clock.now())?;
         Ok(Self {

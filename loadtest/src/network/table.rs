@@ -9,7 +9,7 @@ use sfu::time::Duration;
 use super::chance::chance;
 use super::figure::{Figure, Verdict};
 use super::picture::picture;
-use super::scenes::{SCENES, Scene};
+use super::scenes::{ROOMS, SCENES, Scene};
 
 /// Where the table stands in the documentation.
 const BEGIN: &str = "<!-- network-bench -->\n";
@@ -36,7 +36,8 @@ pub struct Report {
 /// A picture cannot be written.
 pub fn bench(only: &str, seeds: u64, folder: Option<&Path>) -> io::Result<Report> {
     let mut rows = Vec::new();
-    for scene in SCENES.iter().filter(|scene| scene.name.starts_with(only)) {
+    let scenes = SCENES.iter().chain(ROOMS);
+    for scene in scenes.filter(|scene| scene.name.starts_with(only)) {
         rows.extend(scene_rows(scene, seeds, folder)?);
     }
     if CHANCE.starts_with(only) {
@@ -57,7 +58,7 @@ pub fn document(docs: &Path, seeds: u64) -> io::Result<Report> {
     let (head, tail) = parts.ok_or_else(|| io::Error::other("no place for the table"))?;
     let pictures = docs.join("adaptation");
     let mut rows = Vec::new();
-    for scene in SCENES {
+    for scene in SCENES.iter().chain(ROOMS) {
         let folder = scene.title.map(|_| pictures.as_path());
         rows.extend(scene_rows(scene, seeds, folder)?);
     }

@@ -32,7 +32,7 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::media::VideoCodec;
 use publication::{Publication, PublishParameters};
-use reception::{Observed, Receiver};
+use reception::{Carried, Observed, Receiver};
 use signaling::Negotiation;
 pub use signaling::Signal;
 
@@ -40,6 +40,9 @@ pub use signaling::Signal;
 const MESSAGES_MAX: usize = 1_024;
 /// Datagrams a robot keeps until they are taken; beyond: a bug of whoever drives it.
 const TRANSMITS_MAX: usize = 65_536;
+
+/// How long a robot waits for what is missing of a picture, unless it is told.
+pub const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What a robot is told once.
 #[derive(Clone, Debug)]
@@ -54,6 +57,10 @@ pub struct RobotParameters {
     pub epoch: std::time::Instant,
     /// Whether plaintext RTCP is kept for a trace.
     pub traced: bool,
+    /// Takes sound with copies of what came before it (RFC 2198).
+    pub takes_copies: bool,
+    /// How long it waits for what is missing of a picture.
+    pub patience: Duration,
 }
 
 /// A datagram to be sent.
@@ -128,7 +135,7 @@ impl Robot {
             .set_rtp_mode(true)
             .enable_raw_packets(parameters.traced)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, parameters.takes_copies)
             .enable_vp8(true);
         add_codecs(config.codec_config());
         let mut rtc = config.build(started_at);
@@ -136,7 +143,7 @@ impl Robot {
         rtc.add_local_candidate(candidate);
         Ok(Self {
             chance: fastrand::get_seed(),
-            receiver: Receiver::default(),
+            receiver: Receiver::new(parameters.patience),
             parameters,
             rtc,
             now,
@@ -468,13 +475,14 @@ impl Robot {
             .rtc
             .codec_config()
             .iter()
-            .find(|it| it.pt() == payload_type);
+            .find(|it| it.pt() == payload_type || it.red() == Some(payload_type));
+        let has_copies = format.is_some_and(|it| it.red() == Some(payload_type));
         let kind = match format.map(|it| it.spec().codec) {
-            Some(Codec::Vp8) => Some(VideoCodec::Vp8),
-            Some(Codec::Vp9) => Some(VideoCodec::Vp9),
-            Some(Codec::H264) => Some(VideoCodec::H264),
-            Some(Codec::Av1) => Some(VideoCodec::Av1),
-            Some(codec) if codec.is_audio() => None,
+            Some(Codec::Vp8) => Carried::Pictures(VideoCodec::Vp8),
+            Some(Codec::Vp9) => Carried::Pictures(VideoCodec::Vp9),
+            Some(Codec::H264) => Carried::Pictures(VideoCodec::H264),
+            Some(Codec::Av1) => Carried::Pictures(VideoCodec::Av1),
+            Some(codec) if codec.is_audio() => Carried::Sound { has_copies },
             Some(_) | None => return,
         };
         self.receiver.handle_packet(self.now, kind, packet);

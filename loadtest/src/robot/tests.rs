@@ -164,6 +164,8 @@ mod support {
                     address,
                     epoch,
                     traced: false,
+                    takes_copies: false,
+                    patience: PATIENCE,
                 };
                 Robot::new(parameters, Instant::ZERO).expect("a robot")
             };

@@ -206,6 +206,8 @@ pub(crate) fn offer_of(media: &[PublishParameters]) -> String {
         address: "127.0.0.1:9".parse().unwrap(),
         epoch: tokio::time::Instant::now().into_std(),
         traced: false,
+        takes_copies: false,
+        patience: loadtest::robot::PATIENCE,
     };
     let mut robot = Robot::new(parameters, now).unwrap();
     robot.publish_all(now, media);

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `alone` | one flow on a link of its own |
 //! | `path` | a path that becomes another |
+//! | `room` | the whole shard |
 //! | `shared` | flows that share a link |
 
 mod alone;
 mod path;
+mod room;
 mod shared;
 
 use sfu::time::{Duration, Instant};
@@ -113,6 +115,27 @@ pub const SCENES: &[Scene] = &[
         path::restart,
     ),
     scene("voices", super::voices::measure),
+];
+
+/// Those of the whole shard, which take longer.
+pub const ROOMS: &[Scene] = &[
+    scene("room-loss-5", |seed| {
+        let what = ["pictures never whole at 5 % loss, %", "sounds not heard, %"];
+        room::loss(seed, 5, what, [(0.1, 0.05), (0.1, 0.05)])
+    }),
+    scene("room-loss-10", |seed| {
+        let what = ["pictures never whole at 10 %, %", "sounds not heard, %"];
+        room::loss(seed, 10, what, [(0.5, 0.25), (0.3, 0.15)])
+    }),
+    scene("room-loss-20", |seed| {
+        let what = ["pictures never whole at 20 %, %", "sounds not heard, %"];
+        room::loss(seed, 20, what, [(2.0, 1.0), (1.2, 0.6)])
+    }),
+    scene("room-layer-stops", room::layer_stops),
+    scene("room-halves", room::halves),
+    scene("room-shrinks", room::shrinks),
+    scene("room-trembles", room::trembles),
+    scene("room-newcomer", room::newcomer),
 ];
 
 /// So many seconds after the beginning.

@@ -8,7 +8,7 @@ mod playout;
 
 pub use playout::leans;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sfu::time::{Duration, Instant};
 use sfu::units::Layer;
@@ -18,6 +18,10 @@ use crate::media::{Spoiled, Stamp, VideoCodec, VideoPacket, read_audio, read_vid
 use crate::report::Histogram;
 use playout::Playout;
 
+/// Frames that may become whole yet.
+const PARTS_MAX: usize = 256;
+/// Sounds that are remembered: copies come within a few.
+const HEARD_MAX: usize = 64;
 /// Changes of what is shown that are remembered.
 const SHOWN_MAX: usize = 16_384;
 /// Observations kept until they are taken.
@@ -59,6 +63,13 @@ impl Packet {
     }
 }
 
+/// What a payload type stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    Sound { has_copies: bool },
+    Pictures(VideoCodec),
+}
+
 /// Who made something: (number of the robot, number of its publication).
 pub type Source = (u32, u8);
 
@@ -67,8 +78,10 @@ pub type Source = (u32, u8);
 pub struct Received {
     /// Packets, whatever section they came by.
     pub packets: u64,
-    /// Whole frames.
+    /// Whole frames, as long as they were waited for.
     pub frames: u64,
+    /// Frames of which every packet came, however late: of pictures those of the lowest layer.
+    pub whole: u64,
     /// Frames that could be decoded.
     pub decoded: u64,
     /// Key frames among them.
@@ -87,6 +100,10 @@ pub struct Received {
     pub span: Option<(u32, u32)>,
     /// From making to arrival of each packet.
     pub latency: Histogram,
+    /// Packets that came of the newest frames that are not whole, by number and encoding.
+    parts: BTreeMap<(u32, u8), u16>,
+    /// The last sounds that were heard: each counts once.
+    heard: BTreeSet<u32>,
 }
 
 /// What is shown from some moment on: the encoding and the highest spatial layer.
@@ -105,6 +122,7 @@ pub struct Shown {
 /// Everything a robot was sent.
 #[derive(Debug, Default)]
 pub struct Receiver {
+    patience: Duration,
     /// By SSRC.
     playouts: BTreeMap<u32, Playout>,
     sources: BTreeMap<Source, Received>,
@@ -114,6 +132,14 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// `patience`: how long it waits for what is missing.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            ..Self::default()
+        }
+    }
+
     /// What arrived, by source.
     #[must_use]
     pub const fn sources(&self) -> &BTreeMap<Source, Received> {
@@ -136,13 +162,8 @@ impl Receiver {
         self.observed.pop_front()
     }
 
-    /// A packet, in `codec`, or sound where there is none.
-    pub(super) fn handle_packet(
-        &mut self,
-        now: Instant,
-        codec: Option<VideoCodec>,
-        packet: &RtpPacket,
-    ) {
+    /// A packet.
+    pub(super) fn handle_packet(&mut self, now: Instant, what: Carried, packet: &RtpPacket) {
         let (ssrc, sequence) = (*packet.header.ssrc, *packet.seq_no);
         // Padding carries nothing, but may fill a place.
         if packet.payload.is_empty() {
@@ -154,9 +175,10 @@ impl Receiver {
             }
             return;
         }
-        let carried = match codec {
-            None => read_audio(&packet.payload).map(Packet::Audio),
-            Some(codec) => read_video(codec, &packet.payload).map(Packet::Video),
+        let carried = match what {
+            Carried::Sound { has_copies: false } => read_audio(&packet.payload).map(Packet::Audio),
+            Carried::Sound { has_copies: true } => self.take_copies(now, &packet.payload),
+            Carried::Pictures(codec) => read_video(codec, &packet.payload).map(Packet::Video),
         };
         if self.observed.len() < OBSERVED_MAX {
             self.observed.push_back(Observed {
@@ -174,6 +196,18 @@ impl Receiver {
         }
     }
 
+    /// Sound with copies of what came before it, which count as heard; the sound itself.
+    fn take_copies(&mut self, now: Instant, payload: &[u8]) -> Result<Packet, Spoiled> {
+        let blocks = read_blocks(payload).ok_or(Spoiled::Short)?;
+        let (primary, copies) = blocks.split_last().ok_or(Spoiled::Short)?;
+        for copy in copies {
+            let stamp = read_audio(copy)?;
+            let received = self.sources.entry((stamp.sender, stamp.track)).or_default();
+            received.hear(now, stamp.frame);
+        }
+        read_audio(primary).map(Packet::Audio)
+    }
+
     fn count(&mut self, now: Instant, (ssrc, sequence): (u32, u64), carried: &Packet) {
         let stamp = carried.stamp();
         let received = self.sources.entry((stamp.sender, stamp.track)).or_default();
@@ -182,12 +216,11 @@ impl Receiver {
         received.span = Some((first.min(stamp.frame), newest.max(stamp.frame)));
         received.latency.add(now.since(stamp.sent_at));
         match carried {
-            Packet::Audio(_) => {
-                received.frames += 1;
-                received.decode(now, true);
-            }
+            Packet::Audio(_) => received.hear(now, stamp.frame),
             Packet::Video(_) => {
-                let playout = self.playouts.entry(ssrc).or_default();
+                received.put_together(stamp);
+                let new = || Playout::new(self.patience);
+                let playout = self.playouts.entry(ssrc).or_insert_with(new);
                 playout.take(now, sequence, Some(*stamp), received);
             }
         }
@@ -213,6 +246,36 @@ impl Received {
             .span
             .map_or(0, |(first, newest)| u64::from(newest - first));
         span.saturating_sub(self.frames)
+    }
+
+    /// A packet came that had not come before.
+    fn put_together(&mut self, stamp: &Stamp) {
+        if stamp.unit.layer.spatial > 0 {
+            return;
+        }
+        let key = (stamp.frame, stamp.unit.encoding);
+        let parts = self.parts.entry(key).or_default();
+        *parts += 1;
+        if *parts == stamp.packets {
+            self.parts.remove(&key);
+            self.whole += 1;
+        }
+        while self.parts.len() > PARTS_MAX {
+            self.parts.pop_first();
+        }
+    }
+
+    /// A packet of sound was heard, or a copy of it.
+    fn hear(&mut self, now: Instant, number: u32) {
+        let is_new = self.heard.insert(number);
+        while self.heard.len() > HEARD_MAX {
+            self.heard.pop_first();
+        }
+        if is_new {
+            self.frames += 1;
+            self.whole += 1;
+            self.decode(now, true);
+        }
     }
 
     /// A frame of a layer was decoded.
@@ -252,5 +315,41 @@ impl Received {
         if let Some(last) = self.last_decoded_at.replace(now) {
             self.freeze_max = self.freeze_max.max(now.since(last));
         }
+    }
+}
+
+/// The blocks of a packet with copies, the newest last (RFC 2198 §3): headers of four bytes with an
+/// offset of 14 bits and a length of 10, and one of a byte.
+fn read_blocks(payload: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut lengths, mut rest) = (Vec::new(), payload);
+    while rest.first()? & 0x80 != 0 {
+        let (head, after) = rest.split_first_chunk::<4>()?;
+        let [_, _, high, low] = *head;
+        lengths.push(usize::from(u16::from_be_bytes([high & 0x03, low])));
+        rest = after;
+    }
+    let (_, mut rest) = rest.split_first()?;
+    let mut blocks = Vec::new();
+    for length in lengths {
+        let (block, after) = rest.split_at_checked(length)?;
+        blocks.push(block);
+        rest = after;
+    }
+    blocks.push(rest);
+    Some(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sounds_are_read_with_the_copies_before_them() {
+        let payload = [0xef, 0x0f, 0x00, 0x02, 0x6f, 1, 2, 3, 4, 5];
+        let blocks: [&[u8]; 2] = [&[1, 2], &[3, 4, 5]];
+        assert_eq!(read_blocks(&payload).as_deref(), Some(&blocks[..]));
+        assert_eq!(read_blocks(&[0x6f, 9]).as_deref(), Some(&[&[9][..]][..]));
+        assert_eq!(read_blocks(&payload[..6]), None);
+        assert_eq!(read_blocks(&[]), None);
     }
 }

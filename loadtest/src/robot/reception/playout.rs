@@ -1,7 +1,7 @@
 //! What a decoder makes of one outgoing stream: packets in the order of their numbers, frames of
 //! layers put together, each decoded when all it leans on was.
 //!
-//! What is missing is waited for, for [`PATIENCE`]; then, or when a whole key frame lies beyond, it
+//! What is missing is waited for, but not for ever; then, or when a whole key frame lies beyond, it
 //! goes on without. A frame that leans on one that was not decoded is not decoded either; where it is
 //! of the base layer, only a key frame helps.
 
@@ -12,8 +12,8 @@ use sfu::time::{Duration, Instant};
 use super::{Received, Source};
 use crate::media::Stamp;
 
-/// A gap this old is not worth waiting for.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// Where nothing can be begun for so long a key frame is asked for.
+const KEYFRAME_AFTER: Duration = Duration::from_millis(300);
 /// At most one key frame request in this time.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// Packets that may wait behind a gap.
@@ -27,6 +27,8 @@ type Frame = (u8, u32, u8);
 /// One outgoing stream of pictures.
 #[derive(Debug, Default)]
 pub(super) struct Playout {
+    /// A gap this old is not worth waiting for.
+    patience: Duration,
     source: Option<Source>,
     /// By number; nothing where it carried nothing.
     waiting: BTreeMap<u64, Option<Stamp>>,
@@ -42,6 +44,13 @@ pub(super) struct Playout {
 }
 
 impl Playout {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            ..Self::default()
+        }
+    }
+
     /// Whose pictures it shows.
     pub(super) const fn source(&self) -> Option<Source> {
         self.source
@@ -108,12 +117,12 @@ impl Playout {
         while let Some((&number, _)) = self.waiting.first_key_value() {
             let Some(next) = self.next else {
                 // It may come yet: after a while it is asked for.
-                self.broken_since.get_or_insert(now + PATIENCE);
+                self.broken_since.get_or_insert(now + KEYFRAME_AFTER);
                 return;
             };
             if number > next {
                 let since = *self.hole_since.get_or_insert(now);
-                if now.since(since) < PATIENCE {
+                if now.since(since) < self.patience {
                     return;
                 }
                 self.gathered = None;

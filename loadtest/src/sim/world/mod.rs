@@ -32,7 +32,7 @@ use super::checks::Laws;
 use super::fault::Tap;
 use super::link::{Link, LinkParameters};
 use super::trace::Trace;
-use crate::robot::{Robot, RobotParameters};
+use crate::robot::{PATIENCE, Robot, RobotParameters};
 
 /// Where the shard listens.
 const SERVER: SocketAddr = SocketAddr::new(
@@ -67,6 +67,27 @@ pub enum Farewell {
     Dies,
     /// Is removed by a command.
     Removed,
+}
+
+/// How somebody enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// Wants to be shown everything.
+    pub subscribes: bool,
+    /// Takes sound with copies.
+    pub takes_copies: bool,
+    /// How long it waits for what is missing of a picture.
+    pub patience: Duration,
+}
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self {
+            subscribes: true,
+            takes_copies: false,
+            patience: PATIENCE,
+        }
+    }
 }
 
 /// What a member knows of a track, by events.
@@ -276,6 +297,14 @@ impl World {
     /// # Errors
     /// The robot would not be made.
     pub fn join(&mut self, room: RoomId) -> Result<usize, WorldError> {
+        self.join_as(room, Entrance::default())
+    }
+
+    /// The same, in another way than most.
+    ///
+    /// # Errors
+    /// The robot would not be made.
+    pub fn join_as(&mut self, room: RoomId, entrance: Entrance) -> Result<usize, WorldError> {
         let index = self.members.len();
         let participant = ParticipantId(self.chance.next_u64());
         let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -286,6 +315,8 @@ impl World {
             address: ([10, high, middle, low], 4_000).into(),
             epoch: self.epoch,
             traced: self.trace.is_on(),
+            takes_copies: entrance.takes_copies,
+            patience: entrance.patience,
         };
         let outside = self.draw_outside();
         let member = Member {
@@ -310,7 +341,7 @@ impl World {
         let parameters = ParticipantParameters {
             name: format!("robot{index}"),
             permissions: sfu::shard::command::Permissions::default(),
-            subscribe_all: true,
+            subscribe_all: entrance.subscribes,
             offers: true,
         };
         self.command_as(
