@@ -2,17 +2,41 @@
 //! here and not only in the table.
 
 use loadtest::network::chance::chance;
-use loadtest::network::scenes::SCENES;
+use loadtest::network::scenes::{ROOMS, SCENES, Scene};
 use sfu::time::Duration;
 
 /// Seeds of each scene. The table takes twenty.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 
+/// Of the whole shard, which takes longer.
+const SEEDS_OF_ROOMS: std::ops::RangeInclusive<u64> = 1..=2;
+/// Gates of rooms that are not met yet; `docs/adaptation.md` has the figures.
+const NOT_YET: [&str; 5] = [
+    "same: switches a minute, of the worst track",
+    "a path of +-10 % at a boundary: flips a minute",
+    "best rung stops: longest gap of pictures, ms",
+    "300 kb/s, 9 x 1.5 Mb/s: worst queue, ms",
+    "same: longest gap of sound, ms",
+];
+
 #[test]
 fn every_gate_is_met_at_the_median_of_five_seeds() {
+    assert_eq!(missed(SCENES, &SEEDS), Vec::<String>::new());
+}
+
+#[test]
+fn every_gate_of_a_room_is_met_but_those_that_are_known_not_to_be() {
+    let missed = missed(ROOMS, &SEEDS_OF_ROOMS);
+    let is_known = |row: &String| NOT_YET.iter().any(|known| row.contains(known));
+    let news: Vec<_> = missed.iter().filter(|row| !is_known(row)).collect();
+    assert_eq!(news, Vec::<&String>::new());
+}
+
+/// The rows of scenes that are not at their gates.
+fn missed(scenes: &[Scene], seeds: &std::ops::RangeInclusive<u64>) -> Vec<String> {
     let mut missed = Vec::new();
-    for scene in SCENES {
-        let figures: Vec<_> = SEEDS.map(|seed| (scene.measure)(seed).0).collect();
+    for scene in scenes {
+        let figures: Vec<_> = seeds.clone().map(|seed| (scene.measure)(seed).0).collect();
         let rows = figures.first().map_or(0, Vec::len);
         assert!(rows > 0, "{} measures nothing", scene.name);
         for row in 0..rows {
@@ -31,7 +55,7 @@ fn every_gate_is_met_at_the_median_of_five_seeds() {
             }
         }
     }
-    assert_eq!(missed, Vec::<String>::new());
+    missed
 }
 
 /// The table plays a day; here an hour, on both kinds of app.
