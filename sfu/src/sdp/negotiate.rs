@@ -107,7 +107,7 @@ pub fn plan(section: &SectionDescription, codecs: &[Codec]) -> Option<MediaPlan>
     let SectionKind::Media(kind) = section.kind else {
         return None;
     };
-    let extensions = extensions(section);
+    let mut extensions = extensions(section);
     let mut payloads = payloads(section, codecs, &extensions);
     if !codecs.is_empty() {
         payloads.sort_by_key(|plan| {
@@ -121,6 +121,12 @@ pub fn plan(section: &SectionDescription, codecs: &[Codec]) -> Option<MediaPlan>
         return None;
     }
     let sends = section.direction.sends();
+    // Where it goes along, Chromium leaves picture id and layers out of VP8's payload: whom the
+    // extension is not sent to could then not tell a picture left out from a lost one.
+    let is_vp8 = payloads.first().map(|plan| plan.format.codec) == Some(Codec::Vp8);
+    if sends && is_vp8 {
+        extensions.set(Extension::DependencyDescriptor, 0);
+    }
     // Without the extension the encodings could not be told apart.
     let rids = if sends && extensions.id(Extension::Rid).is_some() {
         let rids = section.rids_send.iter().copied();

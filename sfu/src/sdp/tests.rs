@@ -1,6 +1,6 @@
 //! Descriptions against real browsers' offers, and against harm.
 
-use super::description::{Direction, SdpType, SectionDescription, SectionKind, Setup};
+use super::description::{Direction, Extmap, SdpType, SectionDescription, SectionKind, Setup};
 use super::fixtures::{self, Chance, offer, text};
 use super::negotiate::{self, MediaPlan};
 use super::{Description, parse, write};
@@ -420,6 +420,36 @@ fn remb_is_agreed_only_without_transport_wide_feedback() {
         .retain(|one| one.uri != Extension::TransportWideCc.uri());
     let agreed = first(section);
     assert!(!agreed.transport_cc && agreed.remb);
+}
+
+#[test]
+fn descriptors_come_with_what_is_sent_but_not_with_vp8() {
+    let mut section = offer("chromium-sendrecv").sections[1].clone();
+    let dependencies = Extension::DependencyDescriptor;
+    section
+        .extensions
+        .retain(|one| one.uri != dependencies.uri());
+    section.extensions.push(Extmap {
+        id: 12,
+        direction: Direction::SendRecv,
+        uri: dependencies.uri().to_owned(),
+    });
+    for (codecs, direction, id) in [
+        (vec![], Direction::SendRecv, None),
+        (vec![Codec::Vp8, Codec::Av1], Direction::SendOnly, None),
+        (vec![Codec::Av1, Codec::Vp8], Direction::SendRecv, Some(12)),
+        (vec![Codec::H264], Direction::SendOnly, Some(12)),
+        // A viewer may be shown whatever another sends.
+        (vec![], Direction::RecvOnly, Some(12)),
+    ] {
+        section.direction = direction;
+        let plan = negotiate::plan(&section, &codecs).unwrap();
+        assert_eq!(
+            plan.extensions.id(dependencies),
+            id,
+            "{codecs:?} {direction:?}"
+        );
+    }
 }
 
 #[test]
