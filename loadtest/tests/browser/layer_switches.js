@@ -5,7 +5,8 @@
 //   npm run switches -- 20 VP8 AV1   so many, of those whose names begin so
 //
 // Ends with 1 where a gate is missed: down within a frame's interval, up within 250 ms, no frame
-// received and not decoded.
+// received and neither decoded nor dropped. What is dropped is what this machine could not decode in
+// time; "at rest" is half a minute without a switch, for comparison.
 
 import { layered, layersIn, simulcast, switches } from "./support/layers.js";
 import { percentile } from "./support/decoded.js";
@@ -17,6 +18,8 @@ import { startChromium } from "./support/tabs.js";
 const SERVER = process.env.PLENUM_URL ?? "";
 const DOWN_MS = 1_000 / 15;
 const UP_MS = 250;
+/** Without a switch, for comparison. */
+const REST_MS = 30_000;
 
 const [first = "", ...rest] = process.argv.slice(2);
 const count = Number(first) || 100;
@@ -32,7 +35,7 @@ const rows = [];
 for (const [place, mode] of chosen.entries()) {
   const shown = await layersIn(chromium, site, SERVER, `switches-${place}`, mode);
   try {
-    rows.push(figures(mode.name, await switches(shown, mode, count)));
+    rows.push(figures(mode.name, await switches(shown, mode, count, REST_MS)));
     console.log(JSON.stringify(rows.at(-1)));
   } finally {
     await shown.close();
@@ -43,13 +46,19 @@ await chromium.close();
 site.close();
 process.exit(rows.every(({ ok }) => ok) ? 0 : 1);
 
+/** @param {number} part @param {number} whole */
+function percent(part, whole) {
+  return Number(((100 * part) / Math.max(1, whole)).toFixed(2));
+}
+
 /** @param {string} name @param {Awaited<ReturnType<typeof switches>>} outcome */
-function figures(name, { found, missing, before, after, frames }) {
+function figures(name, { found, missing, still, before, after, frames }) {
   const of = (/** @type {boolean} */ isUp, /** @type {(each: Switch) => number} */ what) => found.filter((each) => each.isUp === isUp).map(what);
   const most = (/** @type {number[]} */ values) => Math.round(Math.max(0, ...values));
   const down = of(false, ({ gap }) => gap);
   const up = of(true, ({ gap }) => gap);
   if (process.env.PLENUM_SWITCHES) for (const each of found) console.log(JSON.stringify(each));
+  if (missing.length > 0) console.log(`${name}: lost so many ms after a switch: ${missing.join(" ")}`);
   // What is still in the decoder when the figures are read is not lost.
   const undecoded = after.framesReceived - after.framesDecoded - (before.framesReceived - before.framesDecoded);
   const dropped = after.framesDropped - before.framesDropped;
@@ -58,15 +67,16 @@ function figures(name, { found, missing, before, after, frames }) {
     switches: found.length,
     frames: frames.length,
     undecoded,
-    dropped,
+    "dropped, %": percent(dropped, after.framesReceived - before.framesReceived),
+    "at rest, %": percent(before.framesDropped - still.framesDropped, before.framesReceived - still.framesReceived),
     "lost at switches": found.reduce((sum, { lost }) => sum + lost, 0),
-    "lost in all": missing,
+    "lost in all": missing.length,
     "gap down, most": most(down),
     "gap up, median": Math.round(percentile(up, 0.5)),
     "gap up, most": most(up),
     "down after, median": Math.round(percentile(of(false, ({ waited }) => waited), 0.5)),
     "up after, median": Math.round(percentile(of(true, ({ waited }) => waited), 0.5)),
     plis: after.pliCount - before.pliCount,
-    ok: undecoded <= 2 && dropped === 0 && most(down) <= Math.ceil(DOWN_MS) && most(up) <= UP_MS,
+    ok: undecoded - dropped <= 3 && most(down) <= Math.ceil(DOWN_MS) && most(up) <= UP_MS,
   };
 }

@@ -147,14 +147,17 @@ export const reaches = (shown, lines, within = 30_000) =>
 /** What left the encoder: by RTP timestamp as the viewer has it, the spatial layers. @typedef {Map<number, Set<number>>} Encoded */
 
 /**
- * Switches to and fro, so often; the first is down. Each stays a while.
- * @param {Shown} shown @param {Mode} mode @param {number} count
+ * Switches to and fro, so often; the first is down. Each stays a while. `control`: so many
+ * milliseconds before them without any, for comparison.
+ * @param {Shown} shown @param {Mode} mode @param {number} count @param {number} [control]
  */
-export async function switches(shown, mode, count) {
+export async function switches(shown, mode, count, control = 0) {
   const [low = 0] = mode.lines;
   await wishes(shown, TOP_LINES);
   await reaches(shown, TOP_LINES);
   await rest(shown, 3_000);
+  const still = await decoder(shown);
+  await rest(shown, control);
   const first = (await frames(shown)).length;
   const before = await decoder(shown);
   /** @type {{at: number, lines: number}[]} */
@@ -168,7 +171,7 @@ export async function switches(shown, mode, count) {
   const after = await decoder(shown);
   const all = (await frames(shown)).slice(first);
   const encoded = mode.encodings.length === 1 ? await encodedIn(shown, all) : new Map();
-  return { found: marks.map((mark) => read(all, mark, encoded)), missing: missing(all, encoded), before, after, frames: all };
+  return { found: marks.map((mark) => read(all, mark, encoded)), missing: missing(all, encoded, marks), still, before, after, frames: all };
 }
 
 /** @param {Shown} shown @param {number} ms */
@@ -211,16 +214,21 @@ function isWhole(encoded) {
 }
 
 /**
- * Pictures encoded in all layers, of which none was seen.
- * @param {Frame[]} all @param {Encoded} encoded
+ * Pictures encoded in all layers, of which none was seen: how long after the last switch, in milliseconds.
+ * @param {Frame[]} all @param {Encoded} encoded @param {{at: number}[]} marks
  */
-function missing(all, encoded) {
+function missing(all, encoded, marks) {
   const [first, last] = [all[0], all.at(-1)];
-  if (!first || !last) return NaN;
+  if (!first || !last) return [];
   const is = isWhole(encoded);
   const seen = new Set(all.map(({ rtp }) => rtp));
   const within = [...encoded].filter(([rtp]) => apart(first, { ...first, rtp }) > 0 && apart({ ...last, rtp }, last) > 0);
-  return within.filter(([rtp, layers]) => is(layers) && !seen.has(rtp)).length;
+  const lost = within.filter(([rtp, layers]) => is(layers) && !seen.has(rtp));
+  return lost.map(([rtp]) => {
+    const before = all.findLast((frame) => apart(frame, { ...frame, rtp }) > 0) ?? first;
+    const mark = marks.findLast(({ at }) => at <= before.at);
+    return Math.round(before.at - (mark?.at ?? 0));
+  });
 }
 
 /** @param {Frame[]} all @param {{at: number, lines: number}} mark @param {Encoded} encoded @returns {Switch} */

@@ -209,11 +209,15 @@ impl DecodeTargetSelector {
     fn begin(&mut self, binding: u16, packet: FramePacket<'_>) {
         let own = packet.frame.number;
         let next = self.told.map_or(own, |told| told.wrapping_add(1));
+        // Who publishes may begin anew with every packet: nothing is allocated for it.
+        let mut window = std::mem::take(&mut self.before.window);
+        window.clear();
         let stretch = Stretch {
             binding,
             start: packet.sequence,
+            numbers: SequenceUnwrapper::default(),
             offset: next.wrapping_sub(own),
-            ..Stretch::default()
+            window,
         };
         self.before = std::mem::replace(&mut self.now, stretch);
         self.target = None;

@@ -86,6 +86,12 @@ impl Window {
         }
     }
 
+    /// Forgets all frames.
+    pub(super) fn clear(&mut self) {
+        self.records.fill(Record::default());
+        self.newest = None;
+    }
+
     fn put(&mut self, record: Record) {
         if self.records.is_empty() {
             let records = (0..DEPENDENCY_FRAMES).map(|_| Record::default());
@@ -139,5 +145,7 @@ mod tests {
         assert!(window.before(1_000).is_none(), "it has not come");
         window.promise(700);
         assert_eq!(window.fate(700), Fate::Unseen);
+        window.clear();
+        assert_eq!((window.fate(1_000), window.newest()), (Fate::Unseen, None));
     }
 }

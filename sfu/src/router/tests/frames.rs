@@ -397,6 +397,10 @@ fn what_chromium_sent_is_switched_through_all_its_layers() {
             left_out += values.len() - passed.len();
         }
         assert!(left_out > 0, "{name}");
+        let mut frames = Frames::default();
+        frames.read(1, &values[0]).unwrap();
+        let is_alone = name == "chromium-vp9-l3t3-key";
+        assert_eq!(frames.leans_in_keyframes_only(), is_alone, "{name}");
     }
 }
 
