@@ -207,10 +207,14 @@ const INTERVAL = 1_000 / FPS;
 /** Between two frames by their own clock. @param {Frame} earlier @param {Frame} later */
 const apart = (earlier, later) => (((later.rtp ?? 0) - (earlier.rtp ?? 0)) | 0) / 90;
 
-/** Whether a picture came in all layers that there are. @param {Encoded} encoded */
+/**
+ * Whether a picture came in all layers that there are: an encoder that spends too much leaves some
+ * out, and what leans on them is not shown.
+ * @param {Encoded} encoded
+ */
 function isWhole(encoded) {
   const top = Math.max(...[...encoded.values()].flatMap((each) => [...each]));
-  return (/** @type {Set<number>} */ layers) => layers.has(0) && layers.has(top);
+  return (/** @type {Set<number>} */ layers) => layers.size === top + 1;
 }
 
 /**
