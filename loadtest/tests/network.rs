@@ -11,9 +11,8 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 /// Of the whole shard, which takes longer.
 const SEEDS_OF_ROOMS: std::ops::RangeInclusive<u64> = 1..=2;
 /// Gates of rooms that are not met yet; `docs/adaptation.md` has the figures.
-const NOT_YET: [&str; 5] = [
+const NOT_YET: [&str; 4] = [
     "same: switches a minute, of the worst track",
-    "a path of +-10 % at a boundary: flips a minute",
     "best rung stops: longest gap of pictures, ms",
     "300 kb/s, 9 x 1.5 Mb/s: worst queue, ms",
     "same: longest gap of sound, ms",

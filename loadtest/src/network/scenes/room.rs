@@ -323,7 +323,7 @@ pub(super) fn shrinks(seed: u64) -> (Vec<Figure>, Played) {
 
 pub(super) fn trembles(seed: u64) -> (Vec<Figure>, Played) {
     /// What the largest needs, with all that is paid before pictures.
-    const BOUNDARY: f64 = 1.9e6;
+    const BOUNDARY: f64 = 1.78e6;
     const SECONDS: u32 = 300;
     let play = || -> Result<Vec<f64>, WorldError> {
         let mut room = Room::open(seed, (1, CAMERA), narrow(BOUNDARY, 62_500))?;

@@ -28,8 +28,16 @@ pub(super) struct Ladder {
     pub(super) cut_at: Option<u16>,
 }
 
-/// Pictures per second below which a larger picture is not worth its stutter.
-const SMOOTH_FPS: u8 = 15;
+/// Pictures per second below which a larger picture is not worth its stutter. Well below 15, which
+/// is what half of a camera's rate is: measured it comes out as 14 or 16 now and then, and a layer
+/// that is worth having every other second would make the picture flip.
+const SMOOTH_FPS: u8 = 12;
+/// The same of a slow camera's rate, in fifths: half of it is no stutter.
+const SMOOTH_FIFTHS: u8 = 2;
+/// Shares of motion are told apart in twelfths: halves, thirds and quarters are exact, and what a
+/// measure of pictures a second is off by does not show. Half the pictures of the full size are
+/// worth exactly what all of half the size are, so every tremble would make the picture flip.
+const MOTION_PARTS: u32 = 12;
 /// Taller than any video; keeps its square within 28 bits.
 const HEIGHT_MAX: u32 = 16_000;
 /// Binary places of a track's scale; a weight has at most 15.
@@ -57,11 +65,10 @@ impl Ladder {
             wanted = Span::of(claim.layers, height_max).unwrap_or(span);
         }
         let worth = Worth::new(claim, &wanted);
-        // The half of a slow camera's rate is no stutter.
         let fps_least = if claim.weight.is_screen_share {
             0
         } else {
-            SMOOTH_FPS.min(span.fps / 2)
+            SMOOTH_FPS.min(span.fps / 5 * SMOOTH_FIFTHS)
         };
         for (place, layer) in flowing(claim.layers) {
             let stutters = layer.height > span.lowest && layer.fps < fps_least;
@@ -196,7 +203,7 @@ impl Worth {
         let weight = claim.weight.factor();
         let height = u32::from(wanted.highest).clamp(1, HEIGHT_MAX);
         let fps = u32::from(wanted.fps).max(1);
-        let most = 4 * u64::from(height) * u64::from(fps * fps);
+        let most = 4 * u64::from(height) * u64::from(MOTION_PARTS * MOTION_PARTS);
         Self {
             scale: (u64::from(weight) << SCALE_PLACES) / most,
             height,
@@ -213,9 +220,11 @@ impl Worth {
         let given = u32::from(layer.height).clamp(1, self.height);
         let size = given * (2 * self.height - given);
         let given = u32::from(layer.fps).clamp(1, self.fps);
-        let motion = given * (2 * self.fps - given);
+        let given = (2 * given * MOTION_PARTS + self.fps) / (2 * self.fps);
+        let given = given.clamp(1, MOTION_PARTS);
+        let motion = given * (2 * MOTION_PARTS - given);
         let motion = if self.is_screen_share {
-            3 * self.fps * self.fps + motion
+            3 * MOTION_PARTS * MOTION_PARTS + motion
         } else {
             4 * motion
         };

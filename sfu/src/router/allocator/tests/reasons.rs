@@ -280,6 +280,37 @@ fn a_slow_camera_is_not_called_a_stutter() {
 }
 
 #[test]
+fn what_a_measured_rate_trembles_by_flips_no_picture() {
+    // As a browser's three temporal layers come out, step by step.
+    let mut given = Vec::new();
+    let mut allocator = Allocator::default();
+    for (step, (half, full)) in [(15, 30), (16, 31), (14, 29), (15, 31), (16, 30)]
+        .into_iter()
+        .cycle()
+        .take(40)
+        .enumerate()
+    {
+        let layers = [
+            layer((0, 2), 180, full, 150),
+            layer((1, 1), 360, half, 250),
+            layer((1, 2), 360, full, 500),
+            layer((2, 1), 720, half, 800),
+            layer((2, 2), 720, full, 1_600),
+        ];
+        let now = Instant::from_millis(500 * step as u64);
+        let answer = ask(
+            &mut allocator,
+            now,
+            budget(1_400, 1_400),
+            &[claim(1, &layers)],
+        );
+        given.extend(answer.layers());
+    }
+    given.dedup();
+    assert_eq!(given.len(), 1, "{given:?}");
+}
+
+#[test]
 fn a_layer_that_costs_more_and_is_worth_less_is_never_given() {
     // Measured rates are not always in the order of rank.
     let odd = [
