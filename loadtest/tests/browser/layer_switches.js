@@ -72,6 +72,7 @@ function figures(name, { found, missing, still, before, after, frames }) {
     "lost at switches": found.reduce((sum, { lost }) => sum + lost, 0),
     "lost in all": missing.length,
     "gap down, most": most(down),
+    "slowest before, median": Math.round(percentile(of(false, ({ slowest }) => slowest), 0.5)),
     "gap up, median": Math.round(percentile(up, 0.5)),
     "gap up, most": most(up),
     "down after, median": Math.round(percentile(of(false, ({ waited }) => waited), 0.5)),

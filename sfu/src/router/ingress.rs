@@ -402,7 +402,12 @@ impl Router {
             if section.selector.current() == Some(key) && encoding.kind == MediaKind::Video {
                 let waits = wait(section, track, &self.encodings);
                 section.patience.note(now, waits);
-                section.layers.set_weary(section.patience.is_weary(now));
+                let is_weary = section.patience.is_weary(now);
+                if is_weary && section.aim(track) != Some(key) {
+                    section.layers.leave(true);
+                } else {
+                    section.layers.set_weary(is_weary);
+                }
             }
             self.stats.queue_full += offer.to(section, subscriber, sequences);
             lacks_keyframe |=

@@ -1,8 +1,8 @@
 //! How long a section waits for the key frame that leads to another size.
 //!
 //! Up: what passes goes on until it comes; where none has come within a second the rise is given up,
-//! nobody is asked any more, and for a while it is not tried again. Down, within one encoding (k-SVC):
-//! after 300 ms only the temporal base layer of what passes goes on.
+//! nobody is asked any more, and for a while it is not tried again. Down: after 300 ms only the temporal
+//! base layer of what passes goes on; where the path is full, at once (see `rungs`).
 
 use crate::id::{EncodingKey, SectionKey};
 use crate::router::Router;

@@ -185,6 +185,14 @@ impl Router {
         }
     }
 
+    /// What a section leaves for a lower rung costs its path nothing it lacks: all of it passes until
+    /// the other begins, unless that takes long.
+    pub fn spare(&mut self, section: SectionKey) {
+        if let Some(found) = self.sections.get_mut(section.index()) {
+            found.layers.leave(false);
+        }
+    }
+
     /// The path carries nothing of a section's track, or does again: then it starts with a key
     /// frame.
     pub fn set_starved(&mut self, now: Instant, section: SectionKey, starved: bool) {

@@ -138,10 +138,10 @@ export const reaches = (shown, lines, within = 30_000) =>
 
 /**
  * A switch: what came of a wish. `gap`: what lies between the last picture of the old layer and the
- * first of the new one, beyond a frame's interval; `lost`: pictures that were encoded between them
+ * first of the new one, beyond a frame's interval; `slowest`: the longest such gap from the wish on; `lost`: pictures that were encoded between them
  * in both layers, so that one of them could have been shown; `waited`: from the wish to the first
  * picture. Milliseconds.
- * @typedef {{isUp: boolean, gap: number, lost: number, waited: number}} Switch
+ * @typedef {{isUp: boolean, gap: number, slowest: number, lost: number, waited: number}} Switch
  */
 
 /** What left the encoder: by RTP timestamp as the viewer has it, the spatial layers. @typedef {Map<number, Set<number>>} Encoded */
@@ -240,8 +240,10 @@ function read(all, { at, lines }, encoded) {
   const place = all.findIndex((frame) => frame.at >= at && is(frame.lines, lines));
   const [old, now] = [all[place - 1], all[place]];
   const isUp = lines === TOP_LINES;
-  if (!old || !now) return { isUp, gap: NaN, lost: NaN, waited: NaN };
+  if (!old || !now) return { isUp, gap: NaN, slowest: NaN, lost: NaN, waited: NaN };
+  const begun = Math.max(1, all.findIndex((frame) => frame.at >= at));
+  const gaps = all.slice(begun, place + 1).map((frame, later) => apart(all[begun + later - 1] ?? frame, frame) - INTERVAL);
   const between = [...encoded].filter(([rtp]) => apart(old, { ...old, rtp }) > 0 && apart({ ...now, rtp }, now) > 0);
   const whole = isWhole(encoded);
-  return { isUp, gap: apart(old, now) - INTERVAL, lost: between.filter(([, layers]) => whole(layers)).length, waited: now.at - at };
+  return { isUp, gap: apart(old, now) - INTERVAL, slowest: Math.max(...gaps), lost: between.filter(([, layers]) => whole(layers)).length, waited: now.at - at };
 }

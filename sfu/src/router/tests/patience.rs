@@ -142,6 +142,35 @@ fn a_rise_whose_key_frame_does_not_come_is_given_up_and_tried_again_later() {
 }
 
 #[test]
+fn a_fall_that_nothing_presses_leaves_all_pictures_for_a_while() {
+    let mut rungs = Rungs::new(HIGH);
+    rungs.aim(LOW);
+    rungs.room.router.spare(rungs.section);
+    assert_eq!(rungs.pictures(9).len(), 27, "for 300 ms all goes on");
+    rungs.pictures(4);
+    assert_eq!(rungs.pictures(16).len(), 12, "then every fourth picture");
+    rungs.keys[LOW] = true;
+    assert_eq!(rungs.pictures(16).len(), 16);
+    rungs.aim(HIGH);
+    rungs.keys[HIGH] = true;
+    let seen = rungs.pictures(16).len();
+    assert_eq!(
+        seen, 49,
+        "and the small one of its first picture, which came before"
+    );
+}
+
+#[test]
+fn a_fall_that_is_taken_back_brings_all_pictures_back() {
+    let mut rungs = Rungs::new(HIGH);
+    rungs.aim(LOW);
+    rungs.pictures(20);
+    rungs.aim(HIGH);
+    rungs.pictures(5);
+    assert_eq!(rungs.pictures(8).len(), 24);
+}
+
+#[test]
 fn between_rungs_pictures_are_as_far_apart_as_their_publisher_says() {
     let mut rungs = Rungs::new(HIGH);
     let theirs = ServerClock::from_unix(std::time::Duration::from_secs(900_000_000));

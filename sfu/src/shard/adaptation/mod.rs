@@ -361,6 +361,10 @@ fn give(
     let is_starved = matches!(decision.reason, Reason::Paused { .. });
     // Where nothing flows, or nothing is known to, what comes may be shown.
     router.set_target(now, decision.section, target);
+    // Nothing presses: what is left goes on as it is until the smaller one begins.
+    if matches!(decision.reason, Reason::Full | Reason::WantedSize { .. }) {
+        router.spare(decision.section);
+    }
     router.set_starved(now, decision.section, is_starved);
 }
 
