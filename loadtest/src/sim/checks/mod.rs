@@ -91,6 +91,8 @@ struct Proof {
 struct Member {
     room: u64,
     left_at: Option<Instant>,
+    /// Nothing reaches it: what it is sent cannot be told.
+    is_cut: bool,
 }
 
 /// What a publisher sent and the server received, by number.
@@ -133,6 +135,7 @@ impl Laws {
             Member {
                 room,
                 left_at: None,
+                is_cut: false,
             },
         );
     }
@@ -141,6 +144,15 @@ impl Laws {
     pub fn handle_wish(&mut self, member: usize) {
         let theirs = self.sections.range_mut((member, 0)..=(member, u32::MAX));
         theirs.for_each(|(_, section)| section.excuse());
+    }
+
+    /// Nothing reaches `member` from now on, or something does again. Whose packets its sections
+    /// carry is known by what it reads: meanwhile it cannot be told what explains their holes.
+    pub fn handle_cut(&mut self, member: usize, is_cut: bool) {
+        if let Some(member) = self.members.get_mut(&member) {
+            member.is_cut = is_cut;
+        }
+        self.handle_wish(member);
     }
 
     /// The shard said that `member` is out.
@@ -328,8 +340,10 @@ impl Laws {
     pub fn handle_rest(&mut self, now: Instant) {
         let mut found = Vec::new();
         for (key, section) in &self.sections {
+            let is_cut = self.members.get(&key.0).is_some_and(|it| it.is_cut);
             let missing = |source: &Source| missing(&self.upstreams, *source);
-            found.extend(section.check_gaps(missing).map(|it| (*key, it)));
+            let gaps = section.check_gaps(missing).filter(|_| !is_cut);
+            found.extend(gaps.map(|it| (*key, it)));
             found.extend(section.check_pictures().map(|it| (*key, it)));
         }
         for (key, it) in found {

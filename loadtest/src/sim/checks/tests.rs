@@ -116,6 +116,13 @@ fn numbers_have_holes_only_where_upstream_lost_packets() {
     laws.handle_observed(Instant::ZERO, 0, &audio(100, 7));
     assert_eq!(laws.violations(), []);
     laws.handle_departure(Instant::ZERO, ADDRESS, &Seen::Rtp(rtp(100, 9, 0, 3)));
+    laws.handle_cut(0, true);
+    laws.handle_departure(Instant::ZERO, ADDRESS, &Seen::Rtp(rtp(100, 11, 0, 4)));
+    laws.handle_rest(Instant::ZERO);
+    assert_eq!(laws.violations(), [], "who is cut off cannot tell");
+    laws.handle_cut(0, false);
+    laws.handle_departure(Instant::ZERO, ADDRESS, &Seen::Rtp(rtp(100, 13, 0, 5)));
+    laws.handle_departure(Instant::ZERO, ADDRESS, &Seen::Rtp(rtp(100, 15, 0, 6)));
     laws.handle_rest(Instant::ZERO);
     assert_eq!(
         laws.violations().first().map(|it| it.law),

@@ -267,6 +267,7 @@ impl World {
 
     /// Loses everything of one who is here, both ways, or no more. Signals go on.
     pub fn set_cut(&mut self, member: usize, cut: bool) {
+        self.laws.handle_cut(member, cut);
         if let Some(member) = self.members.get_mut(member) {
             member.up.set_cut(cut);
             member.down.set_cut(cut);
