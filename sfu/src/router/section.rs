@@ -290,7 +290,9 @@ impl ReportState {
 /// Outgoing numbers and what stands behind each.
 #[derive(Debug)]
 pub(super) struct Numbers {
+    /// Made when something is bound: who is never shown anything needs none.
     ring: Box<[Sent]>,
+    ring_length: usize,
     /// The next number never given; its low 16 bits go on the wire.
     next: u64,
     first_timestamp: u32,
@@ -301,9 +303,10 @@ pub(super) struct Numbers {
 
 impl Numbers {
     fn new(first_sequence: u16, first_timestamp: u32, repeats: bool) -> Self {
-        let ring = if repeats { SENT_RING } else { SENT_RING_AUDIO };
+        let ring_length = if repeats { SENT_RING } else { SENT_RING_AUDIO };
         Self {
-            ring: vec![Sent::default(); ring].into_boxed_slice(),
+            ring: Box::default(),
+            ring_length,
             // One lap above zero, so that a NACK's look back does not underflow.
             next: (1 << 16) | u64::from(first_sequence),
             first_timestamp,
@@ -332,6 +335,9 @@ impl Numbers {
 
     /// From `start` on the section shows this encoding.
     pub(super) fn bind(&mut self, encoding: EncodingKey, serial: u32, start: u64) {
+        if self.ring.is_empty() {
+            self.ring = vec![Sent::default(); self.ring_length].into_boxed_slice();
+        }
         if self.bindings.is_full() {
             self.bindings.remove(0);
         }
