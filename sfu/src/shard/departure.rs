@@ -49,6 +49,8 @@ impl Shard {
             return;
         };
         room.collect_stats(&mut self.commons.stats);
+        // Packets alone are no news.
+        let may_have_news = !room.departed.is_empty();
         while let Some(member) = room.departed.pop() {
             let Some(member) = room.members.get_mut(member.index()) else {
                 continue;
@@ -59,7 +61,9 @@ impl Shard {
         // Its turn is over, even where a member has RTCP waiting and no path yet to send it on:
         // taking its place again at once would never end.
         self.settle_deadline(now, key);
-        self.settle_news(key);
+        if may_have_news {
+            self.settle_news(key);
+        }
     }
 }
 
