@@ -76,6 +76,7 @@ limits! {
     HISTORY_PACKETS_PER_AUDIO_ENCODING: usize = 512, "the same of a sound: 10 s of 20 ms packets";
     HISTORY_PAGES: usize = 32_768, "pages of one shard's histories: 2 GiB; beyond, an encoding uses its oldest page again";
     HISTORY_POOL_PAGES: usize = 256, "unused pages kept for the next history: 16 MiB";
+    LEVEL_BYTES: usize = 16, "RTP padding that makes a packet as long as the others it leaves with, so that they are one run; where more is missing, a run ends";
     HOLD_PACKETS: usize = 64, "packets of one encoding gathered before they leave; full: they leave";
     CATCH_UP_PACKETS: u64 = 512, "packets behind a key frame that are sent at once to one who starts there";
     SENT_RING_AUDIO: usize = 128, "the same of a section without NACK, to place late packets";

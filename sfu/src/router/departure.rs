@@ -49,21 +49,27 @@ pub enum Seal {
 }
 
 impl Router {
-    /// Where nothing waits but one packet that is being gathered, it leaves at once. The shard
-    /// calls this before [`Router::ready`] when it is otherwise idle.
+    /// Where nothing waits but one packet of sound, it leaves at once. The shard calls this before
+    /// [`Router::ready`] when it is otherwise idle. A lone packet of a picture is the first of its
+    /// frame: a frame of one packet is whole and does not wait.
     pub fn release_lone(&mut self, now: Instant) {
-        if self.held != 1 || self.tickets != 0 {
-            return;
-        }
-        let held = |queue: &VecDeque<(Instant, EncodingKey)>| {
-            queue.iter().rev().map(|&(_, key)| key).find(|key| {
-                let encoding = self.encodings.get(key.index());
-                encoding.is_some_and(|encoding| !encoding.held.is_empty())
-            })
-        };
-        if let Some(key) = held(&self.holds_audio).or_else(|| held(&self.holds_video)) {
+        if let Some(key) = self.lone() {
             self.release(now, key);
         }
+    }
+
+    /// What [`Router::release_lone`] would let go.
+    #[must_use]
+    pub fn lone(&self) -> Option<EncodingKey> {
+        if self.held != 1 || self.tickets != 0 {
+            return None;
+        }
+        let waiting = self.holds_audio.iter().rev().map(|&(_, key)| key);
+        let mut waiting = waiting.filter(|key| {
+            let encoding = self.encodings.get(key.index());
+            encoding.is_some_and(|encoding| !encoding.held.is_empty())
+        });
+        waiting.next()
     }
 
     /// Members with tickets or RTCP that may leave at `now`, as a count of places for
@@ -273,7 +279,8 @@ impl Departure<'_> {
         }
         section.payload_type = payload_type;
         let first = section.report.count(now, written.len(), placed.first);
-        let len = start + written.len();
+        let end = start + written.len();
+        let len = level(out, end, entry);
         let packet = out.get(..len).ok_or(DropReason::TooLarge)?;
         section.numbers.went_out(placed.number, stamps, packet);
         Ok((len, first))
@@ -347,10 +354,17 @@ fn again(
     let start = write_header(section, &header, &described, stamps, out)?;
     let (codec, pictures) = (plan.format.codec, repeated.offsets.pictures);
     write_payload(payload, codec, pictures, start, out)?;
-    let len = start + payload.len();
+    let len = level(out, start + payload.len(), entry);
     known.check(number, out.get(..len).ok_or(DropReason::TooLarge)?)?;
     let transport_sequence = stamps.transport_sequence;
     Ok((len, Seal::Again { transport_sequence }))
+}
+
+/// Makes a packet as long as those it leaves with; its length. Inside the encryption, so that only
+/// its receiver sees it.
+fn level(out: &mut [u8], len: usize, entry: &Entry) -> usize {
+    let target = len + usize::from(entry.pad);
+    if pad(out, len, target) { target } else { len }
 }
 
 /// Fills a number that was kept for an input which turned out to be padding.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::limits::{
     HISTORY_PACKETS_PER_AUDIO_ENCODING, HISTORY_PACKETS_PER_ENCODING, HISTORY_PAGE_BYTES,
-    HISTORY_PAGES, HISTORY_PAGES_PER_ENCODING, HISTORY_POOL_PAGES,
+    HISTORY_PAGES, HISTORY_PAGES_PER_ENCODING, HISTORY_POOL_PAGES, LEVEL_BYTES,
 };
 use crate::router::decode_target::Frame;
 use crate::router::layers::Layering;
@@ -87,6 +87,8 @@ pub(super) struct Entry {
     /// What its dependency descriptor says, where that tells of its layers.
     pub(super) frame: Frame,
     pub(super) passed: Passed,
+    /// Padding it leaves with, bytes.
+    pub(super) pad: u8,
     page: u32,
     offset: u16,
     len: u16,
@@ -109,6 +111,7 @@ impl Entry {
             facts: PayloadFacts::default(),
             frame: Frame::default(),
             passed: Passed::default(),
+            pad: 0,
             page: 0,
             offset: 0,
             len: 0,
@@ -216,6 +219,46 @@ impl History {
         });
     }
 
+    /// Packets that leave together, in their order, get padding where that makes them one run: a
+    /// browser splits a frame into packets that differ by a byte. Once for all sections.
+    pub(super) fn level(&mut self, sequences: &[u64]) {
+        let Some((last, mut rest)) = sequences.split_last() else {
+            return;
+        };
+        let bytes = |history: &Self, sequence| history.get(sequence).map_or(0, Entry::bytes);
+        while !rest.is_empty() {
+            let (mut shortest, mut longest) = (usize::MAX, 0);
+            // The last one may be shorter than the rest of its run, not longer.
+            let alike = rest.iter().chain([last]).take_while(|&&sequence| {
+                let bytes = bytes(self, sequence);
+                let (low, high) = (shortest.min(bytes), longest.max(bytes));
+                let fits = high - low <= LEVEL_BYTES;
+                if fits {
+                    (shortest, longest) = (low, high);
+                }
+                fits
+            });
+            let count = alike.count().clamp(1, rest.len());
+            let (group, behind) = rest.split_at(count);
+            rest = behind;
+            if longest == shortest {
+                continue;
+            }
+            for &sequence in group {
+                self.pad(sequence, longest);
+            }
+        }
+    }
+
+    fn pad(&mut self, sequence: u64, length: usize) {
+        let slot = self.slot(sequence);
+        if let Some(Some(entry)) = self.entries.get_mut(slot)
+            && entry.sequence == sequence
+        {
+            entry.pad = u8::try_from(length.saturating_sub(entry.bytes())).unwrap_or(0);
+        }
+    }
+
     /// The entry of a sequence, if it arrived and its bytes are still there.
     pub(super) fn get(&self, sequence: u64) -> Option<&Entry> {
         let entry = self.entries.get(self.slot(sequence))?.as_ref()?;
@@ -308,6 +351,37 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_that_leave_together_are_levelled_where_little_is_missing() {
+        for (lengths, pads) in [
+            (vec![1_000, 1_000, 1_001, 1_001], vec![1, 1, 0, 0]),
+            // The last one may be shorter, never longer.
+            (vec![1_001, 1_000, 1_000], vec![0, 1, 0]),
+            (vec![1_000, 1_000, 1_003], vec![3, 3, 0]),
+            (vec![1_100, 1_100, 300], vec![0, 0, 0]),
+            (vec![1_000, 1_001, 300], vec![1, 0, 0]),
+            // Two layers, each a run of its own.
+            (vec![500, 501, 900, 899, 901], vec![1, 0, 1, 2, 0]),
+            (vec![1_000, 984, 1_000], vec![0, 16, 0]),
+            (vec![1_000, 983, 1_000], vec![0, 0, 0]),
+            (vec![700], vec![0]),
+            (vec![], vec![]),
+        ] {
+            let mut pool = PagePool::new();
+            let mut history = History::new(MediaKind::Video);
+            let sequences: Vec<u64> = (0..).take(lengths.len()).collect();
+            for (&sequence, &length) in sequences.iter().zip(&lengths) {
+                insert(&mut history, &mut pool, sequence, 0, &vec![1; length]);
+            }
+            history.level(&sequences);
+            let got: Vec<u8> = sequences
+                .iter()
+                .map(|&sequence| history.get(sequence).expect("kept").pad)
+                .collect();
+            assert_eq!(got, pads, "{lengths:?}");
+        }
+    }
 
     fn insert(history: &mut History, pool: &mut PagePool, sequence: u64, at: u64, payload: &[u8]) {
         let entry = Entry::new(sequence, 0, Instant::from_millis(at));

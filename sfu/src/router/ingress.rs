@@ -370,6 +370,7 @@ impl Router {
         self.held -= gathered.len();
         // Order within what was gathered is mended here for nothing.
         gathered.sort_unstable();
+        encoding.history.level(&gathered);
         self.offer(now, key, &gathered);
     }
 

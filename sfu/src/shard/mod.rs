@@ -341,7 +341,8 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(key.index()) else {
             return;
         };
-        if !room.departing && (!room.visits.is_empty() || room.router.has_ready(now)) {
+        let leaves = !room.visits.is_empty() || room.router.has_ready(now);
+        if !room.departing && (leaves || room.router.lone().is_some()) {
             room.departing = true;
             self.departing.push_back(key);
         }

@@ -24,15 +24,57 @@ fn packets_of_a_frame_leave_together_and_at_the_latest_after_the_hold() {
 }
 
 #[test]
-fn a_lone_packet_of_an_idle_room_is_not_held() {
+fn a_lone_packet_of_sound_in_an_idle_room_is_not_held() {
+    let (mut room, ..) = Room::with_picture();
+    let sound = plan("a", MediaKind::Audio);
+    for (publisher, ssrc) in [(ADA, 500), (CLEO, 501)] {
+        let track = room.publish(publisher, &sound);
+        let section = room.section(BOB, &sound, ssrc);
+        room.router.bind(room.now, section, Some(track));
+    }
+    room.send(ADA, &audio(3, 1).mid("a"));
+    assert!(room.inputs(BOB).is_empty());
+    room.router.release_lone(room.now);
+    assert_eq!(room.inputs(BOB), [1]);
+    room.send(ADA, &audio(3, 2).mid("a"));
+    room.send(CLEO, &audio(4, 7).mid("a"));
+    room.router.release_lone(room.now);
+    assert!(room.inputs(BOB).is_empty(), "two may leave together");
+    room.pass(1);
+    assert_eq!(room.inputs(BOB), [2, 7]);
+}
+
+#[test]
+fn the_first_packet_of_a_picture_waits_for_the_others_in_an_idle_room_too() {
     let (mut room, ..) = Room::with_picture();
     room.send(ADA, &video(1, 101, 11, false));
     room.router.release_lone(room.now);
-    assert_eq!(room.inputs(BOB), [101]);
-    room.send(ADA, &video(1, 102, 12, false));
-    room.send(ADA, &video(1, 103, 12, false));
-    room.router.release_lone(room.now);
-    assert!(room.inputs(BOB).is_empty(), "two are a frame");
+    assert!(room.inputs(BOB).is_empty());
+    room.send(ADA, &video(1, 102, 11, false).marker());
+    assert_eq!(room.inputs(BOB), [101, 102]);
+}
+
+#[test]
+fn a_frame_of_nearly_equal_packets_leaves_as_equal_ones_and_is_repeated_as_it_came() {
+    let (mut room, ..) = Room::with_picture();
+    let longer = |mut packet: Packet, by: usize| {
+        packet.payload.extend(vec![9; by]);
+        packet
+    };
+    room.send(ADA, &video(1, 101, 11, false));
+    room.send(ADA, &longer(video(1, 102, 11, false), 1));
+    room.send(ADA, &longer(video(1, 103, 11, false), 1).marker());
+    let seen = room.take(BOB);
+    let paddings: Vec<usize> = seen.iter().map(|packet| packet.padding).collect();
+    assert_eq!(paddings, [1, 0, 0]);
+    let lengths = seen.iter().map(|one| one.payload.len() + one.padding);
+    let lengths: Vec<usize> = lengths.collect();
+    assert_eq!(lengths, [lengths[1]; 3]);
+    assert_eq!(
+        seen[0].payload.len() + 1,
+        seen[1].payload.len(),
+        "padding is no payload"
+    );
 }
 
 #[test]
