@@ -1,6 +1,11 @@
 //! The measuring stand works: floor and engine forward everything, and what a sample of it says is
 //! true. Times are not judged here: other things run on the machine of a test.
 
+#![expect(
+    clippy::expect_used,
+    reason = "helpers of tests end a test as the tests themselves do"
+)]
+
 use std::process::Command;
 
 use serde_json::Value;

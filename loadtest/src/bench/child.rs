@@ -9,6 +9,7 @@ use sfu::time::Duration;
 
 use super::processor::thread_time;
 use super::subject::{Ask, Counts, Told};
+use crate::report::Process;
 
 /// A running subject.
 pub(super) struct Subject {
@@ -58,8 +59,13 @@ impl Subject {
     }
 
     /// Brings an offer; the answer.
-    pub(super) fn join(&mut self, number: usize, sdp: String) -> anyhow::Result<String> {
-        let told = self.ask(&Ask::Join { number, sdp })?;
+    pub(super) fn join(
+        &mut self,
+        room: usize,
+        number: usize,
+        sdp: String,
+    ) -> anyhow::Result<String> {
+        let told = self.ask(&Ask::Join { room, number, sdp })?;
         let Told::Answer { sdp } = told else {
             anyhow::bail!("no answer but {told:?}");
         };
@@ -73,6 +79,11 @@ impl Subject {
             anyhow::bail!("no counters but {told:?}");
         };
         Ok(counts)
+    }
+
+    /// Memory and time of all of it.
+    pub(super) fn process(&self) -> anyhow::Result<Process> {
+        Process::look(self.process.id()).context("the subject is gone")
     }
 
     /// Time of its thread on a core so far.

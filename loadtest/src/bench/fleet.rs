@@ -110,7 +110,8 @@ impl Fleet {
         let config = dimpl::Config::builder().use_server_cookie(false).build();
         let config = Arc::new(config.context("a plain DTLS configuration")?);
         for number in 0..self.peers.len() {
-            let answer = subject.join(number, offer(scenario, number))?;
+            let room = number / scenario.room_participants;
+            let answer = subject.join(room, number, offer(scenario, number))?;
             let answer = sfu::sdp::parse(SdpType::Answer, &answer)?;
             let peer = self.peers.get_mut(number).context("a peer less")?;
             peer.join(&answer, subject.address, &config)?;
@@ -224,6 +225,14 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+
+    /// What is received may come in other places than before: a slot shows who is loudest, and
+    /// nobody was for a while.
+    pub(super) fn learn_anew(&mut self) {
+        for stream in self.streams.iter_mut().flatten() {
+            (stream.shift, stream.packets) = (None, 0);
+        }
     }
 
     /// Counts anew.

@@ -13,6 +13,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `scenario` | what is measured, and what counts as good |
+//! | `idle` | participants who only are there |
 //! | `floor` | the ideal forwarder: receive, open, seal, send |
 //! | `bare` | its cryptography |
 //! | `subject` | an engine or a floor in a process of its own |
@@ -29,6 +30,7 @@ mod bare;
 mod child;
 mod fleet;
 mod floor;
+mod idle;
 mod offer;
 mod peer;
 mod processor;
@@ -41,6 +43,7 @@ mod table;
 use sfu::time::Duration;
 
 use floor::Mode;
+use idle::Idle;
 use processor::{Cores, pin};
 use round::{Stage, Window};
 use scenario::{SCENARIOS, Scenario};
@@ -91,6 +94,15 @@ pub fn bench(parameters: &BenchParameters) -> anyhow::Result<BenchReport> {
     };
     let cores = Cores::choose()?;
     pin(cores.load)?;
+    if scenario.idle {
+        let judged = !parameters.quick;
+        let idle = Idle::measure(scenario, cores.subject, parameters.window, judged)?;
+        return Ok(BenchReport {
+            table: idle.to_string(),
+            json: idle.json().to_string(),
+            is_met: idle.misses().is_empty(),
+        });
+    }
     let mut modes = Vec::new();
     if parameters.modes {
         for mode in modes_of(scenario) {

@@ -24,6 +24,8 @@ const REMEMBERED: usize = 4_096;
 const LOUD: u8 = 20;
 /// A room's noise.
 const QUIET: u8 = 90;
+/// From one publisher to who sends next; prime, so that each has its turn.
+const PHASE_STRIDE: usize = 37;
 /// In the second byte of an RTP header.
 const MARKER: u8 = 0x80;
 
@@ -77,11 +79,13 @@ impl Publication {
 
     /// From now on; the publishers' phases are even over an interval.
     pub(super) fn begin(&mut self, now: Instant) {
-        let step = self.scenario.interval / u32::try_from(self.scenario.publishers).unwrap_or(1);
+        let publishers = self.scenario.publishers;
+        let step = self.scenario.interval / u32::try_from(publishers).unwrap_or(1).max(1);
         let mut at = now;
         self.due.clear();
-        for publisher in 0..self.scenario.publishers {
-            self.due.push_back((at, publisher));
+        for place in 0..publishers {
+            // The loud ones do not stand beside each other.
+            self.due.push_back((at, place * PHASE_STRIDE % publishers));
             at += step;
         }
         self.frames_sent = 0;

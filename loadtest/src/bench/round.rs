@@ -139,6 +139,7 @@ impl Stage {
             ..
         } = self;
         let begun = Instant::now();
+        fleet.learn_anew();
         publication.begin(begun);
         // Between two frames: what was sent has arrived.
         let half = self.scenario.interval / 2;

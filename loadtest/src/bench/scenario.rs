@@ -3,6 +3,7 @@
 use sfu::time::Duration;
 
 use super::floor::Mode;
+use super::idle::ROOM_PARTICIPANTS;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub(super) struct Scenario {
     pub(super) publishers: usize,
     /// The loud ones among them, whose packets are forwarded.
     pub(super) speakers: usize,
+    /// Everybody is in rooms of so many, in their order.
+    pub(super) room_participants: usize,
+    /// Nothing is sent: what is measured is being there.
+    pub(super) idle: bool,
     /// Who receives and does not publish.
     pub(super) viewers: usize,
     /// Publishers receive, too: all but their own.
@@ -53,6 +58,8 @@ const VIDEO: Scenario = Scenario {
     publishers: 1,
     speakers: 1,
     viewers: 100,
+    room_participants: usize::MAX,
+    idle: false,
     mutual: false,
     media: Media::Video,
     frame_packets: 4,
@@ -130,6 +137,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         mutual: false,
         gate: 1.3,
         ..AUDIO
+    },
+    Scenario {
+        name: "idle-1000",
+        about: "1,000 receive-only participants in rooms of 100, where nobody sends",
+        publishers: 0,
+        viewers: 1_000,
+        room_participants: ROOM_PARTICIPANTS,
+        idle: true,
+        ..VIDEO
     },
     Scenario {
         name: "latency-1",

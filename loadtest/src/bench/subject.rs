@@ -18,19 +18,22 @@ use tokio::sync::mpsc;
 use super::floor::{Floor, FloorParameters};
 use super::processor::{pin, thread_named};
 
-const ROOM: RoomId = RoomId(1);
 /// As the engine asks for.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// Asked of a subject.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
-    /// Become an engine with a room for so many.
+    /// Become an engine; its rooms are for so many.
     Engine { participants_max: usize },
     /// Become a floor; the last thing that is read.
     Floor(FloorParameters),
     /// A participant's offer.
-    Join { number: usize, sdp: String },
+    Join {
+        room: usize,
+        number: usize,
+        sdp: String,
+    },
     /// Counters.
     Count,
 }
@@ -105,19 +108,24 @@ fn forward(parameters: &FloorParameters, output: &mut impl Write) -> anyhow::Res
     Ok(floor.forward()?)
 }
 
-async fn answer(engine: &mut Option<EngineHandle>, ask: Ask) -> anyhow::Result<Told> {
+async fn answer(engine: &mut Option<Running>, ask: Ask) -> anyhow::Result<Told> {
     match (ask, engine.as_ref()) {
         (Ask::Engine { participants_max }, None) => {
-            let handle = start(participants_max).await?;
+            let handle = start()?;
             let address = handle.addresses().first().and_then(|all| all.first());
             let address = *address.context("an engine without an address")?;
+            // It names itself; by its first answer it has.
+            let _counts = handle.inspect().await?;
             let thread = thread_named("shard-0").context("no thread named shard-0")?;
-            *engine = Some(handle);
+            *engine = Some(Running {
+                handle,
+                participants_max,
+            });
             Ok(Told::Ready { address, thread })
         }
-        (Ask::Join { number, sdp }, Some(engine)) => join(engine, number, &sdp).await,
+        (Ask::Join { room, number, sdp }, Some(engine)) => engine.join(room, number, &sdp).await,
         (Ask::Count, Some(engine)) => {
-            let shards = engine.inspect().await?;
+            let shards = engine.handle.inspect().await?;
             let io = shards.first().context("an engine without a shard")?.io;
             Ok(Told::Counts(Counts {
                 datagrams_out: io.datagrams_out,
@@ -132,7 +140,7 @@ async fn answer(engine: &mut Option<EngineHandle>, ask: Ask) -> anyhow::Result<T
     }
 }
 
-async fn start(participants_max: usize) -> anyhow::Result<EngineHandle> {
+fn start() -> anyhow::Result<EngineHandle> {
     let config = EngineConfig {
         udp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         shards: Some(1),
@@ -144,14 +152,6 @@ async fn start(participants_max: usize) -> anyhow::Result<EngineHandle> {
         // Read, so that news do not wait in the shard.
         drop(tokio::spawn(hear(news)));
     }
-    let parameters = RoomParameters {
-        participants_max,
-        ..RoomParameters::default()
-    };
-    let room = ROOM;
-    engine
-        .call(0, Command::CreateRoom { room, parameters })
-        .await?;
     Ok(engine)
 }
 
@@ -159,32 +159,48 @@ async fn hear(mut news: mpsc::Receiver<Event>) {
     while news.recv().await.is_some() {}
 }
 
-async fn join(engine: &EngineHandle, number: usize, sdp: &str) -> anyhow::Result<Told> {
-    let participant = ParticipantId(number as u64 + 1);
-    let parameters = ParticipantParameters {
-        name: format!("p{number}"),
-        permissions: Permissions::default(),
-        subscribe_all: true,
-        // Everything is in the peer's own offer, as with WHIP and WHEP.
-        offers: false,
-    };
-    let room = ROOM;
-    let command = Command::Join {
-        room,
-        participant,
-        parameters,
-    };
-    engine.call(0, command).await?;
-    let command = Command::Negotiate {
-        room,
-        participant,
-        description: Box::new(sfu::sdp::parse(SdpType::Offer, sdp)?),
-    };
-    let reply = engine.call(0, command).await?;
-    let Reply::Negotiated(Negotiated::Answer(answer)) = reply else {
-        anyhow::bail!("no answer but {reply:?}");
-    };
-    Ok(Told::Answer {
-        sdp: sfu::sdp::write(&answer),
-    })
+/// An engine at work.
+struct Running {
+    handle: EngineHandle,
+    participants_max: usize,
+}
+
+impl Running {
+    async fn join(&self, room: usize, number: usize, sdp: &str) -> anyhow::Result<Told> {
+        let room = RoomId(room as u64 + 1);
+        let participants_max = self.participants_max;
+        let parameters = RoomParameters {
+            participants_max,
+            ..RoomParameters::default()
+        };
+        // The same room again is no error.
+        let command = Command::CreateRoom { room, parameters };
+        self.handle.call(0, command).await?;
+        let participant = ParticipantId(number as u64 + 1);
+        let parameters = ParticipantParameters {
+            name: format!("p{number}"),
+            permissions: Permissions::default(),
+            subscribe_all: true,
+            // Everything is in the peer's own offer, as with WHIP and WHEP.
+            offers: false,
+        };
+        let command = Command::Join {
+            room,
+            participant,
+            parameters,
+        };
+        self.handle.call(0, command).await?;
+        let command = Command::Negotiate {
+            room,
+            participant,
+            description: Box::new(sfu::sdp::parse(SdpType::Offer, sdp)?),
+        };
+        let reply = self.handle.call(0, command).await?;
+        let Reply::Negotiated(Negotiated::Answer(answer)) = reply else {
+            anyhow::bail!("no answer but {reply:?}");
+        };
+        Ok(Told::Answer {
+            sdp: sfu::sdp::write(&answer),
+        })
+    }
 }
