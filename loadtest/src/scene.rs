@@ -5,6 +5,7 @@
 //! 0ms     ada joins r1
 //! 10ms    ada publishes audio
 //! 10ms    ada publishes video=2 receives        # packets of a frame; a sendrecv m-line
+//! 10ms    bob publishes layered=svc             # or vp8 vp9 h264 av1 svc-key
 //! 500ms   bob joins r1
 //! 2s      ada unpublishes 0                     # her first publication
 //! 3s      bob rebinds                           # his NAT forgets
@@ -31,10 +32,24 @@ use sfu::shard::stats::Drops;
 use sfu::time::{Duration, Instant};
 use sfu::units::MediaKind;
 
-use crate::robot::publication::PublishParameters;
+use crate::media::VideoCodec;
+use crate::robot::publication::{Mode, PublishParameters};
 use crate::sim::checks::Violation;
 use crate::sim::link::{Bursts, Chance, LinkParameters};
 use crate::sim::world::{Farewell, World, WorldError};
+
+/// How pictures are coded, and in what layers.
+type Form = (VideoCodec, Mode);
+
+/// Forms of layered pictures, as scenes call them.
+const FORMS: [(&str, Form); 6] = [
+    ("vp8", (VideoCodec::Vp8, Mode::Simulcast)),
+    ("vp9", (VideoCodec::Vp9, Mode::Simulcast)),
+    ("h264", (VideoCodec::H264, Mode::Simulcast)),
+    ("av1", (VideoCodec::Av1, Mode::Simulcast)),
+    ("svc", (VideoCodec::Vp9, Mode::Svc)),
+    ("svc-key", (VideoCodec::Vp9, Mode::SvcKey)),
+];
 
 /// Lines of a scene.
 const LINES_MAX: usize = 10_000;
@@ -509,6 +524,10 @@ fn parse_publication(what: &str, rest: &[&str]) -> Option<PublishParameters> {
     let parameters = match what.split_once('=') {
         None if what == "audio" => PublishParameters::audio(),
         Some(("video", packets)) => PublishParameters::video(packets.parse().ok()?),
+        Some(("layered", form)) => {
+            let (_, form) = FORMS.into_iter().find(|(name, _)| *name == form)?;
+            PublishParameters::layered(form.0, form.1)
+        }
         _ => return None,
     };
     Some(PublishParameters {
@@ -581,7 +600,14 @@ impl fmt::Display for Act {
             Self::Publishes(it) => {
                 match it.kind {
                     MediaKind::Audio => write!(f, "publishes audio")?,
-                    MediaKind::Video => write!(f, "publishes video={}", it.packets)?,
+                    MediaKind::Video if it.mode == Mode::Single => {
+                        write!(f, "publishes video={}", it.packets)?;
+                    }
+                    MediaKind::Video => {
+                        let is_it = |form: &&(&str, Form)| form.1 == (it.codec, it.mode);
+                        let form = FORMS.iter().find(is_it);
+                        write!(f, "publishes layered={}", form.map_or("", |form| form.0))?;
+                    }
                 }
                 f.write_str(if it.receives { " receives" } else { "" })
             }
@@ -641,6 +667,16 @@ mod tests {
     }
 
     #[test]
+    fn layered_pictures_are_written_as_they_are_read() {
+        for (form, _) in FORMS {
+            let text = format!("0ms\tada publishes layered={form} receives\n");
+            let scene = Scene::parse(&text).expect("a scene");
+            assert_eq!(scene.to_string(), text);
+        }
+        assert!(Scene::parse("0ms ada publishes layered=tape").is_err());
+    }
+
+    #[test]
     fn the_example_above_is_a_scene() {
         let text: String = include_str!("scene.rs")
             .lines()
@@ -650,7 +686,7 @@ mod tests {
             .take_while(|line| !line.contains("```"))
             .map(|line| format!("{}\n", line.trim_start_matches("//!")))
             .collect();
-        assert_eq!(Scene::parse(&text).map(|scene| scene.steps.len()), Ok(14));
+        assert_eq!(Scene::parse(&text).map(|scene| scene.steps.len()), Ok(15));
     }
 
     #[test]

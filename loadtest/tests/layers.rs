@@ -75,7 +75,8 @@ fn who_has_room_for_it_is_shown_the_largest_picture_in_every_form() {
         let received = received(&world);
         assert_eq!(showing(&world), top(form.1), "{form:?}");
         assert_eq!(received.useless, 0, "{form:?}");
-        assert!(received.decoded > 150, "{form:?}: {}", received.decoded);
+        // In the first second less than every picture may be given.
+        assert!(received.decoded > 120, "{form:?}: {}", received.decoded);
         world.end();
         assert_eq!(world.violations(), [], "{form:?}");
     }
@@ -157,8 +158,13 @@ fn switch_at_random(seed: u64, form: (VideoCodec, Mode)) {
         assert!(turns < 1_000, "{form:?}: {} changes", changes(&world));
     }
     wish(&mut world, 0);
-    world.run_for(Duration::from_secs(5));
-    assert_eq!(showing(&world), top(form.1), "{form:?}");
+    let wished = world.now();
+    while showing(&world) != top(form.1) {
+        world.run_for(Duration::from_secs(1));
+        let waits = world.now().since(wished);
+        let given = world.given(1);
+        assert!(waits < Duration::from_secs(20), "{form:?}: {given:?}");
+    }
     for _ in 0..10 {
         for kbps in [random.u64(200..2_500), WIDE] {
             world.set_link_down(1, lossy(percent, Some(kbps)));

@@ -90,7 +90,7 @@ fn one_of_twenty_on_a_narrow_way_keeps_sound_and_the_speaker_and_the_others_the_
     );
     world.run_for(Duration::from_secs(6));
     let settled = world.now();
-    let heard = received(&world, weak, SPEAKER, SOUND).packets;
+    let before = received(&world, weak, SPEAKER, SOUND);
     world.take_waited(weak);
     for _ in 0..12 {
         let seen = received(&world, weak, SPEAKER, PICTURE).decoded;
@@ -100,7 +100,7 @@ fn one_of_twenty_on_a_narrow_way_keeps_sound_and_the_speaker_and_the_others_the_
         assert!(now > seen, "the speaker's picture stands: {given:?}");
     }
     let waited = world.take_waited(weak);
-    assert!(waited < Duration::from_millis(100), "{waited:?}");
+    assert!(waited < Duration::from_millis(150), "{waited:?}");
 
     // All others see all others at their largest, all the time.
     for member in 0..WEAK {
@@ -112,8 +112,11 @@ fn one_of_twenty_on_a_narrow_way_keeps_sound_and_the_speaker_and_the_others_the_
         }
     }
     // The weak one loses nothing of what is said.
-    let heard = received(&world, weak, SPEAKER, SOUND).packets - heard;
-    assert!((299..=301).contains(&heard), "{heard}");
+    let after = received(&world, weak, SPEAKER, SOUND);
+    let said = after.span.map(|it| it.1).zip(before.span.map(|it| it.1));
+    let said = said.map(|(newest, before)| u64::from(newest - before));
+    assert_eq!(said, Some(after.whole - before.whole), "{after:?}");
+    assert!(said > Some(290), "{said:?}");
     // Of the rest it is told why it does not see them, with figures.
     let subscriptions = world.subscriptions(weak).iter();
     let paused: Vec<_> = subscriptions.filter_map(|it| it.paused).collect();

@@ -167,10 +167,13 @@ fn are_counted(left: &Seen, right: &Seen, same_source: bool, same_picture: bool)
     let picture = new.numbers.picture.wrapping_sub(old.numbers.picture) & 0x7fff;
     let base_layer = new.numbers.base_layer.wrapping_sub(old.numbers.base_layer);
     let (before, after) = (&old.stamp, &new.stamp);
-    let is_switch = before.unit.encoding != after.unit.encoding;
+    if after.starts() && !same_picture {
+        // It is tied anew after a pause or a switch; a decoder begins with it in any case.
+        let is_layered = after.unit.spatial_layers > 0;
+        return (1..1 << 14).contains(&picture) && is_layered == (base_layer > 0);
+    }
     let pictures = match new.codec {
         _ if same_picture => 0,
-        _ if is_switch => 1,
         // RFC 9628: what leans on what is told by the distance.
         VideoCodec::Vp9 => u16::try_from(after.frame - before.frame).unwrap_or(0),
         VideoCodec::Vp8 | VideoCodec::H264 | VideoCodec::Av1 => 1,
