@@ -156,6 +156,7 @@ pub struct Router {
     ranked: Vec<TrackKey>,
     /// When flows are compared next; never where no track has several encodings.
     flows_due: Option<Instant>,
+    stops_due: Option<Instant>,
     /// When it is looked at what is wanted of simulcast tracks, where that may have changed.
     orders_due: Option<Instant>,
     /// Tracks of which other rungs are asked for, each once.
@@ -198,6 +199,7 @@ impl Router {
             selects: false,
             ranked: Vec::new(),
             flows_due: None,
+            stops_due: None,
             orders_due: None,
             ordered_anew: Vec::new(),
             next_serial: 0,

@@ -10,7 +10,7 @@ use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
 use crate::router::encoding::{ClockReport, Origin, ticks};
 use crate::router::history::PagePool;
 use crate::router::member::Source;
-use crate::router::rungs::STEP_MILLIS;
+use crate::router::rungs::{STEP_MILLIS, STOPS_EVERY};
 use crate::router::section::Section;
 use crate::router::selector::best;
 use crate::router::{NEVER, Router, member_mut};
@@ -245,6 +245,7 @@ impl Router {
             self.speakers.next_due(),
             self.ranking_due(),
             self.flows_due,
+            self.stops_due,
             self.orders_due,
         ])
     }
@@ -255,6 +256,9 @@ impl Router {
         self.speakers.handle_timeout(now);
         if self.ranking_due().is_some() {
             self.loudest.handle_timeout(now);
+        }
+        if self.stops_due.is_some_and(|due| due <= now) {
+            self.stops_due = self.leave_stopped_rungs(now).then(|| now + STOPS_EVERY);
         }
         if self.flows_due.is_some_and(|due| due <= now) {
             self.compare_flows(now);
@@ -523,5 +527,6 @@ impl Router {
         self.give_up_rises(now);
         self.review_orders(now);
         self.flows_due = several.then(|| now + FLOW_STEP);
+        self.stops_due = self.stops_due.or(several.then_some(now));
     }
 }

@@ -10,7 +10,7 @@ use crate::limits::LAYERS_PER_TRACK;
 use crate::router::layers::EVERYTHING;
 use crate::router::orders::ladder;
 use crate::router::section::Section;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::units::{Bitrate, Layer, MediaKind};
 use crate::wire::extension::{Extension, ExtensionValues};
 use crate::wire::rtp::{RtpHeader, pad};
@@ -52,6 +52,13 @@ const FPS: u8 = 30;
 /// Of one measurement.
 pub(super) const STEP_MILLIS: u64 = 500;
 
+/// Between two looks whether a rung that is given has stopped.
+pub(super) const STOPS_EVERY: Duration = Duration::from_millis(100);
+/// It has where a lower one has gone on for this long without it,
+const STOPPED: Duration = Duration::from_millis(300);
+/// and for this long behind a key frame, after which encoders leave pictures out.
+const STOPPED_BEHIND_KEY: Duration = Duration::from_millis(1_000);
+
 impl Router {
     /// The sections of a member that show pictures, or would if its path carried them, and what.
     pub fn pictures(&self, member: MemberKey) -> impl Iterator<Item = (SectionKey, TrackKey)> {
@@ -85,8 +92,11 @@ impl Router {
         let Some(found) = ladder.get(rank).and_then(known) else {
             return true;
         };
-        if found.flow.rate() > 0 || found.order.can_be_had() {
+        if found.order.can_be_had() {
             return false;
+        }
+        if found.flow.rate() > 0 {
+            return self.outlives(ladder, rank).is_some();
         }
         let mut higher = ladder.iter().skip(rank + 1).filter_map(known);
         !(found.flow.stutters() && higher.any(|above| above.flow.rate() > 0))
@@ -256,6 +266,57 @@ impl Router {
                 self.want_keyframe(now, next);
             }
         }
+    }
+
+    /// Who is given a rung that has just stopped at its source is given the next one below, sooner
+    /// than a measurement would tell. Whether any is given at all.
+    pub(super) fn leave_stopped_rungs(&mut self, now: Instant) -> bool {
+        let mut given: ArrayVec<EncodingKey, 64> = ArrayVec::new();
+        for (_, section) in &self.sections {
+            // Beyond the bound the rest is found when flows are compared.
+            if let Some(target) = section.target
+                && !given.contains(&target)
+                && !given.is_full()
+            {
+                given.push(target);
+            }
+        }
+        for &key in &given {
+            if let Some(below) = self.outlived_by(key) {
+                self.retarget(key, Some(below));
+                self.want_keyframe(now, below);
+            }
+        }
+        !given.is_empty()
+    }
+
+    /// The next lower rung, where that has gone on without this one for too long.
+    fn outlived_by(&self, key: EncodingKey) -> Option<EncodingKey> {
+        let found = self.encodings.get(key.index())?;
+        let track = self.track(found.track)?;
+        if track.encodings.len() < 2 {
+            return None;
+        }
+        let ladder = ladder(track, &self.encodings);
+        let rank = ladder.iter().position(|&other| other == key)?;
+        self.outlives(&ladder, rank)
+    }
+
+    /// The next rung below one of a ladder, where that has gone on without it for too long.
+    fn outlives(&self, ladder: &[EncodingKey], rank: usize) -> Option<EncodingKey> {
+        let found = self.encodings.get(ladder.get(rank)?.index())?;
+        let (timestamp, newest) = found.newest.filter(|_| !found.order.can_be_had())?;
+        let patience = if found.keyframe_at == Some(timestamp) {
+            STOPPED_BEHIND_KEY
+        } else {
+            STOPPED
+        };
+        let goes_on = |other: &&EncodingKey| {
+            let other = self.encodings.get(other.index());
+            let (_, at) = other.and_then(|other| other.newest).unwrap_or_default();
+            at.since(newest) >= patience
+        };
+        ladder.iter().take(rank).rev().find(goes_on).copied()
     }
 
     /// Where a rung has run dry: the one to give instead, if there is any.

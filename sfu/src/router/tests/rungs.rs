@@ -1,7 +1,9 @@
 //! Rungs of a simulcast track: which of them can be given, and how one gives way to another.
 
+use std::collections::BTreeSet;
+
 use super::support::*;
-use crate::id::{EncodingKey, Rid, SectionKey};
+use crate::id::{EncodingKey, Rid, SectionKey, TrackKey};
 use crate::router::rungs::Target;
 use crate::units::{Layer, MediaKind};
 
@@ -30,6 +32,7 @@ const BOTH: Sent = Sent {
 
 struct Scene {
     room: Room,
+    track: TrackKey,
     section: SectionKey,
     low: EncodingKey,
     high: EncodingKey,
@@ -50,6 +53,7 @@ impl Scene {
         room.router.bind(room.now, section, Some(track));
         let mut scene = Self {
             room,
+            track,
             section,
             low: EncodingKey(0),
             high: EncodingKey(1),
@@ -168,20 +172,47 @@ fn a_low_rung_that_is_silent_for_a_second_is_kept_where_a_higher_one_flows() {
 }
 
 #[test]
-fn a_high_rung_that_stops_gives_way_to_the_one_below_within_a_second() {
+fn a_high_rung_that_stops_gives_way_to_the_one_below_within_half_a_second() {
     let mut scene = Scene::new();
     let (low, high) = (scene.low, scene.high);
     scene.give(high);
     scene.play(10, BOTH);
-    scene.play(
-        33,
-        Sent {
-            high: false,
-            ..BOTH
-        },
-    );
+    let stopped = Sent {
+        high: false,
+        ..BOTH
+    };
+    // A picture or two may be late.
+    scene.play(8, stopped);
+    assert_eq!(scene.given(), Some(high));
+    scene.play(5, stopped);
     assert_eq!(scene.given(), Some(low));
+    let can_be_given = |scene: &Scene| {
+        let rungs = scene.room.router.rungs(scene.track);
+        let flowing = rungs.iter().filter(|rung| rung.bitrate.as_bps() > 0);
+        flowing
+            .map(|rung| rung.target.encoding)
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(can_be_given(&scene), BTreeSet::from([low]));
+    scene.play(5, BOTH);
+    assert_eq!(can_be_given(&scene), BTreeSet::from([low, high]));
     assert!(scene.room.rtcp(ADA).plis.contains(&LOW));
+}
+
+#[test]
+fn what_an_encoder_leaves_out_behind_a_key_frame_is_waited_for() {
+    let mut scene = Scene::new();
+    scene.give(scene.high);
+    scene.play(10, BOTH);
+    scene.send(BOTH, true);
+    let stutters = Sent {
+        high: false,
+        ..BOTH
+    };
+    scene.play(24, stutters);
+    assert_eq!(scene.given(), Some(scene.high));
+    scene.play(12, stutters);
+    assert_eq!(scene.given(), Some(scene.low));
 }
 
 #[test]
