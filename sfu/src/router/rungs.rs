@@ -2,11 +2,13 @@
 //! carries. And padding by which a path is asked whether it carries more.
 
 use arrayvec::ArrayVec;
+use slab::Slab;
 
 use super::report::FLOW_STEP;
 use super::{Router, member_mut};
 use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
 use crate::limits::LAYERS_PER_TRACK;
+use crate::router::encoding::Encoding;
 use crate::router::layers::EVERYTHING;
 use crate::router::orders::ladder;
 use crate::router::section::Section;
@@ -200,6 +202,24 @@ impl Router {
     pub fn spare(&mut self, section: SectionKey) {
         if let Some(found) = self.sections.get_mut(section.index()) {
             found.layers.leave(false);
+        }
+    }
+
+    /// A long queue stands before a participant: what is being left for a lower rung ends now, where
+    /// it has no layers that could be left out meanwhile. What waits in the queue is seen for as long
+    /// as the key frame of the lower one takes, which would otherwise wait behind all that follows.
+    pub fn leave_at_once(&mut self, section: SectionKey) {
+        let Some(found) = self.sections.get_mut(section.index()) else {
+            return;
+        };
+        let Some(track) = found.track().and_then(|key| self.tracks.get(key.index())) else {
+            return;
+        };
+        let shown = found.selector.current();
+        let encoding = shown.and_then(|shown| self.encodings.get(shown.index()));
+        let is_plain = encoding.is_some_and(|encoding| encoding.rates.top().temporal == 0);
+        if is_plain && is_left(&self.encodings, (shown, found.aim(track))) {
+            found.selector.stop();
         }
     }
 
@@ -414,6 +434,18 @@ impl Router {
         let start = header.write(&values, &section.plan.extensions, out)?;
         pad(out, start, start + PADDING).then_some(start + PADDING)
     }
+}
+
+/// Whether what is shown gives way to something that costs less.
+fn is_left(
+    encodings: &Slab<Encoding>,
+    (shown, aim): (Option<EncodingKey>, Option<EncodingKey>),
+) -> bool {
+    let usual = |key: Option<EncodingKey>| {
+        let found = key.and_then(|key| encodings.get(key.index()));
+        found.map_or(0, |found| found.flow.usual())
+    };
+    aim != shown && usual(aim) < usual(shown)
 }
 
 /// The RTX payload type of a section that can carry padding: its packets are told of. It need not

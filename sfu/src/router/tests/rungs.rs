@@ -37,6 +37,8 @@ struct Scene {
     low: EncodingKey,
     high: EncodingKey,
     picture: u16,
+    /// Pictures are told apart by temporal layer.
+    has_layers: bool,
     low_sequence: u16,
     high_sequence: u16,
     seen: Vec<u16>,
@@ -45,6 +47,10 @@ struct Scene {
 impl Scene {
     /// A section that shows the high rung, both measured for two seconds.
     fn new() -> Self {
+        Self::of(true)
+    }
+
+    fn of(has_layers: bool) -> Self {
         let mut room = Room::new();
         let mut simulcast = plan("v", MediaKind::Video);
         simulcast.rids = ["q", "f"].map(|rid| Rid::new(rid).unwrap()).to_vec();
@@ -58,6 +64,7 @@ impl Scene {
             low: EncodingKey(0),
             high: EncodingKey(1),
             picture: 8,
+            has_layers,
             low_sequence: 0,
             high_sequence: HIGH_FIRST,
             seen: Vec::new(),
@@ -80,6 +87,7 @@ impl Scene {
 
     fn send(&mut self, sent: Sent, high_key: bool) {
         let temporal = [0, 2, 1, 2][usize::from(self.picture % 4)];
+        let temporal = if self.has_layers { temporal } else { 0 };
         if sent.low {
             let low = in_layer(
                 video(LOW, self.low_sequence, self.picture, sent.low_key),
@@ -237,4 +245,30 @@ fn what_is_left_for_a_lower_rung_passes_at_its_lowest_rate_until_that_begins() {
     // The way up leaves nothing out before the higher one is there.
     scene.give(scene.high);
     assert_eq!(scene.play(16, BOTH).len(), 16);
+}
+
+#[test]
+fn where_a_long_queue_stands_what_has_no_layers_to_leave_out_ends_at_once() {
+    let mut scene = Scene::of(false);
+    let section = scene.section;
+    scene.give(scene.high);
+    scene.play(8, BOTH);
+    scene.room.router.leave_at_once(section);
+    assert_eq!(scene.play(8, BOTH).len(), 8 * 3, "nothing is being left");
+    scene.give(scene.low);
+    assert_eq!(scene.play(4, BOTH).len(), 4 * 3);
+    scene.room.router.leave_at_once(section);
+    assert_eq!(scene.play(8, BOTH), []);
+    scene.send(
+        Sent {
+            low_key: true,
+            ..BOTH
+        },
+        false,
+    );
+    assert_eq!(scene.play(8, BOTH).len(), 8);
+    // The way up is never cut.
+    scene.give(scene.high);
+    scene.room.router.leave_at_once(section);
+    assert_eq!(scene.play(8, BOTH).len(), 8);
 }

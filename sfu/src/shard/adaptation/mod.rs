@@ -49,7 +49,7 @@ const KEPT_DEEP: u64 = 60;
 /// Queues up to this come of pictures and key frames, and go by themselves.
 const QUEUE_SHORT: Duration = Duration::from_millis(100);
 /// Beyond this sound suffers, and a queue does not go while nearly all that fits is sent.
-const QUEUE_LONG: Duration = Duration::from_millis(200);
+const QUEUE_LONG: Duration = Duration::from_millis(150);
 /// A drained queue is gone by then: what does not fit now will not.
 const STARVING: Duration = Duration::from_millis(700);
 
@@ -273,6 +273,11 @@ impl Room {
         let Some(member) = self.members.get_mut(key.index()) else {
             return;
         };
+        if is_ours(&estimate) && estimate.queue >= QUEUE_LONG {
+            for section in &member.sections {
+                self.router.leave_at_once(section.key);
+            }
+        }
         // Of a path that only says a sum no probe would be told of.
         if is_asked
             && member.transport.is_paced()
@@ -398,16 +403,19 @@ impl Member {
 /// the next cut follows within a second, with a key frame of its own.
 fn kept_within(estimate: &Estimate, given: Bitrate) -> Bitrate {
     let carried = estimate.carried.as_bps();
-    // Where somebody else's stands, less is sent than is fair already.
-    let is_ours = estimate.fast < estimate.carried;
     let parts = match estimate.cause {
         Cause::Growing | Cause::Unused => KEPT_CLEAR,
         Cause::Queue if estimate.queue < QUEUE_SHORT => KEPT_CLEAR,
-        Cause::Queue if is_ours && estimate.queue >= QUEUE_LONG => KEPT_DEEP,
+        Cause::Queue if is_ours(estimate) && estimate.queue >= QUEUE_LONG => KEPT_DEEP,
         _ if given > estimate.carried => KEPT_FALLEN,
         Cause::Queue | Cause::Loss | Cause::Silence => 100,
     };
     Bitrate::from_bps(carried.saturating_mul(parts) / 100)
+}
+
+/// Whether a queue of ours drains: beside somebody else's no less is sent than is fair.
+fn is_ours(estimate: &Estimate) -> bool {
+    estimate.cause == Cause::Queue && estimate.fast < estimate.carried
 }
 
 /// What an estimate leaves for pictures.

@@ -51,6 +51,10 @@ const QUEUE_SOFT_MOST: f64 = 120_000.0;
 /// What arrives while a queue stands is looked at for so long, and for so long where it just begins.
 const LONG_WINDOW: Duration = Duration::from_millis(400);
 const SHORT_WINDOW: Duration = Duration::from_millis(120);
+/// Beyond this, µs, a queue is no picture's, and what is decided upon is that part of what the path
+/// carries.
+const DEEP: f64 = 100_000.0;
+const DEEP_PART: f64 = 0.6;
 /// A queue is drained within about this, µs.
 const DRAIN: f64 = 300_000.0;
 /// What is left to send of what arrives, where the queue is longest.
@@ -696,9 +700,11 @@ impl Estimator {
     }
 
     /// Keeps the least of each 25 ms for `stable`: of what the path carries, since how deep a queue
-    /// made us yield says nothing of the time after it.
+    /// made us yield says nothing of the time after it; while a long one stands, a good part of that.
     fn remember(&mut self, now: Instant) {
-        let carried = self.carried();
+        let is_deep = self.cause == Cause::Queue && self.owd.queue() > DEEP;
+        let part = if is_deep { DEEP_PART } else { 1.0 };
+        let carried = (self.carried() * part).max(self.target);
         match self.lows.back_mut() {
             Some((at, low)) if now.since(*at) < Duration::from_millis(25) => {
                 *low = low.min(carried);
