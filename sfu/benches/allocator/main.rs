@@ -179,6 +179,7 @@ impl Stage<'_> {
         });
         let budget = Budget {
             fast: Bitrate::from_kbps(rate),
+            carried: Bitrate::from_kbps(rate),
             stable: Bitrate::from_kbps(rate),
         };
         let outcome = self

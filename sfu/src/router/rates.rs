@@ -9,6 +9,8 @@ use crate::units::Layer;
 
 /// Spatial and temporal layers that are told apart, of each; what lies above counts as the last.
 const SIDE: usize = MEASURED_LAYERS;
+/// Pictures a second are evened out over so many steps.
+const STEPS_EVENED: u8 = 7;
 /// A layer that has not been seen for so many steps is gone.
 const STEPS_GONE: u8 = 6;
 
@@ -33,6 +35,8 @@ struct Cell {
     usual_bytes: u64,
     /// In 256ths of a frame.
     usual_frames: u64,
+    /// Steps that made `usual_frames` what it is.
+    steps: u8,
     /// Steps since something of this very layer came.
     silent: u8,
 }
@@ -89,16 +93,18 @@ impl Rates {
                 cell.usual_bytes = (cell.usual_bytes * 3 + cell.bytes) / 4;
                 // An encoder leaves pictures out for a second behind a key frame: that makes no
                 // slow camera.
-                let slow = if frames < cell.usual_frames { 7 } else { 3 };
-                cell.usual_frames = (cell.usual_frames * slow + frames) / (slow + 1);
+                let known = u64::from(cell.steps);
+                cell.usual_frames =
+                    (cell.usual_frames * known + frames + known.div_ceil(2)) / (known + 1);
             }
+            cell.steps = (cell.steps + 1).min(STEPS_EVENED);
             cell.silent = if cell.bytes > 0 {
                 0
             } else {
                 cell.silent.saturating_add(1)
             };
             if cell.silent >= STEPS_GONE {
-                (cell.usual_bytes, cell.usual_frames) = (0, 0);
+                (cell.usual_bytes, cell.usual_frames, cell.steps) = (0, 0, 0);
             }
             (cell.bytes, cell.frames) = (0, 0);
         }

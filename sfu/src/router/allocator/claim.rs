@@ -81,9 +81,12 @@ pub struct Claim<'a> {
 /// What there is for video: net of audio and of what is reserved for retransmissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// The estimate of this moment: what does not fit goes down at once.
+    /// What is given now may cost so much: what does not fit goes down at once.
     pub fast: Bitrate,
-    /// The least of `fast` in the last 2.5 s: what goes up has to fit in it.
+    /// What the path carries by what is known: what has to be taken back although nearly all of it
+    /// was carried is a matter of the path's noise.
+    pub carried: Bitrate,
+    /// The least of `carried` in the last 2.5 s: what goes up has to fit in it.
     pub stable: Bitrate,
 }
 
@@ -92,6 +95,7 @@ impl Budget {
     pub(super) fn ordered(self) -> Self {
         Self {
             fast: self.fast,
+            carried: self.carried,
             stable: self.stable.min(self.fast),
         }
     }

@@ -55,8 +55,9 @@ pub(super) struct Turn {
     pub(super) given: Option<(u8, u8, u64)>,
     pub(super) rises: bool,
     pub(super) falls: bool,
-    /// The budget.
+    /// The budget, and what the path carries.
     pub(super) fast: u64,
+    pub(super) carried: u64,
     /// What all that was given before would cost.
     pub(super) kept_cost: u64,
 }
@@ -107,7 +108,7 @@ impl Turn {
     fn is_setback(&self, rose_at: Instant) -> bool {
         let stood = self.now.since(rose_at);
         let (part, whole) = SHAKY_PARTS;
-        let shaky = u128::from(self.fast) * whole >= u128::from(self.kept_cost) * part;
+        let shaky = u128::from(self.carried) * whole >= u128::from(self.kept_cost) * part;
         self.kept_cost > self.fast && (stood <= FAILS_WITHIN || (shaky && stood <= SHAKY_WITHIN))
     }
 }

@@ -99,6 +99,7 @@ impl Entry {
             rises: level > self.kept,
             falls: level < self.kept,
             fast: budget.fast.as_bps(),
+            carried: budget.carried.as_bps(),
             kept_cost,
         }
     }

@@ -306,11 +306,13 @@ impl Room {
                 };
                 Budget {
                     fast: net(kept, sound, estimate.loss),
+                    carried: net(estimate.carried, sound, estimate.loss),
                     stable: net(estimate.stable, sound, estimate.loss),
                 }
             }
             None => Budget {
                 fast: net(START, sound, 0.0),
+                carried: net(START, sound, 0.0),
                 stable: net(START, sound, 0.0),
             },
         };

@@ -232,6 +232,7 @@ fn what_the_next_upgrade_needs_is_enough_for_it() {
         let mut allocator = Allocator::default();
         let at = |rate: Bitrate| Budget {
             fast: rate,
+            carried: rate,
             stable: rate,
         };
         let before = ask(&mut allocator, Instant::ZERO, at(rate), &claims);
@@ -309,6 +310,7 @@ fn an_unlimited_budget_and_absurd_layers_do_not_overflow() {
     ];
     let unlimited = Budget {
         fast: Bitrate::UNLIMITED,
+        carried: Bitrate::UNLIMITED,
         stable: Bitrate::UNLIMITED,
     };
     let heavy = Claim {

@@ -74,6 +74,7 @@ pub(super) const fn claim(section: u32, layers: &[Layer]) -> Claim<'_> {
 pub(super) const fn budget(fast: u64, stable: u64) -> Budget {
     Budget {
         fast: kbps(fast),
+        carried: kbps(fast),
         stable: kbps(stable),
     }
 }
@@ -183,6 +184,7 @@ impl Viewer {
         let stable = self.window.iter().map(|&(_, rate)| rate).min();
         let budget = Budget {
             fast,
+            carried: fast,
             stable: stable.unwrap_or(fast),
         };
         let tiles = self.tiles.iter().zip(0..);
