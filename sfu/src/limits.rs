@@ -150,3 +150,5 @@ pub const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 pub const FIRST_OFFER_PATIENCE: Duration = Duration::from_millis(300);
 /// At most one key frame request to one encoding in this time.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
+/// The same of one whose key frames are large: 720 lines or more.
+pub const KEYFRAME_INTERVAL_LARGE: Duration = Duration::from_millis(500);

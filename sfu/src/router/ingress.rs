@@ -714,4 +714,7 @@ fn measure(encoding: &mut Encoding, entry: &Entry, is_key: bool, media: &Media<'
             encoding.rates.learn_height(spatial, *height);
         }
     }
+    if entry.starts {
+        encoding.keyframe.learn_height(encoding.rates.tallest());
+    }
 }

@@ -1,7 +1,7 @@
 //! Where key frames begin, and who asks for them. Many subscribers' requests become few to the publisher: at most one per `KEYFRAME_INTERVAL`
 //! and encoding, repeated until a key frame arrives.
 
-use crate::limits::KEYFRAME_INTERVAL;
+use crate::limits::{KEYFRAME_INTERVAL, KEYFRAME_INTERVAL_LARGE};
 use crate::time::Instant;
 
 /// The requests for one encoding.
@@ -9,12 +9,21 @@ use crate::time::Instant;
 pub(super) struct KeyframeGate {
     waiting: bool,
     asked_at: Option<Instant>,
+    is_large: bool,
 }
+
+/// From so many lines on a key frame is large.
+const LARGE: u16 = 720;
 
 impl KeyframeGate {
     /// Somebody cannot go on without a key frame.
     pub(super) const fn request(&mut self) {
         self.waiting = true;
+    }
+
+    /// A key frame said how many lines there are.
+    pub(super) const fn learn_height(&mut self, lines: u16) {
+        self.is_large = lines >= LARGE;
     }
 
     /// A key frame has come, or nobody waits any more.
@@ -33,7 +42,12 @@ impl KeyframeGate {
 
     /// When to ask next: at once the first time, then an interval after the last.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let after_last = |asked_at| asked_at + KEYFRAME_INTERVAL;
+        let interval = if self.is_large {
+            KEYFRAME_INTERVAL_LARGE
+        } else {
+            KEYFRAME_INTERVAL
+        };
+        let after_last = |asked_at| asked_at + interval;
         self.waiting
             .then(|| self.asked_at.map_or(Instant::ZERO, after_last))
     }
@@ -116,5 +130,7 @@ mod tests {
         assert_eq!(gate.next_due(), None);
         gate.request();
         assert_eq!(gate.next_due(), Some(Instant::from_millis(1_200)));
+        gate.learn_height(720);
+        assert_eq!(gate.next_due(), Some(Instant::from_millis(1_400)));
     }
 }
