@@ -560,7 +560,10 @@ impl Side {
         for (section, offered) in answer.sections.iter_mut().zip(&offer.sections) {
             let allowed = offered.direction.reversed();
             let new = offered.mid.as_str().starts_with('s');
-            let media = plan(offered, &[]).filter(|_| !offered.rejected);
+            // What is planned is what the browser does with the m-line.
+            let mut seen = offered.clone();
+            seen.direction = allowed;
+            let media = plan(&seen, &[]).filter(|_| !offered.rejected);
             if let Some(media) = media {
                 let wish = if new { direction } else { allowed };
                 let direction = Direction::of(
