@@ -4,6 +4,9 @@
 //   npm run twin               all scenes, a table, one line of JSON
 //   npm run twin -- fall loss  those whose names begin so
 //
+// With PLENUM_TWIN_OURS=1 without the one from browser to browser; with PLENUM_TWIN_SAMPLES=1 each
+// sample is printed.
+//
 // Ends with 1 where a gate is missed. The rows A… are those of the acceptance table of adaptation;
 // the last columns are this machine's doing: how late the emulator was, and the longest gap between
 // two pictures of the source.
@@ -280,7 +283,8 @@ export async function measure(only = []) {
       if (only.length > 0 && !only.some((each) => name.startsWith(each))) continue;
       const ours = await play(bench, byServer, `${name}-ours`);
       const isAlone = name === "share";
-      const twin = isAlone ? null : await play(bench, peerToPeer, `${name}-twin`);
+      const isAsked = !process.env.PLENUM_TWIN_OURS;
+      const twin = isAlone || !isAsked ? null : await play(bench, peerToPeer, `${name}-twin`);
       console.log(`${name}: lines of ours ${ours.lines}${twin ? `; of the twin ${twin.lines}` : ""}`);
       for (const [row, { what, unit, gate, least, orTwin }] of Object.entries(rows)) {
         const [own, other] = [ours.figures[row], twin?.figures[row]];
