@@ -488,9 +488,12 @@ impl Offer<'_> {
         let offered = if entry.empty {
             Offered::Passes
         } else {
-            section
-                .layers
-                .offer(binding, entry, begins, &self.encoding.frames)
+            section.layers.offer(
+                (binding, section.numbers.departed()),
+                entry,
+                begins,
+                &self.encoding.frames,
+            )
         };
         match offered {
             Offered::Passes | Offered::Fills => self.queue(subscriber, entry.sequence),

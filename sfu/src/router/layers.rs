@@ -230,10 +230,11 @@ impl Layers {
         self.by_frames && self.frames.lacks_keyframe()
     }
 
-    /// A packet of `binding` is offered; `begins`: the binding's first.
+    /// A packet of `binding` is offered; `begins`: the binding's first. Inputs up to `departed` have
+    /// their numbers, or a place that is kept.
     pub(super) fn offer(
         &mut self,
-        binding: u16,
+        (binding, departed): (u16, u64),
         entry: &Entry,
         begins: bool,
         frames: &Frames,
@@ -262,6 +263,9 @@ impl Layers {
                 return self.answer(binding, entry, is_late);
             }
             Layering::Vp8 | Layering::Vp9 => {}
+        }
+        if is_late && entry.layering == Layering::Vp8 && entry.sequence > departed {
+            self.insert_picture(binding, entry);
         }
         let last = self.decided.back();
         let last = last.filter(|last| last.binding == binding);
@@ -306,6 +310,43 @@ impl Layers {
             dropped: decided.dropped.wrapping_add(after),
             ..Verdict::default()
         })
+    }
+
+    /// A VP8 picture of which nothing came before newer ones, none of which has departed: where it is
+    /// left out it has no number, and so they are counted without it.
+    fn insert_picture(&mut self, binding: u16, entry: &Entry) {
+        let is_of = |decided: &Decided| decided.binding == binding;
+        let mut known = self.decided.iter();
+        if known.any(|it| is_of(it) && it.timestamp == entry.timestamp) {
+            return;
+        }
+        let mut known = self.decided.iter();
+        let newer = known.position(|it| is_of(it) && is_after(it.timestamp, entry.timestamp));
+        let is_full = self.decided.len() >= DECIDED_PICTURES;
+        let Some(place) = newer.and_then(|it| it.checked_sub(usize::from(is_full))) else {
+            return;
+        };
+        if is_full {
+            self.decided.pop_front();
+        }
+        let before = place.checked_sub(1).and_then(|it| self.decided.get(it));
+        let before = before.filter(|it| is_of(it)).copied();
+        let Some(next) = self.decided.get(place).copied() else {
+            return;
+        };
+        let limit = before.unwrap_or(next).limit;
+        let is_left_out = entry.facts.layer.temporal > limit.temporal;
+        for later in self.decided.iter_mut().skip(place) {
+            later.dropped = later.dropped.wrapping_add(u16::from(is_left_out));
+        }
+        self.dropped = self.dropped.wrapping_add(u16::from(is_left_out));
+        let inserted = Decided {
+            timestamp: entry.timestamp,
+            limit,
+            is_left_out,
+            ..next
+        };
+        self.decided.insert(place, inserted);
     }
 
     fn begin_picture(&mut self, binding: u16, entry: &Entry) {

@@ -356,6 +356,13 @@ impl Numbers {
         self.bindings.last().map_or(0, |binding| binding.number)
     }
 
+    /// The newest input of the newest binding that has its number; those before it have theirs, or a
+    /// place that is kept, or none.
+    pub(super) fn departed(&self) -> u64 {
+        let anchor = self.bindings.last().and_then(|binding| binding.anchor);
+        anchor.map_or(0, |anchor| anchor.highest)
+    }
+
     /// The number of the binding that an input belongs to.
     pub(super) fn binding_of(&self, encoding: (EncodingKey, u32), input: u64) -> Option<u16> {
         let place = self.tied(encoding, input)?;

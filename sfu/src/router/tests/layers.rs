@@ -213,6 +213,38 @@ fn going_up_never_leans_on_what_was_left_out() {
 }
 
 #[test]
+fn a_picture_left_out_that_comes_behind_newer_ones_is_not_counted() {
+    for late in 1..4 {
+        let mut scene = Scene::new(Codec::Vp8);
+        scene.play(Codec::Vp8, 36);
+        scene.wish(layer(0, 0));
+        let mut seen = scene.play(Codec::Vp8, 8);
+        for _ in 0..40 {
+            let mut held = Vec::new();
+            for place in 0..5 {
+                let packets = scene.packets(Codec::Vp8, false);
+                if place == late {
+                    held = packets;
+                } else {
+                    for packet in packets {
+                        scene.room.send(ADA, &packet);
+                    }
+                }
+            }
+            // Before anything newer has left.
+            for packet in held {
+                scene.room.send(ADA, &packet);
+            }
+            scene.room.pass(33);
+            seen.extend(scene.room.take(BOB));
+        }
+        assert_eq!(temporals(&seen), BTreeSet::from([0]));
+        assert!(seen.len() > 80, "{}", seen.len());
+        assert!(is_gapless(&seen), "{late}");
+    }
+}
+
+#[test]
 fn a_late_packet_of_a_layer_that_does_not_pass_fills_its_place() {
     let mut scene = Scene::new(Codec::Vp8);
     scene.play(Codec::Vp8, 36);
