@@ -10,7 +10,7 @@
 //! | [`network`] | the estimator on simulated bad networks |
 //! | [`emulator`] | a bad network between real programs |
 //! | [`load`] | the load generator against a running server |
-//! | [`bench`] | the measuring stand: cost of a packet beside an ideal forwarder's |
+//! | [`mod@bench`] | the measuring stand: cost of a packet beside an ideal forwarder's |
 //! | [`churn`] | joins and leaves over real sockets: is anything left behind? |
 //! | [`report`] | latency histograms, loss, CPU: for people and as JSON |
 //! | [`allocator`] | counts live heap bytes |

@@ -527,6 +527,8 @@ impl Router {
         self.give_up_rises(now);
         self.review_orders(now);
         self.flows_due = several.then(|| now + FLOW_STEP);
-        self.stops_due = self.stops_due.or(several.then_some(now));
+        if several && self.stops_due.is_none() {
+            self.stops_due = Some(now);
+        }
     }
 }
