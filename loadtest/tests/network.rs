@@ -10,29 +10,40 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 
 /// Of the whole shard, which takes longer.
 const SEEDS_OF_ROOMS: std::ops::RangeInclusive<u64> = 1..=2;
-/// Gates of rooms that are not met yet; `docs/adaptation.md` has the figures.
-const NOT_YET: [&str; 4] = [
-    "same: switches a minute, of the worst track",
-    "best rung stops: longest gap of pictures, ms",
-    "300 kb/s, 9 x 1.5 Mb/s: worst queue, ms",
-    "same: longest gap of sound, ms",
+/// Gates of rooms that are not met yet, or by a hair, and what may not be exceeded meanwhile by any
+/// seed; `docs/adaptation.md` has the figures of twenty seeds.
+const NOT_YET: [(&str, f64); 4] = [
+    ("same: switches a minute, of the worst track", 10.0),
+    ("best rung stops: longest gap of pictures, ms", 600.0),
+    ("300 kb/s, 9 x 1.5 Mb/s: worst queue, ms", 750.0),
+    ("same: longest gap of sound, ms", 250.0),
 ];
+
+/// A gate that is missed.
+#[derive(Debug, PartialEq)]
+struct Miss {
+    row: String,
+    /// NaN: the scene has no figure, since a law was broken in it.
+    worst: f64,
+}
 
 #[test]
 fn every_gate_is_met_at_the_median_of_five_seeds() {
-    assert_eq!(missed(SCENES, &SEEDS), Vec::<String>::new());
+    assert_eq!(missed(SCENES, &SEEDS), []);
 }
 
 #[test]
 fn every_gate_of_a_room_is_met_but_those_that_are_known_not_to_be() {
-    let missed = missed(ROOMS, &SEEDS_OF_ROOMS);
-    let is_known = |row: &String| NOT_YET.iter().any(|known| row.contains(known));
-    let news: Vec<_> = missed.iter().filter(|row| !is_known(row)).collect();
-    assert_eq!(news, Vec::<&String>::new());
+    let mut missed = missed(ROOMS, &SEEDS_OF_ROOMS);
+    missed.retain(|miss| {
+        let known = NOT_YET.iter().find(|known| miss.row.contains(known.0));
+        known.is_none_or(|known| miss.worst.is_nan() || miss.worst > known.1)
+    });
+    assert_eq!(missed, []);
 }
 
 /// The rows of scenes that are not at their gates.
-fn missed(scenes: &[Scene], seeds: &std::ops::RangeInclusive<u64>) -> Vec<String> {
+fn missed(scenes: &[Scene], seeds: &std::ops::RangeInclusive<u64>) -> Vec<Miss> {
     let mut missed = Vec::new();
     for scene in scenes {
         let figures: Vec<_> = seeds.clone().map(|seed| (scene.measure)(seed).0).collect();
@@ -45,12 +56,16 @@ fn missed(scenes: &[Scene], seeds: &std::ops::RangeInclusive<u64>) -> Vec<String
                 continue;
             };
             let mut values: Vec<f64> = column.iter().map(|figure| figure.value).collect();
+            let has_all = !values.iter().any(|value| value.is_nan());
             let (median, worst, verdict) = first.judge(&mut values);
-            if !verdict.is_met() {
-                missed.push(format!(
-                    "{} {}: {median:.2}, worst {worst:.2}, gate {}",
-                    first.row, first.what, first.gate
-                ));
+            if !verdict.is_met() || !has_all {
+                missed.push(Miss {
+                    row: format!(
+                        "{} {}: {median:.2}, worst {worst:.2}, gate {}",
+                        first.row, first.what, first.gate
+                    ),
+                    worst: if has_all { worst } else { f64::NAN },
+                });
             }
         }
     }

@@ -14,7 +14,7 @@ pub(super) enum Media {
     Audio,
 }
 
-/// One row of performance.md §4.
+/// One row of the table in `docs/performance.md`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scenario {
     /// As it is asked for.

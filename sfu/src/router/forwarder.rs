@@ -66,10 +66,9 @@ impl Timeline {
     ) -> u32 {
         let out = self.newest.map_or(first, |(newest, newest_at)| {
             let seen = arrived_at.since(newest_at);
-            let told = told.map(|micros| {
-                let micros = u64::try_from(micros).unwrap_or_default();
-                Duration::from_micros(micros)
-            });
+            // Back in time is nothing a report may say.
+            let told = told.and_then(|micros| u64::try_from(micros).ok());
+            let told = told.map(Duration::from_micros);
             let told = told.filter(|told| told.abs_diff(seen) <= REPORTS_OFF);
             let passed = told.unwrap_or(seen).max(STEP_MIN);
             newest.wrapping_add(ticks(passed, clock_rate))

@@ -679,7 +679,11 @@ fn judge(encoding: &mut Encoding, entry: &mut Entry, descriptor: &[u8], media: &
         Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma | Codec::H265 => false,
     };
     let described = by_descriptor.then(|| encoding.frames.read(entry.sequence, descriptor));
-    let described = described.flatten();
+    // What cannot be told from it, because the structure is lost or beyond our bounds, the payload may.
+    let can_tell = encoding.frames.structure().is_some();
+    let described = described
+        .flatten()
+        .filter(|frame| can_tell || frame.told.is_some());
     if let Some(frame) = described {
         entry.layering = Layering::Descriptor;
         entry.frame = frame;

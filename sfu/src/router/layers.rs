@@ -249,6 +249,12 @@ impl Layers {
         }
         let is_late = entry.sequence < self.newest;
         self.newest = self.newest.max(entry.sequence);
+        // An encoder may begin to describe its frames, or end, with any key frame.
+        let is_described = entry.layering == Layering::Descriptor;
+        let changes = entry.starts && !is_late && is_described != self.by_frames;
+        if changes {
+            self.by_frames = is_described;
+        }
         match entry.layering {
             Layering::None => return Offered::Passes,
             Layering::Descriptor => {
@@ -259,7 +265,7 @@ impl Layers {
                     frames,
                 };
                 let wish = (self.present_wish(), self.haste == Haste::Weary);
-                self.frames.offer(binding, packet, wish, begins);
+                self.frames.offer(binding, packet, wish, begins || changes);
                 return self.answer(binding, entry, is_late);
             }
             Layering::Vp8 | Layering::Vp9 => {}

@@ -130,7 +130,8 @@ impl Router {
         Some(aim)
     }
 
-    /// Whether any section waits for a key frame of an encoding.
+    /// Whether anybody may wait for a key frame of an encoding: one who aims at it, a port, or one
+    /// who is shown it and lost some of it.
     fn is_awaited(&self, key: EncodingKey) -> bool {
         let Some(encoding) = self.encodings.get(key.index()) else {
             return false;
@@ -145,7 +146,7 @@ impl Router {
         sections.any(|section| {
             let shows = section.selector.current() == Some(key);
             let aims = section.aim(track) == Some(key);
-            section.is_open() && aims && (!shows || section.layers.wait().is_some())
-        })
+            section.is_open() && (shows || aims)
+        }) || self.is_wanted_by_port(key)
     }
 }

@@ -166,6 +166,11 @@ impl Router {
         // Tried in vain a moment ago: what is shown is given.
         let in_vain = target.is_some_and(|target| found.patience.has_given_up(now, target));
         if in_vain && found.target.is_some() {
+            // Nor is it left for what was given meanwhile.
+            if let Some(shown) = found.selector.current() {
+                found.target = Some(shown);
+                found.layers.leave(false);
+            }
             return;
         }
         let before = found.aim(track);
@@ -173,13 +178,7 @@ impl Router {
         let aim = found.aim(track);
         let shown = found.selector.current();
         found.layers.set_wish(wish);
-        let usual = |key: Option<EncodingKey>| {
-            let found = key.and_then(|key| self.encodings.get(key.index()));
-            found.map_or(0, |found| found.flow.usual())
-        };
-        found
-            .layers
-            .leave(aim != shown && usual(aim) < usual(shown));
+        found.layers.leave(is_left(&self.encodings, (shown, aim)));
         let is_open = found.is_open();
         let is_needed = if aim == shown {
             found.layers.needs_keyframe()
@@ -219,7 +218,7 @@ impl Router {
         let encoding = shown.and_then(|shown| self.encodings.get(shown.index()));
         let is_plain = encoding.is_some_and(|encoding| encoding.rates.top().temporal == 0);
         if is_plain && is_left(&self.encodings, (shown, found.aim(track))) {
-            found.selector.stop();
+            found.selector.cut();
         }
     }
 
@@ -238,7 +237,7 @@ impl Router {
     #[must_use]
     pub fn shows(&self, section: SectionKey) -> bool {
         let found = self.sections.get(section.index());
-        found.is_some_and(|found| found.is_open() && found.selector.current().is_some())
+        found.is_some_and(|found| found.is_open() && found.selector.is_showing())
     }
 
     /// Whether a section waits for its path.

@@ -35,6 +35,8 @@ pub(super) struct Candidate {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Selector {
     current: Option<(EncodingKey, u64)>,
+    /// What passed was ended for something that is to begin any moment.
+    is_cut: bool,
 }
 
 impl Selector {
@@ -52,6 +54,7 @@ impl Selector {
         let startable = kind == MediaKind::Audio || packet.starts;
         if packet.is_target && startable {
             self.current = Some((packet.encoding, packet.sequence));
+            self.is_cut = false;
             return Passage::Started;
         }
         Passage::No
@@ -65,6 +68,18 @@ impl Selector {
     /// Nothing passes until a packet with which a decoder can start.
     pub(super) const fn stop(&mut self) {
         self.current = None;
+        self.is_cut = false;
+    }
+
+    /// The same, for the sake of a target that takes the place of what passed.
+    pub(super) const fn cut(&mut self) {
+        self.is_cut = self.current.is_some();
+        self.current = None;
+    }
+
+    /// Whether something passes, or will with the next key frame.
+    pub(super) const fn is_showing(&self) -> bool {
+        self.current.is_some() || self.is_cut
     }
 }
 

@@ -511,3 +511,59 @@ fn vp8_whose_payload_says_nothing_of_layers_passes_by_its_descriptor() {
         assert_eq!(numbers[1].wrapping_sub(numbers[0]), 4);
     }
 }
+
+/// A packet without a descriptor: its aggregation header says whether a key frame begins.
+fn plain(scene: &mut Scene, key: bool) {
+    scene.picture += 1;
+    let sequence = scene.sequence;
+    scene.sequence = sequence.wrapping_add(1);
+    let mut packet = packet(sequence, scene.picture, &[], true);
+    packet.payload[0] = if key { 0x08 } else { 0 };
+    scene.room.send(ADA, &packet);
+    scene.room.pass(33);
+}
+
+#[test]
+fn who_begins_to_describe_its_frames_with_a_key_frame_goes_on_and_who_ends_too() {
+    let mut scene = Scene::new(Leaning::Always, (1, 3), 1);
+    scene.sequence = 100;
+    plain(&mut scene, true);
+    let section = scene.room.router.pictures(BOB).next().unwrap().0;
+    let now = scene.room.now;
+    // The section is tied a second time, to a stream that describes nothing.
+    scene.room.router.set_paused(now, section, true);
+    scene.room.router.set_paused(now, section, false);
+    plain(&mut scene, true);
+    plain(&mut scene, false);
+    assert_eq!(scene.room.take(BOB).len(), 3);
+    scene.room.rtcp(ADA);
+    for _ in 0..12 {
+        scene.picture();
+    }
+    let described: BTreeSet<u32> = scene.seen.iter().map(|it| it.timestamp).collect();
+    assert_eq!(described.len(), 12, "all pictures pass");
+    // A structure that cannot be read leaves the payload to tell.
+    scene.seen.clear();
+    plain(&mut scene, true);
+    plain(&mut scene, false);
+    assert_eq!(scene.room.take(BOB).len(), 2);
+    scene.room.pass(2_000);
+    assert_eq!(scene.room.rtcp(ADA).plis, [], "no key frame is lacking");
+}
+
+#[test]
+fn what_a_structure_that_is_lost_would_tell_the_payload_tells() {
+    let mut scene = Scene::new(Leaning::Always, (1, 3), 1);
+    scene.sequence = 100;
+    // Template 0 of a structure that never came, start and end of frame 1 and on.
+    for frame in 1..5_u8 {
+        scene.picture += 1;
+        let sequence = scene.sequence;
+        scene.sequence += 1;
+        let mut packet = packet(sequence, scene.picture, &[0xC0, 0, frame], true);
+        packet.payload[0] = if frame == 1 { 0x08 } else { 0 };
+        scene.room.send(ADA, &packet);
+        scene.room.pass(33);
+    }
+    assert_eq!(scene.room.take(BOB).len(), 4);
+}

@@ -259,6 +259,10 @@ fn where_a_long_queue_stands_what_has_no_layers_to_leave_out_ends_at_once() {
     assert_eq!(scene.play(4, BOTH).len(), 4 * 3);
     scene.room.router.leave_at_once(section);
     assert_eq!(scene.play(8, BOTH), []);
+    assert!(
+        scene.room.router.shows(section),
+        "it is given, and begins soon"
+    );
     scene.send(
         Sent {
             low_key: true,

@@ -409,7 +409,7 @@ fn kept_within(estimate: &Estimate, given: Bitrate) -> Bitrate {
         Cause::Growing | Cause::Unused => KEPT_CLEAR,
         Cause::Queue if estimate.queue < QUEUE_SHORT => KEPT_CLEAR,
         Cause::Queue if is_ours(estimate) && estimate.queue >= QUEUE_LONG => KEPT_DEEP,
-        _ if given > estimate.carried => KEPT_FALLEN,
+        _ if given > estimate.carried && given != UNMEASURED => KEPT_FALLEN,
         Cause::Queue | Cause::Loss | Cause::Silence => 100,
     };
     Bitrate::from_bps(carried.saturating_mul(parts) / 100)
