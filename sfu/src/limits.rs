@@ -132,6 +132,8 @@ limits! {
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Our own Binding requests on the selected path: the return-path proof.
 pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+/// Rungs that are found to have changed at one look; what is beyond is found at the next one.
+pub const RUNGS_AT_ONCE: usize = 64;
 /// Both generations of credentials live this long during an ICE restart.
 pub const RESTART_OVERLAP: Duration = Duration::from_secs(30);
 /// A handshake that has not ended by then frees everything.

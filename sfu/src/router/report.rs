@@ -7,6 +7,7 @@
 use arrayvec::ArrayVec;
 
 use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
+use crate::limits::RUNGS_AT_ONCE;
 use crate::router::encoding::{ClockReport, Origin, ticks};
 use crate::router::history::PagePool;
 use crate::router::member::Source;
@@ -501,7 +502,7 @@ impl Router {
             encoding.flow.step(now, FLOW_STEP);
             encoding.rates.step();
         }
-        let mut changed: ArrayVec<EncodingKey, 64> = ArrayVec::new();
+        let mut changed: ArrayVec<EncodingKey, RUNGS_AT_ONCE> = ArrayVec::new();
         let mut several = false;
         for (_, track) in &mut self.tracks {
             // What one rung costs has to be known as well, where budgets are short.

@@ -7,7 +7,7 @@ use slab::Slab;
 use super::report::FLOW_STEP;
 use super::{Router, member_mut};
 use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
-use crate::limits::LAYERS_PER_TRACK;
+use crate::limits::{LAYERS_PER_TRACK, RUNGS_AT_ONCE};
 use crate::router::encoding::Encoding;
 use crate::router::layers::EVERYTHING;
 use crate::router::orders::ladder;
@@ -264,7 +264,7 @@ impl Router {
     /// Who is given a rung that has run dry is given the next one below that flows, or else the next
     /// one above, until its path is asked again.
     pub(super) fn leave_dry_rungs(&mut self, now: Instant) {
-        let mut dry: ArrayVec<(EncodingKey, Option<EncodingKey>), 64> = ArrayVec::new();
+        let mut dry: ArrayVec<(EncodingKey, Option<EncodingKey>), RUNGS_AT_ONCE> = ArrayVec::new();
         for (_, section) in &self.sections {
             let Some(target) = section.target else {
                 continue;
@@ -290,7 +290,7 @@ impl Router {
     /// Who is given a rung that has just stopped at its source is given the next one below, sooner
     /// than a measurement would tell. Whether any is given at all.
     pub(super) fn leave_stopped_rungs(&mut self, now: Instant) -> bool {
-        let mut given: ArrayVec<EncodingKey, 64> = ArrayVec::new();
+        let mut given: ArrayVec<EncodingKey, RUNGS_AT_ONCE> = ArrayVec::new();
         for (_, section) in &self.sections {
             // Beyond the bound the rest is found when flows are compared.
             if let Some(target) = section.target
