@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::allocator::{Counting, counting};
-use loadtest::bench::{BenchParameters, bench as stand};
+use loadtest::bench::{BenchParameters, bench as stand, document as document_stand};
 use loadtest::churn::{ChurnParameters, churn};
 use loadtest::emulator::ports::{Ports, emulate};
 use loadtest::load::{LoadParameters, run};
@@ -107,6 +107,10 @@ struct NetworkBenchArguments {
 struct BenchArguments {
     /// Which; without it, all are listed.
     scenario: Option<String>,
+    /// The folder of the documentation: plays what stands in its `performance.md`, in one go, and
+    /// renews tables and picture.
+    #[arg(long, conflicts_with_all = ["scenario", "quick", "modes"])]
+    docs: Option<std::path::PathBuf>,
     /// Rounds of floor and server.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
@@ -227,24 +231,29 @@ fn benched(arguments: &NetworkBenchArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn stood(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
-    let Some(scenario) = arguments.scenario else {
+    if arguments.scenario.is_none() && arguments.docs.is_none() {
         say(&loadtest::bench::scenarios())?;
         return Ok(ExitCode::SUCCESS);
-    };
+    }
     let (rounds, seconds) = if arguments.quick {
         (1, 1)
     } else {
         (arguments.rounds, arguments.seconds)
     };
     let parameters = BenchParameters {
-        scenario,
+        scenario: arguments.scenario.unwrap_or_default(),
         rounds: usize::try_from(rounds)?,
         window: Duration::from_secs(u64::from(seconds)),
         modes: arguments.modes,
         quick: arguments.quick,
     };
     // It binds its thread to a core: not one of the runtime's.
-    let report = tokio::task::spawn_blocking(move || stand(&parameters)).await??;
+    let played = tokio::task::spawn_blocking(move || match arguments.docs {
+        // What cannot be said now is in the table as well.
+        Some(docs) => document_stand(&docs, &parameters, |table| drop(say(table))),
+        None => stand(&parameters),
+    });
+    let report = played.await??;
     say(&format!("{}{}\n", report.table, report.json))?;
     Ok(if report.is_met {
         ExitCode::SUCCESS

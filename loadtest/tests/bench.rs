@@ -25,7 +25,11 @@ fn play(scenario: &str) -> Value {
 
 #[test]
 fn floor_and_engine_deliver_every_packet_and_every_sample_is_right() {
-    for (scenario, copies) in [("latency-1", 4), ("audio-forward-20", 20)] {
+    for (scenario, copies) in [
+        ("latency-1", 4),
+        ("audio-forward-20", 20),
+        ("conference-10", 130),
+    ] {
         let report = play(scenario);
         assert_eq!(report["misses"], Value::Array(Vec::new()), "{scenario}");
         for who in ["floor", "subject"] {
@@ -42,6 +46,27 @@ fn floor_and_engine_deliver_every_packet_and_every_sample_is_right() {
             );
         }
     }
+}
+
+#[test]
+fn everybody_who_storms_in_gets_media_and_nobody_else_loses_any() {
+    let report = play("join-storm-50");
+    assert_eq!(report["misses"], Value::Array(Vec::new()));
+    let round = &report["rounds"][0];
+    assert_eq!(round["joined"], 50);
+    assert!(round["packets"].as_u64() > Some(0));
+    assert!(report["join_us"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn what_is_lost_is_repeated_and_every_repeat_is_what_it_stands_for() {
+    let report = play("loss-10");
+    assert_eq!(report["misses"], Value::Array(Vec::new()));
+    let round = &report["rounds"][0];
+    let count = |key: &str| round[key].as_u64().expect("a count");
+    assert!(count("missed") > 0 && count("missed") <= count("thrown_away"));
+    assert!(count("repeats") >= count("missed"));
+    assert!(round["back_by_third"].as_f64() > Some(0.9));
 }
 
 #[test]

@@ -9,16 +9,16 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 pub(super) const HEADER_BYTES: usize = 12;
 /// Behind the payload.
 pub(super) const TAG_BYTES: usize = 16;
-/// SSRC of publisher 0; the others follow.
+/// SSRC of stream 0; the others follow.
 const SSRC_BASE: usize = 1_000;
 
-/// What a publisher's packets are marked with.
-pub(super) fn ssrc_of(publisher: usize) -> u32 {
-    u32::try_from(SSRC_BASE + publisher).unwrap_or(u32::MAX)
+/// What a stream's packets are marked with: the first publisher's encodings come first.
+pub(super) fn ssrc_of(stream: usize) -> u32 {
+    u32::try_from(SSRC_BASE + stream).unwrap_or(u32::MAX)
 }
 
-/// Whose packets are marked so.
-pub(super) fn publisher_of(ssrc: u32) -> usize {
+/// Which stream's packets are marked so.
+pub(super) fn stream_of(ssrc: u32) -> usize {
     usize::try_from(ssrc)
         .unwrap_or(usize::MAX)
         .wrapping_sub(SSRC_BASE)

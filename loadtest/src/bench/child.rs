@@ -72,6 +72,23 @@ impl Subject {
         Ok(sdp)
     }
 
+    /// Peer `number` is to be shown each publisher's picture in so many lines.
+    pub(super) fn show(
+        &mut self,
+        room: usize,
+        number: usize,
+        heights: Vec<(usize, u16)>,
+    ) -> anyhow::Result<()> {
+        let ask = Ask::Show {
+            room,
+            number,
+            heights,
+        };
+        let told = self.ask(&ask)?;
+        anyhow::ensure!(matches!(told, Told::Done), "not done but {told:?}");
+        Ok(())
+    }
+
     /// An engine's counters.
     pub(super) fn count(&mut self) -> anyhow::Result<Counts> {
         let told = self.ask(&Ask::Count)?;

@@ -13,7 +13,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
 use serde::{Deserialize, Serialize};
 use socket2::Socket;
 
-use super::bare::{BareKey, TAG_BYTES, publisher_of};
+use super::bare::{BareKey, TAG_BYTES, stream_of};
 
 /// One message of the kernel's, at most.
 const MESSAGE_BYTES: usize = 1 << 16;
@@ -59,16 +59,17 @@ impl Mode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct FloorParameters {
     pub(super) mode: Mode,
-    /// Packets of the first so many publishers are forwarded; others' are opened and dropped.
-    pub(super) speakers: usize,
-    /// Address of every peer that receives, with its number.
-    pub(super) receivers: Vec<(usize, SocketAddr)>,
     /// How many publish.
     pub(super) publishers: usize,
+    /// In how many streams each.
+    pub(super) encodings: usize,
+    /// Address of every peer that receives, with its number.
+    pub(super) receivers: Vec<(usize, SocketAddr)>,
+    /// For each stream the places of its receivers; what has none is opened and dropped.
+    pub(super) routes: Vec<Vec<usize>>,
 }
 
 struct Receiver {
-    number: usize,
     address: SockaddrIn,
     key: BareKey,
 }
@@ -76,10 +77,11 @@ struct Receiver {
 /// A forwarder at work.
 pub(super) struct Floor {
     mode: Mode,
-    speakers: usize,
+    encodings: usize,
     socket: Socket,
     publishers: Vec<BareKey>,
     receivers: Vec<Receiver>,
+    routes: Vec<Vec<usize>>,
     frame: Frame,
     out: Out,
 }
@@ -87,7 +89,7 @@ pub(super) struct Floor {
 /// Opened packets that wait for the rest of their frame.
 #[derive(Default)]
 struct Frame {
-    publisher: usize,
+    stream: usize,
     packets: Vec<Vec<u8>>,
     filled: usize,
 }
@@ -111,7 +113,6 @@ impl Floor {
                 return None;
             };
             Some(Receiver {
-                number,
                 address: address.into(),
                 key: BareKey::of(number)?,
             })
@@ -119,10 +120,11 @@ impl Floor {
         let publishers = (0..parameters.publishers).map(BareKey::of);
         Some(Self {
             mode: parameters.mode,
-            speakers: parameters.speakers,
+            encodings: parameters.encodings.max(1),
             socket,
             publishers: publishers.collect::<Option<_>>()?,
             receivers: receivers.collect::<Option<_>>()?,
+            routes: parameters.routes.clone(),
             frame: Frame::default(),
             out: Out::new(parameters.mode),
         })
@@ -164,17 +166,17 @@ impl Floor {
         let Some(&[_, second, _, _, _, _, _, _, s0, s1, s2, s3]) = packet.first_chunk() else {
             return Ok(());
         };
-        let publisher = publisher_of(u32::from_be_bytes([s0, s1, s2, s3]));
-        let key = self.publishers.get(publisher);
+        let stream = stream_of(u32::from_be_bytes([s0, s1, s2, s3]));
+        let key = self.publishers.get(stream / self.encodings);
         let Some(length) = key.and_then(|key| key.open(packet)) else {
             return Ok(());
         };
-        if publisher >= self.speakers {
+        if self.routes.get(stream).is_none_or(Vec::is_empty) {
             return Ok(());
         }
         let full = self
             .frame
-            .push(publisher, packet.get(..length).unwrap_or_default());
+            .push(stream, packet.get(..length).unwrap_or_default());
         let ends = match self.mode {
             Mode::Sendto | Mode::Sendmmsg => true,
             Mode::GsoAsReceived => false,
@@ -183,16 +185,15 @@ impl Floor {
         if ends || full { self.leave() } else { Ok(()) }
     }
 
-    /// What was gathered goes to everybody but its publisher.
+    /// What was gathered goes to everybody who is to have it.
     fn leave(&mut self) -> io::Result<()> {
         if matches!(self.mode, Mode::Gather | Mode::GsoAsReceived) {
             self.frame.level();
         }
         let packets = self.frame.packets.iter().take(self.frame.filled);
-        for receiver in &self.receivers {
-            if receiver.number == self.frame.publisher {
-                continue;
-            }
+        let route = self.routes.get(self.frame.stream);
+        let places = route.map(Vec::as_slice).unwrap_or_default();
+        for receiver in places.iter().filter_map(|&place| self.receivers.get(place)) {
             for packet in packets.clone() {
                 if !self.out.put(receiver, packet) {
                     self.out.flush(&self.socket)?;
@@ -207,8 +208,8 @@ impl Floor {
 
 impl Frame {
     /// Whether it holds no further packet.
-    fn push(&mut self, publisher: usize, packet: &[u8]) -> bool {
-        self.publisher = publisher;
+    fn push(&mut self, stream: usize, packet: &[u8]) -> bool {
+        self.stream = stream;
         if self.filled == self.packets.len() {
             self.packets.push(Vec::with_capacity(PACKET_BYTES));
         }

@@ -14,6 +14,9 @@
 //! |---|---|
 //! | `scenario` | what is measured, and what counts as good |
 //! | `idle` | participants who only are there |
+//! | `storm` | many who join at once |
+//! | `loss` | what is lost and repeated |
+//! | `sheet` | their outcome |
 //! | `floor` | the ideal forwarder: receive, open, seal, send |
 //! | `bare` | its cryptography |
 //! | `subject` | an engine or a floor in a process of its own |
@@ -22,31 +25,46 @@
 //! | `peer` | one of them: a socket, ICE, DTLS, SRTP |
 //! | `offer` | their offers |
 //! | `publication` | what they send, and when |
+//! | `feedback` | what they tell a server of what arrives |
+//! | `received` | what arrived, counted and looked into |
+//! | `repair` | lossy paths, and what is asked for again |
 //! | `round` | floor and subject in turn |
 //! | `table` | the outcome, for people and for machines |
+//! | `document`, `picture` | the same in `docs/performance.md` |
 //! | `processor` | cores and CPU time |
 
 mod bare;
 mod child;
+mod document;
+mod feedback;
 mod fleet;
 mod floor;
 mod idle;
+mod loss;
 mod offer;
 mod peer;
+mod picture;
 mod processor;
 mod publication;
+mod received;
+mod repair;
 mod round;
 mod scenario;
+mod sheet;
+mod storm;
 mod subject;
 mod table;
 
+use std::path::Path;
+
+use serde_json::Value;
 use sfu::time::Duration;
 
 use floor::Mode;
-use idle::Idle;
 use processor::{Cores, pin};
 use round::{Stage, Window};
-use scenario::{SCENARIOS, Scenario};
+use scenario::{Kind, SCENARIOS, Scenario};
+use sheet::Sheet;
 pub use subject::serve;
 use table::Outcome;
 
@@ -92,47 +110,98 @@ pub fn bench(parameters: &BenchParameters) -> anyhow::Result<BenchReport> {
         let known = scenarios();
         anyhow::bail!("no scenario {:?}; there are:\n{known}", parameters.scenario);
     };
+    Ok(play(scenario, parameters)?.report())
+}
+
+/// Plays every scenario of `docs/performance.md` and renews its tables and its picture; `said` is
+/// told of each as it ends.
+///
+/// # Errors
+/// As [`bench`]; or the folder is not that of the documentation.
+pub fn document(
+    docs: &Path,
+    parameters: &BenchParameters,
+    said: impl FnMut(&str),
+) -> anyhow::Result<BenchReport> {
+    document::document(docs, parameters, said)
+}
+
+/// What a scenario came to.
+enum Played {
+    /// Beside a floor.
+    Compared(Outcome),
+    /// By itself.
+    Sheet(Sheet),
+}
+
+impl Played {
+    fn json(&self) -> Value {
+        match self {
+            Self::Compared(outcome) => outcome.json(),
+            Self::Sheet(sheet) => sheet.json(),
+        }
+    }
+
+    fn report(&self) -> BenchReport {
+        let (table, misses) = match self {
+            Self::Compared(outcome) => (outcome.to_string(), outcome.misses()),
+            Self::Sheet(sheet) => (sheet.to_string(), sheet.misses()),
+        };
+        BenchReport {
+            table,
+            json: self.json().to_string(),
+            is_met: misses.is_empty(),
+        }
+    }
+}
+
+fn play(scenario: &'static Scenario, parameters: &BenchParameters) -> anyhow::Result<Played> {
     let cores = Cores::choose()?;
     pin(cores.load)?;
-    if scenario.idle {
-        let judged = !parameters.quick;
-        let idle = Idle::measure(scenario, cores.subject, parameters.window, judged)?;
-        return Ok(BenchReport {
-            table: idle.to_string(),
-            json: idle.json().to_string(),
-            is_met: idle.misses().is_empty(),
-        });
-    }
+    let core = cores.subject;
+    let set = (parameters.rounds, parameters.window, !parameters.quick);
+    Ok(match scenario.kind {
+        Kind::Forwarding => Played::Compared(compare(scenario, core, parameters)?),
+        Kind::Idle => {
+            let (_, window, judged) = set;
+            Played::Sheet(idle::measure(scenario, core, window, judged)?)
+        }
+        Kind::Storm { newcomers } => Played::Sheet(storm::measure(scenario, newcomers, core, set)?),
+        Kind::Loss { per_mille } => Played::Sheet(loss::measure(scenario, per_mille, core, set)?),
+    })
+}
+
+/// Floor and engine in turn.
+fn compare(
+    scenario: &'static Scenario,
+    core: usize,
+    parameters: &BenchParameters,
+) -> anyhow::Result<Outcome> {
     let mut modes = Vec::new();
     if parameters.modes {
         for mode in modes_of(scenario) {
-            let window = Stage::floor(scenario, mode, cores.subject)?.measure(parameters.window)?;
+            let window = Stage::floor(scenario, mode, core)?.measure(parameters.window)?;
             modes.push((mode, window));
         }
     }
-    let mut floor = Stage::floor(scenario, scenario.floor, cores.subject)?;
-    let mut engine = Stage::engine(scenario, cores.subject)?;
+    let mut floor = Stage::floor(scenario, scenario.floor, core)?;
+    let mut engine = Stage::engine(scenario, core)?;
     let mut rounds: Vec<(Window, Window)> = Vec::with_capacity(parameters.rounds);
     for _ in 0..parameters.rounds {
         let floor = floor.measure(parameters.window)?;
         rounds.push((floor, engine.measure(parameters.window)?));
     }
-    let outcome = Outcome {
+    Ok(Outcome {
         scenario,
         modes,
         rounds,
         judged: !parameters.quick,
-    };
-    Ok(BenchReport {
-        table: outcome.to_string(),
-        json: outcome.json().to_string(),
-        is_met: outcome.misses().is_empty(),
     })
 }
 
 /// Gathering makes nothing of packets that come alone.
 fn modes_of(scenario: &Scenario) -> impl Iterator<Item = Mode> + use<> {
-    let gathers = scenario.frame_packets > 1;
+    let gathers = scenario.gathers();
     [
         Mode::Sendto,
         Mode::Sendmmsg,

@@ -2,12 +2,18 @@
 
 use std::fmt::Write as _;
 
+use sfu::wire::extension::Extension;
+
 use super::bare::ssrc_of;
 use super::peer::PASSWORD;
 use super::scenario::{Media, Scenario};
 
 /// The level of a sound, in the clear (RFC 6464).
 pub(super) const LEVEL_ID: u8 = 1;
+/// The number of a packet among all of a transport's.
+pub(super) const TRANSPORT_WIDE_ID: u8 = 3;
+/// Which encoding (RFC 8852).
+pub(super) const RID_ID: u8 = 10;
 /// VP8 and Opus.
 pub(super) const PAYLOAD_TYPE: u8 = 96;
 /// What VP8 is repeated as.
@@ -17,7 +23,14 @@ pub(super) const RTX_PAYLOAD_TYPE: u8 = 97;
 pub(super) fn offer(scenario: &Scenario, number: usize) -> String {
     let publishes = number < scenario.publishers;
     let receives = scenario.mutual || !publishes;
-    let receiving = if receives { scenario.speakers } else { 0 };
+    let shown = (0..scenario.publishers).filter(|&it| scenario.shown(number, it).is_some());
+    let receiving = match scenario.media {
+        _ if !receives => 0,
+        // Of sounds whoever is loud is one of as many, also for the loud ones themselves.
+        Media::Audio => scenario.speakers,
+        // Where nobody sends, one could.
+        Media::Video => shown.count().max(1),
+    };
     let sections = usize::from(publishes) + receiving;
     let mut text = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE".to_owned();
     for mid in 0..sections {
@@ -25,13 +38,9 @@ pub(super) fn offer(scenario: &Scenario, number: usize) -> String {
     }
     text.push_str("\r\n");
     for mid in 0..sections {
-        section(&mut text, scenario.media, number, mid);
+        section(&mut text, scenario, number, mid);
         if publishes && mid == 0 {
-            let ssrc = ssrc_of(number);
-            put(
-                &mut text,
-                format_args!("a=sendonly\r\na=ssrc:{ssrc} cname:p{number}\r\n"),
-            );
+            sends(&mut text, scenario, number);
         } else {
             text.push_str("a=recvonly\r\n");
         }
@@ -39,7 +48,31 @@ pub(super) fn offer(scenario: &Scenario, number: usize) -> String {
     text
 }
 
-fn section(text: &mut String, media: Media, number: usize, mid: usize) {
+/// How what is sent is told apart: by SSRC, or by rid where there are several encodings.
+fn sends(text: &mut String, scenario: &Scenario, number: usize) {
+    text.push_str("a=sendonly\r\n");
+    let encodings = scenario.encodings;
+    if let [_one] = encodings {
+        let ssrc = ssrc_of(number);
+        put(text, format_args!("a=ssrc:{ssrc} cname:p{number}\r\n"));
+        return;
+    }
+    put(
+        text,
+        format_args!("a=extmap:{RID_ID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"),
+    );
+    let rids: Vec<&str> = encodings.iter().map(|encoding| encoding.rid).collect();
+    for rid in &rids {
+        put(text, format_args!("a=rid:{rid} send\r\n"));
+    }
+    put(
+        text,
+        format_args!("a=simulcast:send {}\r\n", rids.join(";")),
+    );
+}
+
+fn section(text: &mut String, scenario: &Scenario, number: usize, mid: usize) {
+    let media = scenario.media;
     let fingerprint = fingerprint();
     let (kind, formats) = match media {
         Media::Video => ("video", format!("{PAYLOAD_TYPE} {RTX_PAYLOAD_TYPE}")),
@@ -54,6 +87,15 @@ fn section(text: &mut String, media: Media, number: usize, mid: usize) {
              a=rtcp-mux\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
         ),
     );
+    if scenario.estimated {
+        put(
+            text,
+            format_args!(
+                "a=extmap:{TRANSPORT_WIDE_ID} {}\r\na=rtcp-fb:{PAYLOAD_TYPE} transport-cc\r\n",
+                Extension::TransportWideCc.uri()
+            ),
+        );
+    }
     match media {
         Media::Video => put(
             text,

@@ -16,6 +16,7 @@ use sfu::wire::stun::{Class, IceRole, IntegrityKey, Message, Writer};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::bare::BareKey;
+use super::feedback::{Arrivals, repeats_wanted};
 
 /// Our side of ICE; a peer's user fragment carries its number.
 pub(super) const PASSWORD: &str = "the-peer-s-own-password";
@@ -49,6 +50,7 @@ pub(super) struct Peer {
     pub(super) number: usize,
     pub(super) address: SocketAddr,
     pub(super) keys: Keys,
+    pub(super) arrivals: Arrivals,
     socket: Socket,
     state: UdpSocketState,
     handshake: Option<Box<Handshake>>,
@@ -67,6 +69,7 @@ impl Peer {
             number,
             address: address.context("a socket without an address")?,
             keys: Keys::None,
+            arrivals: Arrivals::default(),
             socket,
             state,
             handshake: None,
@@ -226,6 +229,38 @@ impl Peer {
             Keys::Bare(key) => key.open(packet),
             Keys::Srtp(srtp) => srtp.open_rtp(packet).ok(),
         }
+    }
+
+    /// Opens a received compound of control packets; its plaintext's length.
+    pub(super) fn open_compound(&mut self, compound: &mut [u8]) -> Option<usize> {
+        match &mut self.keys {
+            Keys::None | Keys::Bare(_) => None,
+            Keys::Srtp(srtp) => srtp.open_rtcp(compound).ok(),
+        }
+    }
+
+    /// Tells what arrived since it last did.
+    pub(super) fn report(&mut self) -> anyhow::Result<()> {
+        while let Some((mut bytes, length)) = self.arrivals.report() {
+            self.send_compound(&mut bytes, length)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for packets of `ssrc` again.
+    pub(super) fn ask_for(&mut self, ssrc: u32, sequences: &[u16]) -> anyhow::Result<()> {
+        let (mut bytes, length) = repeats_wanted(ssrc, sequences).context("too much is missing")?;
+        self.send_compound(&mut bytes, length)
+    }
+
+    /// Seals and sends the first `length` bytes of `compound`, which has room for the tag.
+    fn send_compound(&mut self, compound: &mut [u8], length: usize) -> anyhow::Result<()> {
+        let Keys::Srtp(srtp) = &mut self.keys else {
+            return Ok(());
+        };
+        let sealed = srtp.seal_rtcp(compound, length);
+        let length = sealed.ok().context("a compound that does not fit")?;
+        self.send(compound.get(..length).unwrap_or_default())
     }
 
     /// Seals `packet` into `out`; the whole length.

@@ -6,15 +6,28 @@ use serde_json::{Value, json};
 use sfu::time::Duration;
 
 use super::child::Subject;
-use super::fleet::{Fleet, Received};
+use super::fleet::Fleet;
 use super::floor::{FloorParameters, Mode};
 use super::processor::thread_time;
 use super::publication::Publication;
+use super::received::Received;
+use super::repair::Repairs;
 use super::scenario::Scenario;
 use super::subject::{Ask, Counts};
 
 /// Before a window is measured.
 const WARM_UP: Duration = Duration::from_millis(700);
+
+/// What is shown is looked at in steps of this.
+const SLICE: Duration = Duration::from_millis(500);
+/// So many of them in a row as wanted: nothing changes any more.
+const CALM_SLICES: u32 = 3;
+/// One packet of so many may be on its way.
+const SLICE_SLACK: u64 = 50;
+/// Of as many packets one may have been sent before the window and arrive in it.
+const SURPLUS_SLACK: u64 = 10;
+/// By then it has.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What one window saw.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +35,8 @@ pub(super) struct Window {
     pub(super) received: Received,
     /// Packets that were to arrive.
     pub(super) wanted: u64,
+    /// What lossy paths lost of it, and what came back.
+    pub(super) repairs: Repairs,
     /// The forwarding thread's time on a core.
     pub(super) cpu: Duration,
     /// The load's.
@@ -39,7 +54,28 @@ impl Window {
 
     /// Packets that did not arrive, of those that were to.
     pub(super) const fn missing(&self) -> u64 {
-        self.wanted.saturating_sub(self.received.packets)
+        let arrived = self.received.packets + self.repairs.thrown_away;
+        self.wanted.saturating_sub(arrived)
+    }
+
+    /// Packets that were not to arrive; those of a frame at an edge of the window are none.
+    const fn surplus(&self) -> u64 {
+        let arrived = self.received.packets + self.repairs.thrown_away;
+        arrived.saturating_sub(self.wanted + self.wanted / SURPLUS_SLACK)
+    }
+
+    /// What must not be, whatever the times are.
+    pub(super) fn fault(&self) -> Option<String> {
+        let (missing, surplus) = (self.missing(), self.surplus());
+        let Received {
+            samples, spoiled, ..
+        } = self.received;
+        let is_right = missing == 0 && surplus == 0 && spoiled == 0 && samples > 0;
+        (!is_right).then(|| {
+            format!(
+                "{missing} packets missing, {surplus} too many, {spoiled} of {samples} samples spoiled"
+            )
+        })
     }
 
     pub(super) fn median(&self) -> Duration {
@@ -52,12 +88,18 @@ impl Window {
             let latency = self.received.latency.quantile(per_mille);
             u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
         };
+        let of_last = self.received.last();
+        let last = |per_mille| {
+            let latency = of_last.quantile(per_mille);
+            u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
+        };
         let share = |cpu: Duration| cpu.as_secs_f64() / self.length.as_secs_f64().max(1e-9);
         let per = |all: u64, each: u64| all as f64 / each.max(1) as f64;
         json!({
             "us_per_packet": self.micros_per_packet(),
             "packets": self.received.packets,
             "missing": self.missing(),
+            "repairs": self.received.repairs,
             "lost": self.received.lost,
             "samples": self.received.samples,
             "spoiled": self.received.spoiled,
@@ -66,6 +108,8 @@ impl Window {
             "p50_us": micros(500),
             "p99_us": micros(990),
             "p999_us": micros(999),
+            "last_p50_us": last(500),
+            "last_p999_us": last(999),
             "datagrams_per_message": per(self.counts.datagrams_out, self.counts.messages_out),
             "datagrams_per_receive": per(self.received.packets, self.received.calls),
         })
@@ -84,10 +128,19 @@ pub(super) struct Stage {
 impl Stage {
     /// An engine that everybody has joined.
     pub(super) fn engine(scenario: &'static Scenario, core: usize) -> anyhow::Result<Self> {
-        let participants_max = scenario.peers() + 1;
+        let participants_max = scenario.room_participants();
         let mut subject = Subject::start(&Ask::Engine { participants_max }, core)?;
         let mut fleet = Fleet::open(scenario.peers())?;
-        fleet.join(scenario, &mut subject)?;
+        fleet.join(scenario, &mut subject, scenario.peers())?;
+        if scenario.encodings.len() > 1 {
+            for number in 0..scenario.peers() {
+                let shown = (0..scenario.publishers).filter_map(|publisher| {
+                    let encoding = scenario.encodings.get(scenario.shown(number, publisher)?)?;
+                    Some((publisher, encoding.height))
+                });
+                subject.show(scenario.room(number), number, shown.collect())?;
+            }
+        }
         Ok(Self {
             subject,
             fleet,
@@ -104,17 +157,20 @@ impl Stage {
         core: usize,
     ) -> anyhow::Result<Self> {
         let mut fleet = Fleet::open(scenario.peers())?;
-        let first = if scenario.mutual {
-            0
-        } else {
-            scenario.publishers
+        let encodings = scenario.encodings.len();
+        let route = |stream: usize| {
+            let (publisher, encoding) = (stream / encodings, stream % encodings);
+            let receivers = 0..scenario.peers();
+            let receivers = receivers.filter(|&it| scenario.shown(it, publisher) == Some(encoding));
+            receivers.collect()
         };
-        let receivers = fleet.peers.iter().skip(first);
+        let receivers = fleet.peers.iter();
         let ask = Ask::Floor(FloorParameters {
             mode,
-            speakers: scenario.speakers,
-            receivers: receivers.map(|peer| (peer.number, peer.address)).collect(),
             publishers: scenario.publishers,
+            encodings,
+            receivers: receivers.map(|peer| (peer.number, peer.address)).collect(),
+            routes: (0..scenario.publishers * encodings).map(route).collect(),
         });
         let subject = Subject::start(&ask, core)?;
         for peer in &mut fleet.peers {
@@ -128,6 +184,11 @@ impl Stage {
             scenario,
             is_engine: false,
         })
+    }
+
+    /// From now on so many of 1,000 packets are lost on the way to each peer.
+    pub(super) const fn lose(&mut self, per_mille: u32) {
+        self.fleet.lose(per_mille);
     }
 
     /// Media flows for `WARM_UP` and then for `length`, which is measured.
@@ -144,13 +205,17 @@ impl Stage {
         // Between two frames: what was sent has arrived.
         let half = self.scenario.interval / 2;
         fleet.run(begun + WARM_UP + half, publication)?;
+        if self.scenario.estimated && self.is_engine {
+            settle(fleet, publication)?;
+        }
         let counts_before = if self.is_engine {
             subject.count()?
         } else {
             Counts::default()
         };
         fleet.forget();
-        let frames_before = publication.frames_sent;
+        fleet.repairs();
+        let wanted = publication.wanted;
         let (cpu, load) = (subject.cpu()?, own_time());
         let started = Instant::now();
         fleet.run(started + length, publication)?;
@@ -163,16 +228,39 @@ impl Stage {
         } else {
             Counts::default()
         };
-        let frames = publication.frames_sent - frames_before;
         Ok(Window {
             received: fleet.forget(),
-            wanted: frames * self.scenario.copies() as u64,
+            repairs: fleet.repairs(),
+            wanted: publication.wanted - wanted,
             cpu,
             load_cpu,
             length,
             counts,
         })
     }
+}
+
+/// Until everybody is given what it is to see: paths are found out first, sizes of pictures change
+/// at key frames.
+fn settle(fleet: &mut Fleet, publication: &mut Publication) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut calm = 0;
+    while calm < CALM_SLICES {
+        anyhow::ensure!(
+            begun.elapsed() < SETTLE_TIMEOUT,
+            "what is shown did not become what is wanted"
+        );
+        let wanted = publication.wanted;
+        fleet.forget();
+        fleet.run(Instant::now() + SLICE, publication)?;
+        let wanted = publication.wanted - wanted;
+        let packets = fleet.forget().packets;
+        // At both ends of a slice a frame may be on its way.
+        let is_calm = packets.abs_diff(wanted) <= wanted / SLICE_SLACK;
+        calm = if is_calm { calm + 1 } else { 0 };
+    }
+    fleet.learn_anew();
+    Ok(())
 }
 
 impl Counts {

@@ -3,7 +3,6 @@
 use sfu::time::Duration;
 
 use super::floor::Mode;
-use super::idle::ROOM_PARTICIPANTS;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +11,38 @@ pub(super) enum Media {
     Video,
     /// One small packet at a time, with its level in the clear.
     Audio,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What a forwarded packet costs.
+    Forwarding,
+    /// What being there costs, where nothing is sent.
+    Idle,
+    /// What it costs that the last of the viewers, so many, join at once.
+    Storm {
+        /// They.
+        newcomers: usize,
+    },
+    /// What a repeat costs where so many of 1,000 packets are lost, and how many of these come back.
+    Loss {
+        /// They.
+        per_mille: u32,
+    },
+}
+
+/// One encoding of what somebody publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Encoding {
+    /// Its restriction identifier; empty where there is one encoding only.
+    pub(super) rid: &'static str,
+    /// Packets of a frame.
+    pub(super) frame_packets: u16,
+    /// Bytes of a packet's RTP payload.
+    pub(super) payload_bytes: usize,
+    /// Lines of the picture; 0: not told.
+    pub(super) height: u16,
 }
 
 /// One row of the table in `docs/performance.md`.
@@ -25,19 +56,18 @@ pub(super) struct Scenario {
     pub(super) publishers: usize,
     /// The loud ones among them, whose packets are forwarded.
     pub(super) speakers: usize,
-    /// Everybody is in rooms of so many, in their order.
-    pub(super) room_participants: usize,
-    /// Nothing is sent: what is measured is being there.
-    pub(super) idle: bool,
+    /// Publishers and viewers are dealt out to so many rooms.
+    pub(super) rooms: usize,
+    pub(super) kind: Kind,
     /// Who receives and does not publish.
     pub(super) viewers: usize,
     /// Publishers receive, too: all but their own.
     pub(super) mutual: bool,
     pub(super) media: Media,
-    /// Packets of a frame.
-    pub(super) frame_packets: u16,
-    /// Bytes of a packet's RTP payload.
-    pub(super) payload_bytes: usize,
+    /// What each publishes, the lowest first.
+    pub(super) encodings: &'static [Encoding],
+    /// Peers tell what arrives (transport-wide feedback), so that paths are known to the server.
+    pub(super) estimated: bool,
     /// The last packets of a frame are one byte longer than the first, as libwebrtc splits it.
     pub(super) uneven: bool,
     /// Between two frames.
@@ -50,7 +80,55 @@ pub(super) struct Scenario {
     pub(super) aim: f64,
     /// Medians of latency may be so far above the floor's; none: reported alone.
     pub(super) latency_gate: Option<Duration>,
+    /// The median until the last peer has a frame may be so high; none: reported alone.
+    pub(super) last_gate: Option<Duration>,
 }
+
+/// 1 Mb/s at 30 frames a second.
+const PICTURE: &[Encoding] = &[Encoding {
+    rid: "",
+    frame_packets: 4,
+    payload_bytes: 1_040,
+    height: 0,
+}];
+
+/// 4 Mb/s.
+const LARGE_PICTURE: &[Encoding] = &[Encoding {
+    rid: "",
+    frame_packets: 16,
+    payload_bytes: 1_040,
+    height: 0,
+}];
+
+/// 20 ms of Opus.
+const SOUND: &[Encoding] = &[Encoding {
+    rid: "",
+    frame_packets: 1,
+    payload_bytes: 100,
+    height: 0,
+}];
+
+/// 0.15, 0.4 and 1.2 Mb/s.
+const SIMULCAST: &[Encoding] = &[
+    Encoding {
+        rid: "q",
+        frame_packets: 1,
+        payload_bytes: 625,
+        height: 180,
+    },
+    Encoding {
+        rid: "h",
+        frame_packets: 2,
+        payload_bytes: 833,
+        height: 360,
+    },
+    Encoding {
+        rid: "f",
+        frame_packets: 5,
+        payload_bytes: 1_000,
+        height: 720,
+    },
+];
 
 const VIDEO: Scenario = Scenario {
     name: "",
@@ -58,18 +136,19 @@ const VIDEO: Scenario = Scenario {
     publishers: 1,
     speakers: 1,
     viewers: 100,
-    room_participants: usize::MAX,
-    idle: false,
+    rooms: 1,
+    kind: Kind::Forwarding,
     mutual: false,
     media: Media::Video,
-    frame_packets: 4,
-    payload_bytes: 1_040,
+    encodings: PICTURE,
+    estimated: false,
     uneven: false,
     interval: Duration::from_micros(33_333),
     floor: Mode::Gather,
     gate: 1.5,
     aim: 1.2,
     latency_gate: None,
+    last_gate: None,
 };
 
 const AUDIO: Scenario = Scenario {
@@ -78,8 +157,7 @@ const AUDIO: Scenario = Scenario {
     viewers: 0,
     mutual: true,
     media: Media::Audio,
-    frame_packets: 1,
-    payload_bytes: 100,
+    encodings: SOUND,
     interval: Duration::from_millis(20),
     floor: Mode::Sendmmsg,
     gate: 1.2,
@@ -110,7 +188,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "broadcast-4m-50",
         about: "4 Mb/s video (30 x 16 packets) to 50",
         viewers: 50,
-        frame_packets: 16,
+        encodings: LARGE_PICTURE,
+        ..VIDEO
+    },
+    Scenario {
+        name: "conference-10",
+        about: "10 send pictures in three sizes and see one large and eight small ones; estimation on",
+        publishers: 10,
+        speakers: 10,
+        viewers: 0,
+        mutual: true,
+        encodings: SIMULCAST,
+        estimated: true,
+        gate: 1.8,
+        aim: 1.3,
         ..VIDEO
     },
     Scenario {
@@ -143,8 +234,44 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "1,000 receive-only participants in rooms of 100, where nobody sends",
         publishers: 0,
         viewers: 1_000,
-        room_participants: ROOM_PARTICIPANTS,
-        idle: true,
+        rooms: 10,
+        kind: Kind::Idle,
+        ..VIDEO
+    },
+    Scenario {
+        name: "idle-10000",
+        about: "10,000 of them",
+        publishers: 0,
+        viewers: 10_000,
+        rooms: 100,
+        kind: Kind::Idle,
+        ..VIDEO
+    },
+    Scenario {
+        name: "join-storm-500",
+        about: "1 Mb/s video to 20; then 500 more join within a second",
+        viewers: 520,
+        kind: Kind::Storm { newcomers: 500 },
+        ..VIDEO
+    },
+    Scenario {
+        name: "join-storm-50",
+        about: "the same with 50 in a tenth of a second",
+        viewers: 70,
+        kind: Kind::Storm { newcomers: 50 },
+        ..VIDEO
+    },
+    Scenario {
+        name: "loss-100",
+        about: "1 Mb/s video to 100, each of whom loses 2 % and asks for it again",
+        kind: Kind::Loss { per_mille: 20 },
+        ..VIDEO
+    },
+    Scenario {
+        name: "loss-10",
+        about: "the same to 10",
+        viewers: 10,
+        kind: Kind::Loss { per_mille: 20 },
         ..VIDEO
     },
     Scenario {
@@ -154,6 +281,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         gate: f64::INFINITY,
         aim: f64::INFINITY,
         latency_gate: Some(Duration::from_micros(30)),
+        ..VIDEO
+    },
+    Scenario {
+        name: "latency-100",
+        about: "1 Mb/s video to 100: the median until the last of them has a frame",
+        gate: f64::INFINITY,
+        aim: f64::INFINITY,
+        last_gate: Some(Duration::from_micros(1_500)),
+        ..VIDEO
+    },
+    Scenario {
+        name: "latency-loaded",
+        about: "the same in each of 20 rooms, one after the other",
+        publishers: 20,
+        speakers: 20,
+        viewers: 2_000,
+        rooms: 20,
+        gate: f64::INFINITY,
+        aim: f64::INFINITY,
+        last_gate: Some(Duration::from_micros(1_500)),
         ..VIDEO
     },
 ];
@@ -168,14 +315,87 @@ impl Scenario {
         self.publishers + self.viewers
     }
 
-    /// Packets that are to arrive for each frame of each of the speakers.
-    pub(super) fn copies(&self) -> usize {
-        let others = if self.mutual { self.publishers - 1 } else { 0 };
-        usize::from(self.frame_packets) * (self.viewers + others)
+    /// The room of peer `number`.
+    pub(super) const fn room(&self, number: usize) -> usize {
+        let place = if number < self.publishers {
+            number
+        } else {
+            number - self.publishers
+        };
+        place % self.rooms
+    }
+
+    /// The most that are in one room.
+    pub(super) const fn room_participants(&self) -> usize {
+        self.publishers.div_ceil(self.rooms) + self.viewers.div_ceil(self.rooms)
+    }
+
+    /// Which encoding of `publisher` peer `number` is to be shown. Where there are several,
+    /// everybody sees one large: the next one's; of the others the smallest.
+    pub(super) fn shown(&self, number: usize, publisher: usize) -> Option<usize> {
+        let receives = self.mutual || number >= self.publishers;
+        let forwarded = publisher < self.speakers && number != publisher;
+        if !receives || !forwarded || self.room(number) != self.room(publisher) {
+            return None;
+        }
+        if let [_one] = self.encodings {
+            return Some(0);
+        }
+        let is_large = publisher == (number + 1) % self.publishers;
+        Some(if is_large {
+            self.encodings.len() - 1
+        } else {
+            0
+        })
+    }
+
+    /// Packets that are to arrive for a frame of `publisher`.
+    pub(super) fn copies(&self, publisher: usize) -> u64 {
+        let shown = (0..self.peers()).filter_map(|number| self.shown(number, publisher));
+        let encodings = shown.filter_map(|place| self.encodings.get(place));
+        encodings.map(|it| u64::from(it.frame_packets)).sum()
+    }
+
+    /// Whether frames come in several packets.
+    pub(super) fn gathers(&self) -> bool {
+        self.encodings.iter().any(|it| it.frame_packets > 1)
     }
 
     /// Bytes of RTP payload of packet `index` of a frame.
-    pub(super) fn payload_bytes(&self, index: u16) -> usize {
-        self.payload_bytes + usize::from(self.uneven && index * 2 >= self.frame_packets)
+    pub(super) fn payload_bytes(&self, encoding: &Encoding, index: u16) -> usize {
+        let longer = self.uneven && index * 2 >= encoding.frame_packets;
+        encoding.payload_bytes + usize::from(longer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_in_a_conference_sees_one_large_and_eight_small_pictures() {
+        let scenario = Scenario::find("conference-10").unwrap();
+        for number in 0..10 {
+            let shown = (0..10).filter_map(|publisher| scenario.shown(number, publisher));
+            let mut shown: Vec<usize> = shown.collect();
+            shown.sort_unstable();
+            assert_eq!(shown, [0, 0, 0, 0, 0, 0, 0, 0, 2]);
+            assert_eq!(scenario.copies(number), 8 + 5);
+        }
+    }
+
+    #[test]
+    fn what_is_to_arrive_follows_from_who_sees_whom() {
+        for (name, copies) in [
+            ("broadcast-100", 400),
+            ("broadcast-4m-50", 800),
+            ("audio-room-100", 99),
+            ("audio-forward-20", 20),
+            ("latency-loaded", 400),
+        ] {
+            assert_eq!(Scenario::find(name).unwrap().copies(0), copies, "{name}");
+        }
+        let quiet = Scenario::find("audio-room-100").unwrap().copies(3);
+        assert_eq!(quiet, 0);
     }
 }

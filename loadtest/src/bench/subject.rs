@@ -1,6 +1,7 @@
 //! What is measured, in a process of its own on one core: an engine or a floor. It is told what to
 //! do by lines of JSON on its input, and answers each with one line.
 
+use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,18 +9,22 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use sfu::engine::{Engine, EngineConfig, EngineHandle};
-use sfu::id::{ParticipantId, RoomId};
+use sfu::id::{ParticipantId, RoomId, TrackId};
 use sfu::sdp::description::SdpType;
-use sfu::shard::command::{Negotiated, ParticipantParameters, Permissions, RoomParameters};
+use sfu::shard::command::{Negotiated, ParticipantParameters, Permissions, RoomParameters, Wish};
 use sfu::shard::{Command, Event, Reply};
+use sfu::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::floor::{Floor, FloorParameters};
 use super::processor::{pin, thread_named};
 
 /// As the engine asks for.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// A shard may take so long to tell what it has already done.
+const TELLING_MAX: Duration = Duration::from_secs(2);
 
 /// Asked of a subject.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +39,12 @@ pub(super) enum Ask {
         number: usize,
         sdp: String,
     },
+    /// Lines of the picture, by publisher, that a participant is shown.
+    Show {
+        room: usize,
+        number: usize,
+        heights: Vec<(usize, u16)>,
+    },
     /// Counters.
     Count,
 }
@@ -45,6 +56,8 @@ pub(super) enum Told {
     Ready { address: SocketAddr, thread: u32 },
     /// To an offer.
     Answer { sdp: String },
+    /// Carried out.
+    Done,
     /// What it has sent so far.
     Counts(Counts),
     /// It cannot.
@@ -111,7 +124,7 @@ fn forward(parameters: &FloorParameters, output: &mut impl Write) -> anyhow::Res
 async fn answer(engine: &mut Option<Running>, ask: Ask) -> anyhow::Result<Told> {
     match (ask, engine.as_ref()) {
         (Ask::Engine { participants_max }, None) => {
-            let handle = start()?;
+            let (handle, tracks) = start()?;
             let address = handle.addresses().first().and_then(|all| all.first());
             let address = *address.context("an engine without an address")?;
             // It names itself; by its first answer it has.
@@ -120,6 +133,7 @@ async fn answer(engine: &mut Option<Running>, ask: Ask) -> anyhow::Result<Told> 
             *engine = Some(Running {
                 handle,
                 participants_max,
+                tracks,
             });
             Ok(Told::Ready { address, thread })
         }
@@ -134,13 +148,25 @@ async fn answer(engine: &mut Option<Running>, ask: Ask) -> anyhow::Result<Told> 
                 dropped: io.dropped_full + io.dropped_refused + io.dropped_unreachable,
             }))
         }
-        (Ask::Engine { .. } | Ask::Floor(_) | Ask::Join { .. } | Ask::Count, _) => {
+        (
+            Ask::Show {
+                room,
+                number,
+                heights,
+            },
+            Some(engine),
+        ) => engine.show(room, number, heights).await,
+        (Ask::Engine { .. } | Ask::Floor(_) | Ask::Join { .. }, _)
+        | (Ask::Show { .. } | Ask::Count, _) => {
             anyhow::bail!("not now")
         }
     }
 }
 
-fn start() -> anyhow::Result<EngineHandle> {
+/// Who publishes which track.
+type Tracks = HashMap<ParticipantId, TrackId>;
+
+fn start() -> anyhow::Result<(EngineHandle, watch::Receiver<Tracks>)> {
     let config = EngineConfig {
         udp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         shards: Some(1),
@@ -148,24 +174,75 @@ fn start() -> anyhow::Result<EngineHandle> {
     };
     let identity = Arc::new(crate::identity::node());
     let (engine, news) = Engine::start(config, identity)?;
+    let (told, tracks) = watch::channel(Tracks::new());
     for news in news {
         // Read, so that news do not wait in the shard.
-        drop(tokio::spawn(hear(news)));
+        drop(tokio::spawn(hear(news, told.clone())));
     }
-    Ok(engine)
+    Ok((engine, tracks))
 }
 
-async fn hear(mut news: mpsc::Receiver<Event>) {
-    while news.recv().await.is_some() {}
+async fn hear(mut news: mpsc::Receiver<Event>, told: watch::Sender<Tracks>) {
+    while let Some(event) = news.recv().await {
+        if let Event::TrackChanged { facts, .. } = event {
+            told.send_modify(|tracks| {
+                tracks.insert(facts.participant, facts.track);
+            });
+        }
+    }
+}
+
+const fn participant(number: usize) -> ParticipantId {
+    ParticipantId(number as u64 + 1)
 }
 
 /// An engine at work.
 struct Running {
     handle: EngineHandle,
     participants_max: usize,
+    tracks: watch::Receiver<Tracks>,
 }
 
 impl Running {
+    async fn show(
+        &self,
+        room: usize,
+        number: usize,
+        heights: Vec<(usize, u16)>,
+    ) -> anyhow::Result<Told> {
+        let mut wishes = Vec::with_capacity(heights.len());
+        for (publisher, height) in heights {
+            wishes.push(Wish {
+                track: self.track(publisher).await?,
+                wanted: true,
+                paused: false,
+                priority: 128,
+                height,
+                pinned: false,
+            });
+        }
+        let command = Command::UpdateSubscriptions {
+            room: RoomId(room as u64 + 1),
+            participant: participant(number),
+            subscribe_all: None,
+            audio_slots: None,
+            wishes,
+        };
+        self.handle.call(0, command).await?;
+        Ok(Told::Done)
+    }
+
+    /// What a publisher publishes; the shard tells it beside its answers.
+    async fn track(&self, publisher: usize) -> anyhow::Result<TrackId> {
+        let publisher = participant(publisher);
+        let mut tracks = self.tracks.clone();
+        let told = tracks.wait_for(|tracks| tracks.contains_key(&publisher));
+        let told = tokio::time::timeout(TELLING_MAX, told).await;
+        let told = told.context("somebody publishes nothing")??;
+        let track = told.get(&publisher).copied();
+        track.context("somebody publishes nothing")
+    }
+
     async fn join(&self, room: usize, number: usize, sdp: &str) -> anyhow::Result<Told> {
         let room = RoomId(room as u64 + 1);
         let participants_max = self.participants_max;
@@ -176,7 +253,7 @@ impl Running {
         // The same room again is no error.
         let command = Command::CreateRoom { room, parameters };
         self.handle.call(0, command).await?;
-        let participant = ParticipantId(number as u64 + 1);
+        let participant = participant(number);
         let parameters = ParticipantParameters {
             name: format!("p{number}"),
             permissions: Permissions::default(),

@@ -23,7 +23,7 @@ pub(super) struct Outcome {
 }
 
 /// The middle one of some figures, and how far they lie apart as a part of it.
-fn middle(mut figures: Vec<f64>) -> (f64, f64) {
+pub(super) fn middle(mut figures: Vec<f64>) -> (f64, f64) {
     figures.sort_by(f64::total_cmp);
     let median = figures.get(figures.len() / 2).copied().unwrap_or(0.0);
     let range = figures.last().zip(figures.first());
@@ -33,7 +33,7 @@ fn middle(mut figures: Vec<f64>) -> (f64, f64) {
 
 impl Outcome {
     /// Of the subject's cost in each round over the floor's in the same.
-    fn ratio(&self) -> (f64, f64) {
+    pub(super) fn ratio(&self) -> (f64, f64) {
         let each = |(floor, subject): &(Window, Window)| {
             subject.micros_per_packet() / floor.micros_per_packet().max(1e-9)
         };
@@ -63,13 +63,8 @@ impl Outcome {
         let mut misses = Vec::new();
         for (number, (floor, subject)) in self.rounds.iter().enumerate() {
             for (what, window) in [("floor", floor), ("subject", subject)] {
-                let (missing, spoiled) = (window.missing(), window.received.spoiled);
-                if missing > 0 || spoiled > 0 || window.received.samples == 0 {
-                    misses.push(format!(
-                        "round {}: {what}: {missing} packets missing, {spoiled} of {} samples spoiled",
-                        number + 1,
-                        window.received.samples
-                    ));
+                if let Some(fault) = window.fault() {
+                    misses.push(format!("round {}: {what}: {fault}", number + 1));
                 }
             }
         }
@@ -97,7 +92,64 @@ impl Outcome {
                 "latency {added:.0} us above the floor's, gate {gate}"
             ));
         }
+        let last = self.last_us();
+        if let Some(gate) = self.scenario.last_gate
+            && last > gate.as_secs_f64() * 1e6
+        {
+            let gate = gate.as_micros();
+            misses.push(format!("the last after {last:.0} us, gate {gate}"));
+        }
         misses
+    }
+
+    /// As a row of a table.
+    pub(super) fn row(&self) -> String {
+        let Scenario {
+            name, gate, aim, ..
+        } = self.scenario;
+        let (floor, floor_spread) = self.floor();
+        let (subject, _) = self.subject();
+        let (ratio, ratio_spread) = self.ratio();
+        let millis = |per_mille| {
+            let each = |(_, subject): &(Window, Window)| {
+                subject.received.latency.quantile(per_mille).as_secs_f64() * 1e3
+            };
+            middle(self.rounds.iter().map(each).collect()).0
+        };
+        let gates = if let Some(gate) = self.scenario.latency_gate {
+            let added = self.added_latency_us();
+            format!("p50 {added:+.0} us, gate +{}", gate.as_micros())
+        } else if let Some(gate) = self.scenario.last_gate {
+            format!("last p50 {:.1} ms", gate.as_secs_f64() * 1e3)
+        } else {
+            format!("{gate} / {aim}")
+        };
+        let verdict = if self.misses().is_empty() {
+            "met"
+        } else if floor_spread > FLOOR_SPREAD_MAX {
+            "void"
+        } else {
+            "MISSED"
+        };
+        format!(
+            "| {name} | {} | {floor:.2} ({:.0} %) | {subject:.2} | **{ratio:.2}** ({:.0} %) | {gates} \
+             | {:.2} / {:.2} / {:.2} | {:.2} | {verdict} |",
+            self.scenario.floor.as_str(),
+            floor_spread * 100.0,
+            ratio_spread * 100.0,
+            millis(500),
+            millis(990),
+            millis(999),
+            self.last_us() / 1e3,
+        )
+    }
+
+    /// The median until the last peer has a frame.
+    fn last_us(&self) -> f64 {
+        let each = |(_, subject): &(Window, Window)| {
+            subject.received.last().quantile(500).as_secs_f64() * 1e6
+        };
+        middle(self.rounds.iter().map(each).collect()).0
     }
 
     pub(super) fn json(&self) -> Value {
@@ -125,6 +177,7 @@ impl Outcome {
             "gate": finite(self.scenario.gate),
             "aim": finite(self.scenario.aim),
             "latency_above_floor_us": self.added_latency_us(),
+            "last_us": self.last_us(),
             "judged": self.judged,
             "misses": self.misses(),
             "modes": modes,
@@ -138,8 +191,17 @@ impl fmt::Display for Outcome {
         writeln!(f, "{}: {}\n", self.scenario.name, self.scenario.about)?;
         writeln!(
             f,
-            "{:<24} {:>7} {:>7} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8}",
-            "", "us/pkt", "core %", "p50 ms", "p99 ms", "p999 ms", "pkt/msg", "load %", "missing"
+            "{:<24} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8}",
+            "",
+            "us/pkt",
+            "core %",
+            "p50 ms",
+            "p99 ms",
+            "p999 ms",
+            "last ms",
+            "pkt/msg",
+            "load %",
+            "missing"
         )?;
         for (mode, window) in &self.modes {
             line(f, mode.as_str(), window)?;
@@ -163,11 +225,12 @@ impl fmt::Display for Outcome {
         )?;
         writeln!(
             f,
-            "ratio {ratio:.2} (spread {:.0} %; gate {}, aim {}), median latency {:+.0} us",
+            "ratio {ratio:.2} (spread {:.0} %; gate {}, aim {}), median latency {:+.0} us, last {:.0} us",
             ratio_spread * 100.0,
             self.scenario.gate,
             self.scenario.aim,
-            self.added_latency_us()
+            self.added_latency_us(),
+            self.last_us()
         )?;
         for miss in self.misses() {
             writeln!(f, "missed: {miss}")?;
@@ -187,12 +250,13 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, window: &Window) -> fmt::Result 
     };
     writeln!(
         f,
-        "{name:<24} {:>7.2} {:>7.1} {:>8.3} {:>8.3} {:>8.3} {run:>7} {:>7.1} {:>8}",
+        "{name:<24} {:>7.2} {:>7.1} {:>8.3} {:>8.3} {:>8.3} {:>8.3} {run:>7} {:>7.1} {:>8}",
         window.micros_per_packet(),
         share(window.cpu),
         millis(500),
         millis(990),
         millis(999),
+        window.received.last().quantile(500).as_secs_f64() * 1e3,
         share(window.load_cpu),
         window.missing()
     )
