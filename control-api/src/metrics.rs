@@ -196,11 +196,30 @@ fn sockets(page: &mut Page, shards: &[ShardInspection]) {
         receive_errors: "Failed receives.",
         sends: "GSO runs and single datagrams sent.",
         send_calls: "Calls they were sent with.",
-        datagrams_out: "Datagrams in them.",
         runs_split: "Runs resent datagram by datagram.",
         send_waits: "Waits for a writable socket.",
         panics: "Bugs that cost a room.",
     });
+    run_lengths(page, shards);
+}
+
+/// How many datagrams go with one message of the kernel's: what segmentation (GSO) is worth.
+fn run_lengths(page: &mut Page, shards: &[ShardInspection]) {
+    let name = "plenum_run_datagrams";
+    page.head(name, "histogram", "Datagrams in a GSO run or alone.");
+    for (index, shard) in shards.iter().enumerate() {
+        for (bound, count) in shard.io.run_lengths.up_to() {
+            page.line(format_args!(
+                "{name}_bucket{{shard=\"{index}\",le=\"{bound}\"}} {count}"
+            ));
+        }
+        let (sends, datagrams) = (shard.io.sends, shard.io.datagrams_out);
+        page.line(format_args!(
+            "{name}_bucket{{shard=\"{index}\",le=\"+Inf\"}} {sends}"
+        ));
+        page.line(format_args!("{name}_sum{{shard=\"{index}\"}} {datagrams}"));
+        page.line(format_args!("{name}_count{{shard=\"{index}\"}} {sends}"));
+    }
 }
 
 /// Memory of this process that is in RAM, where the system says it.

@@ -8,6 +8,7 @@
 //   node run.js long-meeting 10 six tabs for ten minutes, a table of frozen tiles
 //   node run.js join-time       20 joins, a table, one line of JSON
 //   node run.js profile 30      what the page's scripts cost with six tiles, a table
+//   node run.js run-lengths     packets a message of the kernel's, by codec and bitrate, a table
 //   node run.js switches 100    layers and rungs to and fro, a table
 //   node run.js twin fall       real encoders and decoders on bad networks, a table
 //
@@ -25,7 +26,7 @@ import { HOST, startServer } from "./support/server.js";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const names = process.argv.slice(2);
 /** What is no test, by its name on the command line. @type {{[name: string]: string}} */
-const MEASUREMENTS = { "join-time": "join_time.js", "long-meeting": "long_meeting.js", profile: "profile.js", switches: "layer_switches.js", twin: "network_twin.js" };
+const MEASUREMENTS = { "join-time": "join_time.js", "long-meeting": "long_meeting.js", profile: "profile.js", "run-lengths": "run_lengths.js", switches: "layer_switches.js", twin: "network_twin.js" };
 
 if (process.env.PLENUM_NAMESPACE !== "1" && !process.env.PLENUM_URL) {
   // Root makes a namespace as it is; anybody else as root of a user namespace.

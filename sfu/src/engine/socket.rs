@@ -341,8 +341,10 @@ impl Door<'_> {
                 Ok(count) => {
                     stats.send_calls += 1;
                     stats.sends += count as u64;
-                    let gone = bundle.runs(outbox).take(count);
-                    stats.datagrams_out += gone.map(|run| run.count()).sum::<u64>();
+                    for run in bundle.runs(outbox).take(count) {
+                        stats.datagrams_out += run.count();
+                        stats.run_lengths.add(run.count());
+                    }
                     bundle.advance(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -393,6 +395,7 @@ async fn send_singly(
                     stats.send_calls += 1;
                     stats.sends += 1;
                     stats.datagrams_out += 1;
+                    stats.run_lengths.add(1);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if patience.wait(socket, stats).await {

@@ -1,5 +1,32 @@
 //! Plain counters of one shard's sockets and thread. What datagrams mean is counted by the shard.
 
+/// How many datagrams the kernel's messages carry: counted by powers of two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunLengths([u64; 7]);
+
+impl RunLengths {
+    /// The longest runs of each count; the last holds every run there can be.
+    pub const BOUNDS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+    /// A message of `datagrams` left.
+    pub(super) fn add(&mut self, datagrams: u64) {
+        let place = Self::BOUNDS.iter().position(|&bound| datagrams <= bound);
+        let last = self.0.len() - 1;
+        if let Some(count) = self.0.get_mut(place.unwrap_or(last)) {
+            *count += 1;
+        }
+    }
+
+    /// Messages of at most so many datagrams each, for every bound.
+    pub fn up_to(&self) -> impl Iterator<Item = (u64, u64)> {
+        let sums = self.0.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        Self::BOUNDS.into_iter().zip(sums)
+    }
+}
+
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoStats {
@@ -13,6 +40,8 @@ pub struct IoStats {
     pub send_calls: u64,
     /// Datagrams in them.
     pub datagrams_out: u64,
+    /// How the datagrams were spread over them.
+    pub run_lengths: RunLengths,
     /// Runs the kernel refused whole, which were sent datagram by datagram.
     pub runs_split: u64,
     /// Times a full socket buffer was waited for.
@@ -27,4 +56,19 @@ pub struct IoStats {
     pub dropped_refused: u64,
     /// Panics caught around the shard.
     pub panics: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_counted_up_to_their_bounds() {
+        let mut lengths = RunLengths::default();
+        for datagrams in [1, 1, 2, 3, 4, 16, 17, 64] {
+            lengths.add(datagrams);
+        }
+        let expected = [(1, 2), (2, 3), (4, 5), (8, 5), (16, 6), (32, 7), (64, 8)];
+        assert!(lengths.up_to().eq(expected));
+    }
 }
