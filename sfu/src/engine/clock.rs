@@ -69,11 +69,17 @@ impl AsRawFd for Timer {
 
 /// One deadline of one thread.
 #[derive(Debug)]
-pub(super) struct Deadline(AsyncFd<Timer>);
+pub(super) struct Deadline {
+    timer: AsyncFd<Timer>,
+    clock: Clock,
+    /// What the kernel's timer stands at. Setting it costs a system call, and in a virtual machine
+    /// often an exit to its host.
+    set: Option<Instant>,
+}
 
 impl Deadline {
     /// Must be called inside a runtime.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(clock: Clock) -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         #[expect(
@@ -81,33 +87,38 @@ impl Deadline {
             reason = "its successor is unsafe, for types whose descriptor may change; Timer owns its one"
         )]
         let timer = AsyncFd::with_interest(Timer(timer), Interest::READABLE)?;
-        Ok(Self(timer))
+        let set = None;
+        Ok(Self { timer, clock, set })
     }
 
-    /// [`Deadline::passed`] ends `after` from now; an earlier setting is forgotten.
-    pub(super) fn set(&self, after: Duration) -> io::Result<()> {
-        // Zero would disarm it.
-        let after = after.max(Duration::from_nanos(1));
-        let expiration = Expiration::OneShot(TimeSpec::from_duration(after));
-        let Timer(timer) = self.0.get_ref();
-        Ok(timer.set(expiration, TimerSetTimeFlags::empty())?)
-    }
-
-    /// [`Deadline::passed`] does not end.
-    pub(super) fn unset(&self) -> io::Result<()> {
-        Ok(self.0.get_ref().0.unset()?)
+    /// [`Deadline::passed`] ends at `due`, or where that is none, never; what was set before is
+    /// forgotten. Once it has ended it must be set anew.
+    pub(super) fn set(&mut self, due: Option<Instant>) -> io::Result<()> {
+        if self.set == due {
+            return Ok(());
+        }
+        let Timer(timer) = self.timer.get_ref();
+        match due {
+            Some(due) => {
+                // Zero would disarm it.
+                let after = due.since(self.clock.now()).max(Duration::from_nanos(1));
+                let expiration = Expiration::OneShot(TimeSpec::from_duration(after));
+                timer.set(expiration, TimerSetTimeFlags::empty())?;
+            }
+            None => timer.unset()?,
+        }
+        self.set = due;
+        Ok(())
     }
 
     /// Ends at the deadline, or before it for no reason: look at the clock again.
-    pub(super) async fn passed(&self) {
-        match self.0.readable().await {
-            Ok(mut guard) => {
-                // EAGAIN where it was set again after it had passed: nothing to take then.
-                let _taken = guard.get_inner().0.wait();
-                guard.clear_ready();
-            }
-            Err(_) => std::future::pending().await,
+    pub(super) async fn passed(&mut self) {
+        match self.timer.readable_mut().await {
+            // That it has passed need not be read from it: setting it anew takes it back.
+            Ok(mut guard) => guard.clear_ready(),
+            Err(_) => return std::future::pending().await,
         }
+        self.set = None;
     }
 }
 

@@ -100,7 +100,7 @@ impl Driver {
             .map_err(system("build a shard's runtime"))?;
         let entered = runtime.enter();
         let sockets = Sockets::new(parts.bound).map_err(system("set up a shard's sockets"))?;
-        let deadline = Deadline::new().map_err(system("make a shard's timer"))?;
+        let deadline = Deadline::new(parts.clock).map_err(system("make a shard's timer"))?;
         drop(entered);
         if sockets.gso().any(|gso| !gso) {
             tracing::info!(
@@ -140,8 +140,9 @@ impl Driver {
                 self.receive(socket);
             }
             self.take_orders(if stop { usize::MAX } else { ORDERS_PER_BATCH });
-            self.do_what_is_due();
-            self.depart(&mut headers).await;
+            let now = self.clock.now();
+            self.do_what_is_due(now);
+            self.depart(now, &mut headers).await;
             self.tell();
             if self.panics.too_many() {
                 return Ended::TooManyPanics;
@@ -161,11 +162,7 @@ impl Driver {
             tokio::task::yield_now().await;
             return Woken::Work;
         }
-        let set = match due {
-            Some(due) => self.deadline.set(due.since(now)),
-            None => self.deadline.unset(),
-        };
-        if let Err(error) = set {
+        if let Err(error) = self.deadline.set(due) {
             tracing::error!(shard = self.index, %error, "the deadline timer cannot be set");
         }
         tokio::select! {
@@ -252,8 +249,7 @@ impl Driver {
         }
     }
 
-    fn do_what_is_due(&mut self) {
-        let now = self.clock.now();
+    fn do_what_is_due(&mut self, now: Instant) {
         if self.shard.poll_timeout().is_some_and(|due| due <= now)
             && guarded(|| self.shard.handle_timeout(now)).is_none()
         {
@@ -263,10 +259,9 @@ impl Driver {
 
     /// Lets leave what may leave. After `DEPARTURES_PER_BATCH` full outboxes the sockets get a look
     /// first, so that a flood out does not become a loss in.
-    async fn depart(&mut self, headers: &mut Headers) {
+    async fn depart(&mut self, mut now: Instant, headers: &mut Headers) {
         self.departs_on = false;
         for _ in 0..DEPARTURES_PER_BATCH {
-            let now = self.clock.now();
             let departed = guarded(|| self.shard.depart(now, &mut self.outbox));
             if departed.is_none() {
                 self.note_panic(now);
@@ -282,6 +277,7 @@ impl Driver {
             if departed != Some(Departed::Full) {
                 return;
             }
+            now = self.clock.now();
         }
         self.departs_on = true;
     }

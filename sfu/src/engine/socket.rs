@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant as Timeout, timeout_at};
 
 use super::EngineError;
@@ -141,7 +141,9 @@ struct Local {
 
 #[derive(Debug)]
 struct ShardSocket {
-    io: UdpSocket,
+    /// Watched for what comes in only. To be told of room for what goes out as well would wake the
+    /// thread for each packet that a receiver or the network card has taken; see [`Patience`].
+    io: AsyncFd<Socket>,
     state: UdpSocketState,
     /// Found once at the start. quinn-udp gives GSO up for good after one failed run, which one
     /// unlucky route would do to all others, so its later opinion is not asked.
@@ -165,8 +167,8 @@ impl Sockets {
     pub(super) fn new(bound: Vec<Bound>) -> io::Result<Self> {
         let mut sockets = Vec::with_capacity(bound.len());
         for Bound { socket, address } in bound {
-            let io = UdpSocket::from_std(socket.into())?;
-            let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+            let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+            let io = watch(socket, Interest::READABLE)?;
             let gso = state.max_gso_segments() > 1;
             sockets.push(ShardSocket {
                 io,
@@ -197,7 +199,7 @@ impl Sockets {
     /// Ends when any socket may have something.
     pub(super) async fn readable(&self) {
         std::future::poll_fn(|task| {
-            let ready = |socket: &ShardSocket| socket.io.poll_recv_ready(task).is_ready();
+            let ready = |socket: &ShardSocket| socket.io.poll_read_ready(task).is_ready();
             // `map` then `fold`: every socket must be asked, or it would not wake this task.
             let any = self.sockets.iter().map(ready).fold(false, |a, b| a | b);
             if any {
@@ -221,16 +223,20 @@ impl Sockets {
             .take(BATCH_SIZE)
             .map(IoSliceMut::new)
             .collect();
-        let received = socket.io.try_io(Interest::READABLE, || {
-            let io = UdpSockRef::from(&socket.io);
-            socket.state.recv(io, &mut slices, &mut batch.metas)
+        let received = socket.io.try_io(Interest::READABLE, |io| {
+            let io = UdpSockRef::from(io);
+            batch.filled = socket.state.recv(io, &mut slices, &mut batch.metas)?;
+            // The kernel had no more (an error that cut it short is an event of its own): what
+            // comes from here on is told anew, and asking a second time would say just that.
+            if batch.filled < BATCH_SIZE {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(())
         });
         match received {
-            Ok(filled) => batch.filled = filled,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// The name of the local address `ip` of socket `index`. Bounded: a further address goes by
@@ -288,6 +294,15 @@ impl Sockets {
     }
 }
 
+/// Wakes the runtime's thread for `interest` in `socket`.
+fn watch(socket: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor may change; a Socket's does not"
+    )]
+    AsyncFd::with_interest(socket, interest)
+}
+
 /// The socket behind a local address, and the source address to name.
 fn route<'a>(
     sockets: &'a [ShardSocket],
@@ -309,7 +324,11 @@ impl Patience {
     async fn wait(&mut self, socket: &ShardSocket, stats: &mut IoStats) -> bool {
         let until = *self.until.get_or_insert_with(|| Timeout::now() + SEND_WAIT);
         stats.send_waits += 1;
-        timeout_at(until, socket.io.writable()).await.is_ok()
+        let again = socket.io.get_ref().try_clone();
+        let Ok(again) = again.and_then(|again| watch(again, Interest::WRITABLE)) else {
+            return false;
+        };
+        timeout_at(until, again.writable()).await.is_ok()
     }
 }
 
@@ -334,10 +353,7 @@ impl Door<'_> {
             headers,
         } = self;
         while !bundle.is_empty() {
-            let sent = socket.io.try_io(Interest::WRITABLE, || {
-                headers.send(socket.io.as_raw_fd(), source, &bundle, outbox)
-            });
-            match sent {
+            match headers.send(socket.io.as_raw_fd(), source, &bundle, outbox) {
                 Ok(count) => {
                     stats.send_calls += 1;
                     stats.sends += count as u64;
@@ -386,11 +402,8 @@ async fn send_singly(
             src_ip: source,
         };
         loop {
-            let sent = socket.io.try_io(Interest::WRITABLE, || {
-                let io = UdpSockRef::from(&socket.io);
-                socket.state.try_send(io, &transmit)
-            });
-            match sent {
+            let io = UdpSockRef::from(socket.io.get_ref());
+            match socket.state.try_send(io, &transmit) {
                 Ok(()) => {
                     stats.send_calls += 1;
                     stats.sends += 1;
