@@ -132,6 +132,11 @@ limits! {
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Our own Binding requests on the selected path: the return-path proof.
 pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+/// The same while nothing is sent there: two of them with their ± 20 % within `CONSENT_TIMEOUT`, and
+/// one and a repetition within `SILENCE_TOLD`.
+pub const CONSENT_INTERVAL_UNUSED: Duration = Duration::from_secs(12);
+/// Consent is asked for at multiples of this.
+pub const CONSENT_BEAT: Duration = Duration::from_millis(100);
 /// Rungs that are found to have changed at one look; what is beyond is found at the next one.
 pub const RUNGS_AT_ONCE: usize = 64;
 /// Both generations of credentials live this long during an ICE restart.

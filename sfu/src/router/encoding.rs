@@ -242,9 +242,10 @@ impl Encoding {
         ends_frame || self.held.is_full()
     }
 
-    /// Whether anything was received yet.
-    pub(super) const fn is_received(&self) -> bool {
-        self.reception.base.is_some()
+    /// Whether anything was received since the last report block: none is due otherwise (RFC 3550
+    /// §6.4).
+    pub(super) const fn is_heard(&self) -> bool {
+        self.reception.received > self.reception.received_before
     }
 
     /// What was received since the last report block, as the next one (RFC 3550 §6.4.1).

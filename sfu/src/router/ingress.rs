@@ -119,10 +119,14 @@ impl Router {
     /// True: it reached its track. False: consumed.
     fn accept(&mut self, input: &Input<'_>, pages: &mut PagePool) -> Result<bool, DropReason> {
         let key = self.source(input, pages)?;
-        let (source, rtt) = (
-            key.encoding,
-            self.member(input.member).map_or(Duration::ZERO, |m| m.rtt),
-        );
+        let source = key.encoding;
+        let publisher = self.member(input.member);
+        let (rtt, is_reported_to) = publisher.map_or((Duration::ZERO, true), |found| {
+            (found.rtt, found.report_due.is_some())
+        });
+        if !is_reported_to {
+            self.report_soon(input);
+        }
         let is_shut = self.ends_at_door(source);
         let encoding = self
             .encodings
@@ -206,13 +210,19 @@ impl Router {
                 repair: false,
             },
         };
-        let first_report = input.now + FIRST_REPORT;
         if let Some(publisher) = member_mut(&mut self.members, input.member) {
             publisher.add_source(source);
-            publisher.report_due.get_or_insert(first_report);
+        }
+        Ok(source)
+    }
+
+    /// A publisher of whom nothing was heard for a while, or ever, is told how its packets arrive.
+    fn report_soon(&mut self, input: &Input<'_>) {
+        let first_report = input.now + FIRST_REPORT;
+        if let Some(publisher) = member_mut(&mut self.members, input.member) {
+            publisher.report_due = Some(first_report);
         }
         self.touch(input.member, first_report);
-        Ok(source)
     }
 
     fn learn(&self, publisher: &Member, input: &Input<'_>) -> Result<Learned, DropReason> {

@@ -198,7 +198,7 @@ impl Router {
                 writer.receiver_report(sender, &blocks) && writer.sdes_cname(sender, cname);
             let heard = !blocks.is_empty();
             if let Some(found) = member_mut(&mut self.members, member).filter(|_| due && written) {
-                // One who sends nothing any more needs no further report.
+                // One who sends nothing any more needs no further report until it does.
                 found.report_due = heard.then(|| now + REPORT_INTERVAL);
             }
         }
@@ -351,7 +351,7 @@ impl Router {
             .filter_map(|&key| self.tracks.get(key.index()));
         for key in tracks.flat_map(|track| &track.encodings) {
             let encoding = self.encodings.get_mut(key.index());
-            let Some(encoding) = encoding.filter(|encoding| encoding.is_received()) else {
+            let Some(encoding) = encoding.filter(|encoding| encoding.is_heard()) else {
                 continue;
             };
             if blocks.try_push(encoding.report_block(now)).is_err() {
@@ -374,7 +374,11 @@ impl Router {
             return;
         }
         let kind = section.plan.kind;
-        let timestamp = self.timestamp_now(now, section);
+        let timestamp = if section.report.rests() {
+            None
+        } else {
+            self.timestamp_now(now, section)
+        };
         let cname = self.cname(section).unwrap_or_default();
         let written = timestamp.map(|rtp| {
             let report = SenderReport {
@@ -390,7 +394,7 @@ impl Router {
             match written {
                 Some(true) => section.report.reported(now, kind),
                 Some(false) => {}
-                // Nothing is shown now: the next packet asks again.
+                // Nothing is shown now, or sent: the next packet asks again.
                 None => section.report.due = None,
             }
         }

@@ -262,6 +262,8 @@ pub(super) struct ReportState {
     pub(super) packets: u32,
     pub(super) bytes: u32,
     pub(super) due: Option<Instant>,
+    /// What `packets` said in the last one.
+    told: Option<u32>,
 }
 
 impl ReportState {
@@ -278,8 +280,15 @@ impl ReportState {
         first
     }
 
+    /// Nothing has left since the last report: one who does not send has none to make (RFC 3550
+    /// §6.4).
+    pub(super) fn rests(&self) -> bool {
+        self.told == Some(self.packets)
+    }
+
     /// A report was written.
     pub(super) fn reported(&mut self, now: Instant, kind: MediaKind) {
+        self.told = Some(self.packets);
         self.due = Some(match kind {
             MediaKind::Audio => now + REPORT_INTERVAL_AUDIO,
             MediaKind::Video => now + REPORT_INTERVAL_VIDEO,

@@ -49,19 +49,19 @@ impl Shard {
             return;
         };
         room.collect_stats(&mut self.commons.stats);
-        // Packets alone are no news.
-        let may_have_news = !room.departed.is_empty();
+        let mut has_news = false;
         while let Some(member) = room.departed.pop() {
             let Some(member) = room.members.get_mut(member.index()) else {
                 continue;
             };
+            has_news |= member.has_news();
             let due = member.due();
             self.commons.schedule(now, member.timer, due);
         }
         // Its turn is over, even where a member has RTCP waiting and no path yet to send it on:
         // taking its place again at once would never end.
         self.settle_deadline(now, key);
-        if may_have_news {
+        if has_news {
             self.settle_news(key);
         }
     }
@@ -110,6 +110,7 @@ impl Room {
         }
         while let Some(key) = self.visits.last().copied() {
             if let Some(member) = self.members.get_mut(key.index()) {
+                commons.stats.visits += 1;
                 let mut visit = Visit {
                     now,
                     key,
@@ -168,6 +169,15 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn all(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
         self.control(outbox)?;
+        let before = self.commons.stats.datagrams_out;
+        let through = self.media(outbox);
+        if self.commons.stats.datagrams_out != before {
+            self.moved |= self.member.transport.use_path();
+        }
+        through
+    }
+
+    fn media(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
         self.reports(outbox)?;
         self.tickets(outbox)?;
         self.probe(outbox)

@@ -73,7 +73,7 @@ impl Shard {
         if is_ours {
             self.commons.places.prove(path, place);
         }
-        self.settle_member(now, place);
+        self.settle_alone(now, place);
         Ok(Taken::Consumed)
     }
 
@@ -99,7 +99,7 @@ impl Shard {
     ) -> Result<(), DropReason> {
         let member = self.member_mut(place).ok_or(DropReason::UnknownPath)?;
         let taken = member.transport.handle_dtls(now, path, bytes);
-        self.settle_member(now, place);
+        self.settle_alone(now, place);
         taken
     }
 
@@ -177,7 +177,13 @@ impl Shard {
         }
         let compound = datagram.bytes.get(..length).ok_or(DropReason::Malformed)?;
         let taken = self.take_compound(now, place, compound);
-        self.settle_room(now, place.room);
+        if self
+            .member_mut(place)
+            .is_some_and(|member| member.has_news())
+        {
+            self.settle_news(place.room);
+        }
+        self.settle_departure(now, place.room);
         taken.map(|()| Taken::Consumed)
     }
 

@@ -196,6 +196,7 @@ impl Shard {
     /// Whatever is due by `now` is done.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, due)) = self.commons.wheel.expire(now) {
+            self.commons.stats.deadlines += 1;
             match due {
                 Due::Room(key) => self.room_timeout(now, key),
                 Due::Member(place) => self.member_timeout(now, place),
@@ -295,12 +296,19 @@ impl Shard {
         room.give_all(now, place.member);
         room.adapt_due(now, place.member, &mut self.commons.adapting);
         room.visit(place.member);
-        self.settle_member(now, place);
+        self.settle_alone(now, place);
+    }
+
+    /// After anything happened to a member that others in the room may notice.
+    fn settle_member(&mut self, now: Instant, place: Place) {
+        self.settle_alone(now, place);
+        self.settle_news(place.room);
     }
 
     /// After anything happened to a member: its transport's events, its offers, its deadline, its
-    /// place in the departure.
-    fn settle_member(&mut self, now: Instant, place: Place) {
+    /// place in the departure. Nobody else has news of it: a room of a thousand is not looked
+    /// through for a check or a report of one.
+    fn settle_alone(&mut self, now: Instant, place: Place) {
         self.take_transport_events(now, place);
         self.take_offer(now, place);
         let Some(room) = self.rooms.get_mut(place.room.index()) else {
@@ -313,10 +321,14 @@ impl Shard {
         member.note_presence(now);
         let due = member.due();
         self.commons.schedule(now, member.timer, due);
+        let has_news = member.has_news();
         if member.transport.has_control() {
             room.visit(place.member);
         }
-        self.settle_room(now, place.room);
+        self.settle_departure(now, place.room);
+        if has_news {
+            self.settle_news(place.room);
+        }
     }
 
     /// After anything happened in a room that the world may want to know.

@@ -42,6 +42,10 @@ pub struct ShardStats {
     pub runs_out: u64,
     /// Participants that joined.
     pub joins: u64,
+    /// Deadlines of rooms and participants that came: what time alone costs.
+    pub deadlines: u64,
+    /// Participants that had their turn in a departure.
+    pub visits: u64,
     /// Data channel messages received.
     pub data_messages_in: u64,
     /// Data channel messages sent.

@@ -342,6 +342,12 @@ impl Transport {
         Ok(length)
     }
 
+    /// Media or a report leaves by the selected path, from which its consent has to be asked for
+    /// again in time. True where [`Transport::poll_timeout`] is sooner for it.
+    pub fn use_path(&mut self) -> bool {
+        self.ice.note_sent()
+    }
+
     /// Opens an SRTCP packet in place; the plaintext's length.
     ///
     /// # Errors

@@ -57,12 +57,41 @@ fn sender_reports_are_on_the_servers_clock_and_keep_lips_and_voice_together() {
         .map(|(_, name)| name.as_str())
         .collect();
     assert_eq!(names, ["ada", "ada"]);
-    room.pass(500);
+    let both = |room: &mut Room, number: u16| {
+        room.send(ADA, &audio(1, number));
+        room.send(ADA, &video(2, number, number, false).marker());
+        room.pass(20);
+        room.take(BOB);
+    };
+    both(&mut room, 101);
+    room.pass(480);
     assert!(room.rtcp(BOB).senders.is_empty());
     room.pass(500);
     assert_eq!(room.rtcp(BOB).senders.len(), 1, "pictures each second");
-    room.pass(1_000);
+    both(&mut room, 102);
+    room.pass(980);
     assert_eq!(room.rtcp(BOB).senders.len(), 2, "sound each two");
+    room.pass(10_000);
+    assert!(room.rtcp(BOB).senders.is_empty(), "nothing is sent");
+    both(&mut room, 103);
+    assert_eq!(room.rtcp(BOB).senders.len(), 2, "at once when it goes on");
+}
+
+#[test]
+fn a_publisher_that_falls_silent_is_told_nothing_more_until_it_speaks_again() {
+    let (mut room, ..) = Room::with_picture();
+    let reports = |room: &mut Room, ms: u64| {
+        let mut blocks = 0;
+        for _ in 0..ms / 100 {
+            room.pass(100);
+            blocks += room.rtcp(ADA).blocks.len();
+        }
+        blocks
+    };
+    assert!(reports(&mut room, 1_500) > 0);
+    assert_eq!(reports(&mut room, 10_000), 0);
+    room.send(ADA, &video(1, 101, 11, false).marker());
+    assert_eq!(reports(&mut room, 3_000), 1);
 }
 
 #[test]
@@ -107,6 +136,7 @@ fn publishers_are_told_how_their_packets_arrive() {
     assert_eq!(block.sequence_highest, 104);
     room.pass(500);
     assert!(room.rtcp(ADA).blocks.is_empty());
+    room.send(ADA, &video(1, 105, 105, false).marker());
     room.pass(500);
     assert_eq!(room.rtcp(ADA).blocks.len(), 1);
 }

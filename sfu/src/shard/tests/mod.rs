@@ -6,6 +6,7 @@ mod control;
 mod decisions;
 mod dynacast;
 mod guest;
+mod idle;
 mod moves;
 mod permissions;
 mod presence;

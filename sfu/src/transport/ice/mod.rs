@@ -2,7 +2,8 @@
 //!
 //! It never gathers, never pairs candidates and is always controlled. What it adds to the RFC's
 //! lite agent: before media moves to a nominated path, and every 5 s after, one Binding request of
-//! ours must be answered there (RFC 7675), so that nobody can aim media at a stranger.
+//! ours must be answered there (RFC 7675), so that nobody can aim media at a stranger. While nothing
+//! is sent nothing can be aimed (§5.1): then it is asked less often whether the other side is there.
 //! Whatever fails integrity or is for an unknown user fragment gets no answer at all.
 
 #[cfg(test)]
@@ -16,7 +17,10 @@ use rand_chacha::rand_core::Rng as _;
 
 use super::ufrag::{self, UfragParts};
 use crate::error::DropReason;
-use crate::limits::{CONSENT_INTERVAL, CONSENT_TIMEOUT, PATHS_PER_TRANSPORT, RESTART_OVERLAP};
+use crate::limits::{
+    CONSENT_BEAT, CONSENT_INTERVAL, CONSENT_INTERVAL_UNUSED, CONSENT_TIMEOUT, PATHS_PER_TRANSPORT,
+    RESTART_OVERLAP,
+};
 use crate::path::Path;
 use crate::sdp::description::IceCredentials;
 use crate::time::{Duration, Instant};
@@ -32,6 +36,12 @@ const PENDING: usize = 8;
 const PRIORITY: u32 = (126 << 24) | (65_535 << 8) | 255;
 /// A STUN message of ours: header, USERNAME up to 513 bytes, the rest fixed.
 pub(super) const STUN_BYTES: usize = 640;
+
+/// The first beat that is not before `at`.
+fn at_beat(at: Instant) -> Instant {
+    let beat = u64::try_from(CONSENT_BEAT.as_micros()).unwrap_or(1);
+    Instant::from_micros(at.as_micros().next_multiple_of(beat))
+}
 
 /// A STUN message to be sent.
 #[derive(Debug)]
@@ -100,6 +110,10 @@ pub(super) struct Agent {
     proof: Option<Proof>,
     pending: ArrayVec<Pending, PENDING>,
     next_consent_at: Instant,
+    /// When the selected path was asked last.
+    asked_at: Instant,
+    /// Media or reports have left by the selected path since then.
+    in_use: bool,
     /// Anything authenticated, by any path: the other side is there.
     authenticated_at: Instant,
     /// The same by the selected path alone: it may be sent to (RFC 7675 §5.1).
@@ -130,6 +144,8 @@ impl Agent {
             proof: None,
             pending: ArrayVec::new(),
             next_consent_at: now,
+            asked_at: now,
+            in_use: false,
             authenticated_at: now,
             consented_at: now,
             rtt: None,
@@ -374,7 +390,9 @@ impl Agent {
         self.consented_at = now;
         self.proof = None;
         self.expired = false;
-        self.next_consent_at = now + self.consent_interval();
+        self.asked_at = now;
+        self.in_use = false;
+        self.next_consent_at = self.consent_due(now, CONSENT_INTERVAL);
         if self
             .generations
             .last()
@@ -431,6 +449,9 @@ impl Agent {
         if let Some(known) = self.candidates.iter_mut().find(|known| known.path == path) {
             known.proved_at = Some(now);
         }
+        if self.selected() == Some(path) && !self.in_use {
+            self.next_consent_at = self.consent_due(self.asked_at, CONSENT_INTERVAL_UNUSED);
+        }
         let mut outcome = Outcome::default();
         if self
             .proof
@@ -457,10 +478,26 @@ impl Agent {
         }
     }
 
-    /// RFC 7675 §5.1: spread by ± 20 %, here by what the transaction ids have of chance.
-    fn consent_interval(&self) -> Duration {
+    /// Media or a report leaves by the selected path. True where consent is to be asked for sooner
+    /// than it would have been.
+    pub(super) fn note_sent(&mut self) -> bool {
+        if std::mem::replace(&mut self.in_use, true) {
+            return false;
+        }
+        let due = self.consent_due(self.asked_at, CONSENT_INTERVAL);
+        let sooner = due < self.next_consent_at;
+        self.next_consent_at = self.next_consent_at.min(due);
+        sooner
+    }
+
+    /// `interval` ± 20 % after `last` (RFC 7675 §5.1), here by what the transaction ids have of
+    /// chance; then at the next beat, so that a shard full of idle participants wakes for many of
+    /// them at once.
+    fn consent_due(&self, last: Instant, interval: Duration) -> Instant {
         let [seed, ..] = self.next_transaction();
-        CONSENT_INTERVAL.mul_f64(0.8 + f64::from(seed) / 255.0 * 0.4)
+        // No later than 1.2 times the interval with the beat.
+        let spread = (interval.mul_f64(0.4) - CONSENT_BEAT).mul_f64(f64::from(seed) / 255.0);
+        at_beat(last + interval.mul_f64(0.8) + spread)
     }
 
     fn next_transaction(&self) -> TransactionId {
@@ -505,8 +542,17 @@ impl Agent {
         if self.next_consent_at > now {
             return None;
         }
-        self.next_consent_at = now + self.consent_interval();
-        self.request(now, path, generation)
+        if !self.in_use && now.since(self.consented_at) < CONSENT_INTERVAL {
+            // It has said so by itself: browsers check every few seconds.
+            self.next_consent_at = self.consent_due(self.consented_at, CONSENT_INTERVAL_UNUSED);
+            return None;
+        }
+        self.asked_at = now;
+        let request = self.request(now, path, generation);
+        // Until it is answered, as if the path were in use: an answer may be lost.
+        self.in_use = false;
+        self.next_consent_at = self.consent_due(now, CONSENT_INTERVAL);
+        request
     }
 
     /// The older generation has had its time. A restart that was begun and not completed leaves

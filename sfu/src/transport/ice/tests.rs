@@ -147,24 +147,82 @@ fn two_thousand_signed_sources_leave_sixteen_paths_and_media_where_it_is() {
 }
 
 #[test]
-fn consent_is_asked_for_every_five_seconds_and_ends_after_thirty() {
+fn consent_is_asked_for_every_five_seconds_and_every_twelve_while_nothing_is_sent() {
+    for (in_use, seconds) in [(true, 4_000..=6_000), (false, 9_600..=14_400)] {
+        let (mut agent, _, peer) = agent();
+        connect(&mut agent, Instant::ZERO, &peer, path(1));
+        let mut now = Instant::ZERO;
+        for check in 0..20 {
+            if in_use {
+                agent.note_sent();
+            }
+            let next = agent.poll_timeout().unwrap();
+            let after = next.since(now).as_millis();
+            // The first of all comes after a proof, which counts as use.
+            assert!(
+                check == 0 || seconds.contains(&u64::try_from(after).unwrap()),
+                "{in_use}, {check}: {after} ms"
+            );
+            assert_eq!(next.as_millis() % 100, 0, "at a beat");
+            now = next;
+            prove(&mut agent, now, &peer);
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_used_again_is_asked_at_once_and_not_every_four_seconds_anew() {
     let (mut agent, _, peer) = agent();
     connect(&mut agent, Instant::ZERO, &peer, path(1));
-    let mut now = Instant::ZERO;
-    for _ in 0..20 {
-        let next = agent.poll_timeout().unwrap();
-        assert!(
-            (4_000..=6_000).contains(&next.since(now).as_millis()),
-            "{next:?}"
-        );
-        now = next;
-        prove(&mut agent, now, &peer);
+    let asked_at = agent.poll_timeout().unwrap();
+    prove(&mut agent, asked_at, &peer);
+    let idle_until = agent.poll_timeout().unwrap();
+    assert!(agent.note_sent(), "sooner than while it was idle");
+    let due = agent.poll_timeout().unwrap();
+    assert!(due < idle_until && due.since(asked_at) <= Duration::from_secs(6));
+    assert!(!agent.note_sent(), "once is enough");
+    // Much later: it is overdue.
+    let late = asked_at + Duration::from_secs(9);
+    prove(&mut agent, late, &peer);
+    assert!(agent.poll_timeout().unwrap().since(late) >= Duration::from_secs(4));
+}
+
+#[test]
+fn one_who_checks_by_itself_is_asked_only_while_its_path_is_used() {
+    let (mut agent, _, peer) = agent();
+    connect(&mut agent, Instant::ZERO, &peer, path(1));
+    let (mut asked, mut woken) = (0, 0);
+    for second in 1..=120 {
+        let now = Instant::from_millis(second * 1_000);
+        if second % 2 == 0 {
+            agent.handle(now, path(1), &peer.nomination()).unwrap();
+        }
+        if agent.poll_timeout().is_some_and(|due| due <= now) {
+            woken += 1;
+            asked += usize::from(agent.handle_timeout(now).is_some());
+        }
     }
+    assert_eq!(asked, 0);
+    assert!(woken <= 120 / 8, "{woken}");
+    agent.note_sent();
+    let now = Instant::from_millis(120_500);
+    prove(&mut agent, now, &peer);
+}
+
+#[test]
+fn consent_ends_thirty_seconds_after_the_last_answer_and_is_asked_for_until_then() {
+    let (mut agent, _, peer) = agent();
+    connect(&mut agent, Instant::ZERO, &peer, path(1));
+    let mut now = agent.poll_timeout().unwrap();
+    prove(&mut agent, now, &peer);
     let last_answer = now;
+    let mut asked = Vec::new();
     while agent.selected().is_some() {
         now = agent.poll_timeout().unwrap();
-        agent.handle_timeout(now);
+        asked.extend(agent.handle_timeout(now).map(|_| now.since(last_answer)));
     }
+    assert!(asked.len() >= 3, "one lost answer is no end: {asked:?}");
+    assert!(asked[1] < crate::limits::SILENCE_TOLD, "{asked:?}");
     assert_eq!(now, last_answer + CONSENT_TIMEOUT);
     assert!(agent.is_expired());
     assert_eq!(agent.poll_timeout(), None);
@@ -232,6 +290,7 @@ fn a_restart_that_is_not_completed_leaves_media_and_consent_where_they_were() {
     agent.set_remote(Instant::ZERO, new.credentials.clone());
     let (mut now, mut asked) = (Instant::ZERO, 0);
     while now < Instant::from_millis(120_000) {
+        agent.note_sent();
         now = agent.poll_timeout().unwrap().max(now);
         if let Some(request) = agent.handle_timeout(now) {
             asked += 1;
