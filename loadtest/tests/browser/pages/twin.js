@@ -5,7 +5,7 @@
 const RUNGS = [
   { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-  { rid: "f", maxBitrate: 1_500_000 },
+  { rid: "f", maxBitrate: 1_300_000 },
 ];
 const WIDTH = 960;
 const HEIGHT = 540;
@@ -14,10 +14,51 @@ const FPS = 15;
 /** Gaps between two pictures of the source: what this machine could not paint in time. */
 const painted = [];
 
-/** A picture with as much in it as the rungs may cost. Chromium sends three from this size on. */
+/** @param {number} width @param {number} height */
+function surface(width, height) {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  return { canvas, context: canvas.getContext("2d", { alpha: false }) };
+}
+
+/** Grey or coloured points that nothing relates to each other. @param {number} spread @param {boolean} isGrey */
+function points(width, height, spread, isGrey) {
+  const { canvas, context } = surface(width, height);
+  const image = context.createImageData(width, height);
+  for (let at = 0; at < image.data.length; at += 4) {
+    const value = 128 + (Math.random() - 0.5) * spread;
+    for (let colour = 0; colour < 3; colour += 1) {
+      image.data[at + colour] = isGrey ? value : 128 + (Math.random() - 0.5) * spread;
+    }
+    image.data[at + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/**
+ * What a lens sees: the finer, the fainter, with the square of the frequency in power (Field 1987,
+ * "Relations between the statistics of natural images"). A key frame of it costs a few times what a
+ * picture costs, as that of a camera does; of sharp edges all over it costs twelve times as much.
+ */
+function scenery(width, height) {
+  const { canvas, context } = surface(width, height);
+  context.fillStyle = "#808080";
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = "hard-light";
+  context.imageSmoothingQuality = "high";
+  for (let size = 2, strength = 1; size <= width / 2; size *= 2, strength *= 0.62) {
+    context.globalAlpha = strength;
+    const across = Math.ceil((size * width) / height);
+    context.drawImage(points(across, size, 255, size > 16), 0, 0, width, height);
+  }
+  return canvas;
+}
+
+/** A camera that is held by hand before somebody who moves, in a room that is none too bright. */
 function lively() {
-  const canvas = Object.assign(document.createElement("canvas"), { width: WIDTH, height: HEIGHT });
-  const context = canvas.getContext("2d", { alpha: false });
+  const { canvas, context } = surface(WIDTH, HEIGHT);
+  const [room, person] = [scenery(WIDTH + 160, HEIGHT + 120), scenery(WIDTH / 2, HEIGHT)];
+  const grain = context.createPattern(points(512, 512, 255, true), "repeat");
   let last = performance.now();
   let tick = 0;
   setInterval(() => {
@@ -26,10 +67,20 @@ function lively() {
     if (painted.length > 4_000) painted.shift();
     last = now;
     tick += 1;
-    for (let count = 0; count < 24; count += 1) {
-      context.fillStyle = `hsl(${(tick * 7 + count * 37) % 360} 80% 50%)`;
-      context.fillRect(Math.random() * WIDTH, Math.random() * HEIGHT, 60, 40);
-    }
+    const sway = (period, span) => Math.round(Math.sin((tick * 2 * Math.PI) / period) * span);
+    context.drawImage(room, -80 + sway(61, 70), -60 + sway(43, 50));
+    context.save();
+    context.beginPath();
+    context.ellipse(WIDTH / 2 + sway(29, 120), HEIGHT * 0.6 + sway(17, 30), 170, 230, sway(37, 1) * 0.2, 0, 2 * Math.PI);
+    context.clip();
+    context.drawImage(person, WIDTH / 4 + sway(29, 120), sway(17, 30));
+    context.restore();
+    context.save();
+    context.globalAlpha = 0.05;
+    context.translate(Math.random() * 512, Math.random() * 512);
+    context.fillStyle = grain;
+    context.fillRect(-512, -512, WIDTH + 512, HEIGHT + 512);
+    context.restore();
   }, 1_000 / FPS);
   return canvas.captureStream(FPS).getVideoTracks()[0];
 }
