@@ -135,6 +135,8 @@ pub(super) struct Layers {
     wish: Layer,
     passing: Layer,
     haste: Haste,
+    /// As few pictures a second as there are, for as long as a queue drains.
+    is_thin: bool,
     /// From the next picture on as many a second pass as are wanted.
     is_open_above: bool,
     /// Of the present binding.
@@ -152,6 +154,7 @@ impl Default for Layers {
             wish: EVERYTHING,
             passing: EVERYTHING,
             haste: Haste::None,
+            is_thin: false,
             is_open_above: false,
             dropped: 0,
             newest: 0,
@@ -178,15 +181,22 @@ impl Layers {
         self.haste = if is_left { Haste::Left } else { Haste::None };
     }
 
+    /// As few pictures a second as there are pass, or all that are wished again.
+    pub(super) const fn set_thin(&mut self, is_thin: bool) {
+        self.is_thin = is_thin;
+    }
+
     /// What should pass of the encoding that is shown.
     const fn present_wish(&self) -> Layer {
-        if matches!(self.haste, Haste::Left) {
+        let is_left = matches!(self.haste, Haste::Left);
+        let size = if is_left { EVERYTHING } else { self.wish };
+        if is_left || self.is_thin {
             Layer {
                 temporal: 0,
-                ..EVERYTHING
+                ..size
             }
         } else {
-            self.wish
+            size
         }
     }
 

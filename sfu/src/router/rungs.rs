@@ -204,9 +204,9 @@ impl Router {
         }
     }
 
-    /// A long queue stands before a participant: what is being left for a lower rung ends now, where
-    /// it has no layers that could be left out meanwhile. What waits in the queue is seen for as long
-    /// as the key frame of the lower one takes, which would otherwise wait behind all that follows.
+    /// A long queue stands before a participant: what is being left for a lower rung ends now. What
+    /// waits in the queue is seen for as long as the key frame of the lower one takes, which would
+    /// otherwise wait behind all that follows.
     pub fn leave_at_once(&mut self, section: SectionKey) {
         let Some(found) = self.sections.get_mut(section.index()) else {
             return;
@@ -215,10 +215,16 @@ impl Router {
             return;
         };
         let shown = found.selector.current();
-        let encoding = shown.and_then(|shown| self.encodings.get(shown.index()));
-        let is_plain = encoding.is_some_and(|encoding| encoding.rates.top().temporal == 0);
-        if is_plain && is_left(&self.encodings, (shown, found.aim(track))) {
+        if is_left(&self.encodings, (shown, found.aim(track))) {
             found.selector.cut();
+        }
+    }
+
+    /// A queue drains before a participant: of what a section is given only the temporal base layer
+    /// passes meanwhile, which costs no key frame. Or it has drained.
+    pub fn set_thin(&mut self, section: SectionKey, is_thin: bool) {
+        if let Some(found) = self.sections.get_mut(section.index()) {
+            found.layers.set_thin(is_thin);
         }
     }
 

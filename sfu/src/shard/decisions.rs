@@ -176,6 +176,7 @@ mod tests {
             carried: Bitrate::from_kbps(kbps),
             stable: Bitrate::from_kbps(kbps),
             queue: Duration::ZERO,
+            ahead: Duration::ZERO,
             loss: 0.0,
             rtt: Duration::ZERO,
             cause: Cause::Growing,

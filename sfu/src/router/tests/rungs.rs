@@ -248,15 +248,21 @@ fn what_is_left_for_a_lower_rung_passes_at_its_lowest_rate_until_that_begins() {
 }
 
 #[test]
-fn where_a_long_queue_stands_what_has_no_layers_to_leave_out_ends_at_once() {
-    let mut scene = Scene::of(false);
+fn where_a_long_queue_stands_what_is_left_ends_at_once() {
+    for is_layered in [false, true] {
+        leaves_at_once(Scene::of(is_layered), is_layered);
+    }
+}
+
+fn leaves_at_once(mut scene: Scene, is_layered: bool) {
     let section = scene.section;
     scene.give(scene.high);
     scene.play(8, BOTH);
     scene.room.router.leave_at_once(section);
     assert_eq!(scene.play(8, BOTH).len(), 8 * 3, "nothing is being left");
     scene.give(scene.low);
-    assert_eq!(scene.play(4, BOTH).len(), 4 * 3);
+    let left = if is_layered { 1 } else { 4 };
+    assert_eq!(scene.play(4, BOTH).len(), left * 3);
     scene.room.router.leave_at_once(section);
     assert_eq!(scene.play(8, BOTH), []);
     assert!(
@@ -275,4 +281,20 @@ fn where_a_long_queue_stands_what_has_no_layers_to_leave_out_ends_at_once() {
     scene.give(scene.high);
     scene.room.router.leave_at_once(section);
     assert_eq!(scene.play(8, BOTH).len(), 8);
+}
+
+#[test]
+fn while_a_queue_drains_the_base_layer_of_what_is_given_passes_and_then_all_of_it() {
+    let mut scene = Scene::new();
+    let section = scene.section;
+    scene.give(scene.high);
+    assert_eq!(scene.play(8, BOTH).len(), 8 * 3);
+    scene.room.router.set_thin(section, true);
+    assert_eq!(scene.play(16, BOTH).len(), 4 * 3, "a quarter");
+    // Another decision in between changes nothing of that.
+    scene.give(scene.high);
+    assert_eq!(scene.play(16, BOTH).len(), 4 * 3);
+    scene.room.router.set_thin(section, false);
+    let _until_all_layers_can_follow = scene.play(4, BOTH);
+    assert_eq!(scene.play(16, BOTH).len(), 16 * 3, "without a key frame");
 }

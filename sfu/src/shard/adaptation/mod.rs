@@ -50,6 +50,8 @@ const KEPT_DEEP: u64 = 60;
 const QUEUE_SHORT: Duration = Duration::from_millis(100);
 /// Beyond this sound suffers, and a queue does not go while nearly all that fits is sent.
 const QUEUE_LONG: Duration = Duration::from_millis(150);
+/// Below this it has drained.
+const QUEUE_GONE: Duration = Duration::from_millis(60);
 /// A drained queue is gone by then: what does not fit now will not.
 const STARVING: Duration = Duration::from_millis(700);
 
@@ -75,6 +77,10 @@ pub(super) struct Adaptation {
     look_at: Option<Instant>,
     /// It has starved: the path is known well enough not to try what does not fit.
     has_starved: bool,
+    /// A long queue drains: as few pictures a second as there are.
+    is_thin: bool,
+    /// All that is given has fewer pictures a second to give.
+    can_be_thin: bool,
 }
 
 /// Why nothing is sent, where its path is the reason.
@@ -173,6 +179,25 @@ impl Adaptation {
         is_starving
     }
 
+    /// What all that was given may cost to be kept. Measured rates of layers swing: where the path
+    /// shows no fault, a little more than it is known to carry is no reason to take anything away.
+    /// Where it shows one, and less fits than was given, what is left has to leave room for the queue
+    /// to drain, or the next cut follows within a second, with a key frame of its own; pictures of
+    /// several temporal layers have that room in themselves ([`Router::set_thin`]).
+    fn kept_within(&self, estimate: &Estimate) -> Bitrate {
+        let carried = estimate.carried.as_bps();
+        let is_less = self.given > estimate.carried && self.given != UNMEASURED;
+        let parts = match estimate.cause {
+            Cause::Growing | Cause::Unused => KEPT_CLEAR,
+            Cause::Queue if estimate.ahead < QUEUE_SHORT => KEPT_CLEAR,
+            Cause::Queue if is_ours(estimate) && self.can_be_thin => 100,
+            Cause::Queue if is_ours(estimate) && estimate.queue >= QUEUE_LONG => KEPT_DEEP,
+            _ if is_less => KEPT_FALLEN,
+            Cause::Queue | Cause::Loss | Cause::Silence => 100,
+        };
+        Bitrate::from_bps(carried.saturating_mul(parts) / 100)
+    }
+
     /// When something is to be done without anything having come.
     pub(super) fn due(&self) -> Option<Instant> {
         let unheard = self.unheard_since.map(|since| since + UNHEARD);
@@ -266,16 +291,23 @@ impl Room {
         }
         if member
             .adaptation
-            .is_due(now, kept_within(&estimate, member.adaptation.given))
+            .is_due(now, member.adaptation.kept_within(&estimate))
         {
             self.decide(now, key, scratch);
         }
         let Some(member) = self.members.get_mut(key.index()) else {
             return;
         };
-        if is_ours(&estimate) && estimate.queue >= QUEUE_LONG {
+        let is_long = is_ours(&estimate) && estimate.ahead >= QUEUE_LONG;
+        if is_long {
             for section in &member.sections {
                 self.router.leave_at_once(section.key);
+            }
+        }
+        let is_thin = is_long || member.adaptation.is_thin && estimate.queue >= QUEUE_GONE;
+        if std::mem::replace(&mut member.adaptation.is_thin, is_thin) != is_thin {
+            for section in &member.sections {
+                self.router.set_thin(section.key, is_thin);
             }
         }
         // Of a path that only says a sum no probe would be told of.
@@ -294,6 +326,8 @@ impl Room {
         let Some(member) = self.members.get_mut(key.index()) else {
             return;
         };
+        scratch.look(member, key, &self.router);
+        member.adaptation.can_be_thin = scratch.can_be_thin();
         let estimate = member.transport.estimate();
         let charged = member.transport.charged(BudgetClass::Audio);
         let sound = member.adaptation.sound.read(now, charged);
@@ -302,7 +336,7 @@ impl Room {
                 let kept = if member.transport.is_limited() {
                     estimate.carried
                 } else {
-                    kept_within(&estimate, member.adaptation.given)
+                    member.adaptation.kept_within(&estimate)
                 };
                 Budget {
                     fast: net(kept, sound, estimate.loss),
@@ -316,7 +350,6 @@ impl Room {
                 stable: net(START, sound, 0.0),
             },
         };
-        scratch.look(member, key, &self.router);
         let is_full = estimate.is_some_and(|estimate| estimate.cause.is_full());
         if !member
             .adaptation
@@ -397,22 +430,6 @@ impl Member {
         self.dirty.subscriptions |= lacks.is_some() != section.lacks.is_some();
         section.lacks = lacks;
     }
-}
-
-/// What all that was `given` may cost to be kept. Measured rates of layers swing: where the path
-/// shows no fault, a little more than it is known to carry is no reason to take anything away. Where it
-/// shows one, and less fits than was given, what is left has to leave room for the queue to drain, or
-/// the next cut follows within a second, with a key frame of its own.
-fn kept_within(estimate: &Estimate, given: Bitrate) -> Bitrate {
-    let carried = estimate.carried.as_bps();
-    let parts = match estimate.cause {
-        Cause::Growing | Cause::Unused => KEPT_CLEAR,
-        Cause::Queue if estimate.queue < QUEUE_SHORT => KEPT_CLEAR,
-        Cause::Queue if is_ours(estimate) && estimate.queue >= QUEUE_LONG => KEPT_DEEP,
-        _ if given > estimate.carried && given != UNMEASURED => KEPT_FALLEN,
-        Cause::Queue | Cause::Loss | Cause::Silence => 100,
-    };
-    Bitrate::from_bps(carried.saturating_mul(parts) / 100)
 }
 
 /// Whether a queue of ours drains: beside somebody else's no less is sent than is fair.

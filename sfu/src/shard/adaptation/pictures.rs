@@ -91,6 +91,15 @@ impl Scratch {
             .all(|picture| !picture.rungs.is_empty())
     }
 
+    /// Whether of every picture fewer a second can be sent without another key frame.
+    pub(super) fn can_be_thin(&self) -> bool {
+        let is_layered = |picture: &Picture| {
+            let mut rungs = picture.rungs.iter();
+            rungs.any(|rung| rung.rank.temporal > 0)
+        };
+        self.pictures.iter().all(is_layered)
+    }
+
     /// What the least of all that is given costs.
     pub(super) fn least(&self) -> Bitrate {
         let given = self.pictures.iter().filter(|picture| picture.is_given);

@@ -57,6 +57,7 @@ impl Ceiling {
                 carried: fast,
                 stable,
                 queue: Duration::ZERO,
+                ahead: Duration::ZERO,
                 loss: 0.0,
                 rtt,
                 // The receiver's word for a full path.
@@ -91,6 +92,7 @@ mod tests {
             carried: Bitrate::from_kbps(kbps),
             stable: Bitrate::from_kbps(kbps),
             queue: Duration::from_millis(3),
+            ahead: Duration::from_millis(3),
             loss: 0.01,
             rtt: Duration::from_millis(40),
             cause: Cause::Growing,

@@ -127,8 +127,11 @@ pub struct Estimate {
     pub carried: Bitrate,
     /// For going up: the least of `carried` in the last 2.5 s, and no more than `fast`.
     pub stable: Bitrate,
-    /// Time packets wait on the way.
+    /// Time packets wait on the way, the newest that were told of.
     pub queue: Duration,
+    /// Time a packet would wait that is sent now, where a queue of ours stands: what has been sent
+    /// since and was not told of stands before it.
+    pub ahead: Duration,
     /// Lost of sent, 0 to 1.
     pub loss: f64,
     /// Round trip, the receiver's waiting excluded.
@@ -155,6 +158,8 @@ pub struct Estimator {
     control_clock: TimestampUnwrapper,
     /// The next sequence number not told of.
     next: Option<u64>,
+    /// Bytes sent up to the newest packet told of ([`History::sent_since`]).
+    told_total: Option<u32>,
     /// The number of the last feedback itself.
     feedback_count: Option<u8>,
     target: f64,
@@ -226,6 +231,7 @@ impl Estimator {
             clock: ReceiverClock::default(),
             control_clock: TimestampUnwrapper::default(),
             next: None,
+            told_total: None,
             feedback_count: None,
             target,
             wanted: target,
@@ -352,6 +358,11 @@ impl Estimator {
         if sequence < self.path_first {
             return;
         }
+        let newer =
+            |known: u32| self.history.sent_since(known) > self.history.sent_since(sent.total);
+        if self.told_total.is_none_or(newer) {
+            self.told_total = Some(sent.total);
+        }
         self.loss.push(at.is_none());
         if sent.probe != 0 {
             self.prober.told(sent.probe, sent.bytes, sent.sent_at, at);
@@ -459,7 +470,8 @@ impl Estimator {
     fn settle(&mut self, now: Instant) {
         let since = now.since(self.settled_at).min(Duration::from_millis(250));
         self.settled_at = now;
-        let is_lossy = self.loss.settle(now);
+        let overflows = self.is_drained() && self.owd.queue() > LONG;
+        let is_lossy = self.loss.settle(now, overflows);
         // The target may not run away from what was tried.
         let arrived = self.acked.rate(Duration::from_millis(400));
         let found = self.prober.take(now, self.owd.noise() < STEADY);
@@ -527,6 +539,11 @@ impl Estimator {
             // pressed together by a busy receiver, and what arrives is what the link carries.
             Some(served) if queue > LONG => served.min(self.target.max(arrived)),
             Some(served) => served,
+            None => arrived,
+        };
+        // The newest tell of a link that has just become slower what no window shows yet.
+        let arrived = match self.trains.fallen(self.target) {
+            Some(fallen) => arrived.min(fallen),
             None => arrived,
         };
         let keep = (YIELD - (queue - soft) / DRAIN).clamp(DRAIN_LEAST, YIELD);
@@ -690,7 +707,25 @@ impl Estimator {
         self.probe_next = VecDeque::from([self.target * 3.0, self.target * 6.0]);
         self.clear_since = now;
         self.queued_since = None;
+        self.told_total = None;
         self.lows.clear();
+    }
+
+    /// Less is sent than the path carries, so that a queue of ours drains.
+    fn is_drained(&self) -> bool {
+        self.cause == Cause::Queue && self.target < self.carried()
+    }
+
+    /// How long a packet sent now would wait.
+    fn ahead(&self) -> Duration {
+        let queue = Duration::from_secs_f64(self.owd.queue() / 1e6);
+        let Some(told) = self.told_total.filter(|_| self.is_drained()) else {
+            return queue;
+        };
+        // What has arrived and was not told of yet takes a round trip and the feedback's interval.
+        let bits = f64::from(self.history.sent_since(told)) * 8.0;
+        let takes = Duration::from_secs_f64(bits / self.carried().max(number(LEAST)));
+        queue.max(takes.saturating_sub(self.rtt + FEEDBACK))
     }
 
     /// What the path carries, also while less is sent so that a queue drains.
@@ -738,6 +773,7 @@ impl Estimator {
             carried: rate(self.carried()),
             stable: rate(low),
             queue: Duration::from_secs_f64(self.owd.queue() / 1e6),
+            ahead: self.ahead(),
             loss: self.loss.fraction(),
             rtt: self.rtt,
             cause: self.cause,
@@ -759,6 +795,8 @@ const LONG: f64 = 150_000.0;
 const SPARSE: f64 = 1.3;
 /// A capacity that differs by this part is another.
 const ANOTHER: f64 = 0.15;
+/// Between two feedbacks, about.
+const FEEDBACK: Duration = Duration::from_millis(60);
 /// Packets credited for lost feedback at most.
 const CREDITED: u64 = 1_024;
 /// A probe follows the end of the last queue by this.

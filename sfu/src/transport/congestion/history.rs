@@ -20,6 +20,8 @@ pub(super) struct Sent {
     pub(super) bytes: u32,
     /// The probe it belongs to; 0: none.
     pub(super) probe: u32,
+    /// Bytes sent up to it, itself included; wraps.
+    pub(super) total: u32,
 }
 
 /// A ring of packets on their way. It doubles where packets are sent faster than they are told of,
@@ -27,12 +29,15 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct History {
     ring: Vec<Option<Sent>>,
+    /// Bytes sent at all; wraps.
+    total: u32,
 }
 
 impl Default for History {
     fn default() -> Self {
         Self {
             ring: vec![None; FIRST],
+            total: 0,
         }
     }
 }
@@ -57,12 +62,15 @@ impl History {
     /// Remembers a packet; the one in its place is forgotten.
     pub(super) fn push(&mut self, sequence: u64, sent_at: Instant, bytes: u32, probe: u32) {
         let place = self.place(sequence);
+        self.total = self.total.wrapping_add(bytes);
+        let total = self.total;
         if let Some(entry) = self.ring.get_mut(place) {
             *entry = Some(Sent {
                 sequence,
                 sent_at,
                 bytes,
                 probe,
+                total,
             });
         }
     }
@@ -82,6 +90,11 @@ impl History {
                 *entry = Some(sent);
             }
         }
+    }
+
+    /// Bytes sent since a packet, of which nothing but its [`Sent::total`] need be known.
+    pub(super) const fn sent_since(&self, total: u32) -> u32 {
+        self.total.wrapping_sub(total)
     }
 
     /// Takes a packet out: each is told of once.
@@ -112,6 +125,16 @@ mod tests {
         history.push(8, Instant::from_millis(2), 100, 3);
         history.push(8 + MOST as u64, Instant::from_millis(9_000), 200, 0);
         assert!(history.take(8).is_none());
+    }
+
+    #[test]
+    fn what_follows_a_packet_is_known_after_it_was_taken() {
+        let mut history = History::default();
+        for sequence in 0..10 {
+            history.push(sequence, Instant::from_millis(sequence), 500_000_000, 0);
+        }
+        let told = history.take(6).map(|sent| sent.total).unwrap();
+        assert_eq!(history.sent_since(told), 1_500_000_000);
     }
 
     #[test]

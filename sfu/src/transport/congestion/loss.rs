@@ -51,8 +51,9 @@ impl Loss {
         lost > 0 && !is_usual
     }
 
-    /// Closes a window where one ends; true where the loss of two on end is a bottleneck's.
-    pub(super) fn settle(&mut self, now: Instant) -> bool {
+    /// Closes a window where one ends; true where the loss of two on end is a bottleneck's. Where a
+    /// buffer `overflows`, what was lost says nothing of the path's own.
+    pub(super) fn settle(&mut self, now: Instant, overflows: bool) -> bool {
         if now < self.window_until || self.told < PACKETS_MIN {
             return false;
         }
@@ -70,7 +71,9 @@ impl Loss {
         } else {
             0
         };
-        if self.has_inherent {
+        if overflows {
+            self.inherent = self.inherent.min(self.newest);
+        } else if self.has_inherent {
             self.inherent += (self.newest - self.inherent) * 0.1;
         } else {
             self.inherent = self.newest;
@@ -101,7 +104,7 @@ mod tests {
             for packet in 0..100 {
                 loss.push(packet < lost);
             }
-            any |= loss.settle(Instant::from_millis(1 + window * 501));
+            any |= loss.settle(Instant::from_millis(1 + window * 501), false);
         }
         any
     }
@@ -115,5 +118,21 @@ mod tests {
         assert!(windows(&mut loss, 21, 60, 1));
         let mut shallow = Loss::default();
         assert!(windows(&mut shallow, 0, 50, 2));
+    }
+
+    #[test]
+    fn what_a_full_buffer_loses_is_not_the_paths_own() {
+        let mut loss = Loss::default();
+        windows(&mut loss, 0, 1, 20);
+        let before = loss.fraction();
+        for window in 20..24 {
+            for packet in 0..100 {
+                loss.push(packet < 40);
+            }
+            loss.settle(Instant::from_millis(1 + window * 501), true);
+        }
+        assert!((loss.fraction() - before).abs() < 1e-9);
+        windows(&mut loss, 24, 40, 1);
+        assert!(loss.fraction() > before + 0.02);
     }
 }

@@ -29,6 +29,9 @@ pub mod probe;
 mod rival;
 mod train;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use ceiling::Ceiling;
 pub use estimator::{Cause, Estimate, Estimator, START};
 pub use pacer::Pacer;
@@ -69,21 +72,5 @@ impl Budget {
     #[must_use]
     pub fn charged(&self, class: BudgetClass) -> u64 {
         self.charged.get(class as usize).copied().unwrap_or(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everything_sent_is_charged_to_its_class() {
-        let mut budget = Budget::default();
-        budget.charge(BudgetClass::Audio, 100);
-        budget.charge(BudgetClass::Video, 1_200);
-        budget.charge(BudgetClass::Audio, 50);
-        assert_eq!(budget.charged(BudgetClass::Audio), 150);
-        assert_eq!(budget.charged(BudgetClass::Video), 1_200);
-        assert_eq!(budget.charged(BudgetClass::Data), 0);
     }
 }

@@ -6,6 +6,8 @@
 //! picture comes every 66 ms, a key frame is ten of them at once: such a queue is a moment's, and
 //! the rate of what arrived is what was sent.
 
+use arrayvec::ArrayVec;
+
 /// A train shorter than this says little, µs: receivers read in batches.
 const SPAN_LEAST: i64 = 15_000;
 /// And than so many packets.
@@ -14,6 +16,17 @@ const PACKETS_LEAST: u32 = 6;
 const SPAN_MOST: i64 = 150_000;
 /// What the last one showed holds for so long, µs.
 const HOLDS: i64 = 500_000;
+/// The newest packets of a line that tell of a link that has just become slower: so many,
+const FALL_LEAST: usize = 4;
+/// over so long, µs, at least,
+const FALL_SPAN: i64 = 35_000;
+/// of which no pause is more than this part: one packet that waited for something that passed, or a
+/// receiver that read late, tells nothing;
+const FALL_PAUSE: f64 = 0.6;
+/// and so much slower than what was thought to fit.
+const FALL: f64 = 0.6;
+/// Packets of a line that are looked at.
+const FALL_MOST: usize = 12;
 
 /// The train that arrives, and what the last one showed.
 #[derive(Debug, Default)]
@@ -25,6 +38,8 @@ pub(super) struct Trains {
     count: u32,
     /// When, and bits per second.
     found: Option<(i64, f64)>,
+    /// Pauses and bytes of the newest packets of the line.
+    newest: ArrayVec<(i64, u32), FALL_MOST>,
 }
 
 impl Trains {
@@ -36,6 +51,14 @@ impl Trains {
             return;
         }
         self.last = at;
+        if queued < gap {
+            self.newest.clear();
+        } else {
+            if self.newest.is_full() {
+                self.newest.remove(0);
+            }
+            self.newest.push((gap, bytes));
+        }
         if self.count == 0 || queued < gap || at - self.first > SPAN_MOST {
             (self.first, self.bytes, self.count) = (at, 0, 1);
             return;
@@ -48,6 +71,24 @@ impl Trains {
             let rate = f64::from(self.bytes) * 8e6 / span as f64;
             self.found = Some((at, rate));
         }
+    }
+
+    /// Bits per second that the link carries, where the newest packets show that this is much less
+    /// than the `target`.
+    #[expect(clippy::cast_precision_loss, reason = "a span of milliseconds")]
+    pub(super) fn fallen(&self, target: f64) -> Option<f64> {
+        let (mut span, mut longest, mut bits) = (0, 0, 0.0);
+        for (count, &(gap, bytes)) in (1..).zip(self.newest.iter().rev()) {
+            span += gap;
+            longest = longest.max(gap);
+            bits += f64::from(bytes) * 8.0;
+            if count >= FALL_LEAST && span >= FALL_SPAN {
+                let rate = bits * 1e6 / span as f64;
+                let is_even = (longest as f64) < span as f64 * FALL_PAUSE;
+                return Some(rate).filter(|rate| is_even && *rate < target * FALL);
+            }
+        }
+        None
     }
 
     /// Bits per second of the last one, where it is not long ago.
@@ -102,6 +143,29 @@ mod tests {
     fn single_packets_and_small_pictures_show_nothing() {
         for (packets, bps) in [(1, 600_000), (3, 5_000_000), (5, 10_000_000)] {
             assert_eq!(seen(packets, bps), None, "{packets}, {bps}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_becomes_slower_shows_it_with_the_next_few_packets() {
+        let mut trains = Trains::default();
+        let mut push = |at, queued| {
+            trains.push(at, 1_250, queued);
+            trains.fallen(1.9e6)
+        };
+        for packet in 0..20 {
+            assert_eq!(push(packet * 5_000, 20_000), None, "2 Mb/s");
+        }
+        // 0.6 Mb/s: 16.7 ms each.
+        let seen =
+            [1, 2, 3, 4].map(|packet| push(95_000 + packet * 16_667, 20_000 + packet * 12_000));
+        assert_eq!(seen.iter().flatten().count(), 3, "{seen:?}");
+        let rate = seen[3].unwrap();
+        assert!((rate / 6e5 - 1.0).abs() < 0.05, "{rate}");
+        // One pause, and what had waited for it all at once.
+        for packet in 0..8 {
+            let at = 300_000 + packet * 100;
+            assert_eq!(push(at, 140_000 - packet * 5_000), None, "{packet}");
         }
     }
 
