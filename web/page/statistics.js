@@ -285,6 +285,10 @@ function pauseOf(paused, codec) {
       return say("cannotDecode", codec);
     case "BANDWIDTH":
       return say("pausedBandwidth");
+    case "QUIETER":
+      return say("pausedQuieter");
+    case "LIMIT_REACHED":
+      return say("pausedLimit");
     default:
       return say("pausedByServer");
   }
