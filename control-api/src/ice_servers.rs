@@ -69,6 +69,13 @@ impl IceServers {
         told
     }
 
+    /// When who was told is to be told again: a name for TURN is good for `ttl` and ICE may begin anew
+    /// at any moment of that. None where what was told holds for ever.
+    #[must_use]
+    pub fn again_after(&self) -> Option<Duration> {
+        self.secret.is_some().then_some(self.ttl / 2)
+    }
+
     /// The same as values of `Link` headers, one per server (RFC 9725 §4.6).
     #[must_use]
     pub fn links(&self, who: &str, now: UnixTime) -> Vec<String> {

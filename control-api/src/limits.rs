@@ -120,6 +120,8 @@ pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LOOK_TIMEOUT: Duration = Duration::from_secs(120);
 /// A browser is told so long before its token ends.
 pub const TOKEN_NEEDED_BEFORE: Duration = Duration::from_secs(60);
+/// Servers for ICE are told anew at most this often, however short their passwords hold.
+pub const ICE_SERVERS_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Pings leave this often.
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping that is not answered by then ends the socket.

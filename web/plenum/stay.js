@@ -68,7 +68,8 @@ export class Stay extends Emitter {
     this.#url = url;
     this.#sources = sources;
     this.#servers = JSON.stringify(iceServers);
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.#configure(iceServers);
     this.channels = new Channels(this.pc);
     this.pc.addEventListener("connectionstatechange", () => {
       if (!this.#closed) this.emit("transport", this.pc.connectionState);
@@ -144,7 +145,7 @@ export class Stay extends Emitter {
     if (message.type === "resumed") {
       this.#resumeToken = message.resume_token;
       // A restart of ICE follows, which gathers with them.
-      this.#use(message.ice_servers);
+      this.useServers(message.ice_servers);
       // Where it does not go on behind our last one, a fresh roster follows instead.
       this.#sequence = message.sequence;
       this.#missed = message.missed;
@@ -153,6 +154,8 @@ export class Stay extends Emitter {
     }
     this.#count(message);
     if (message.type === "waiting" && message.participant) this.#waited = true;
+    // What is gathered stays good; the next restart of ICE asks by these.
+    if (message.type === "ice_servers") this.useServers(message.ice_servers);
     const gathersAnew = message.type === "welcome" && this.#welcome(/** @type {any} */ (message));
     if (message.type === "data" && typeof message.channel === "number") {
       this.channels.name(message.channel, message.from);
@@ -197,18 +200,35 @@ export class Stay extends Emitter {
    * Takes STUN and TURN servers for the next gathering; true where they are others than before.
    * @param {RTCIceServer[]} [iceServers]
    */
-  #use(iceServers = []) {
+  useServers(iceServers = []) {
     const servers = JSON.stringify(iceServers);
     if (servers === this.#servers) return false;
     this.#servers = servers;
-    try {
-      this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
-    } catch (error) {
-      // An address the browser does not take: without it there may still be a way.
-      this.emit("failed", error);
-      return false;
+    return this.#configure(iceServers);
+  }
+
+  /**
+   * Sets the servers the browser takes, and leaves out those it does not: without them there may
+   * still be a way. True where any were set.
+   * @param {RTCIceServer[]} iceServers
+   */
+  #configure(iceServers) {
+    const left = [...iceServers];
+    /** @type {RTCIceServer[]} */
+    const taken = [];
+    for (let server = left.shift(); server !== undefined; server = left.shift()) {
+      const { urls, ...rest } = server;
+      try {
+        this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...taken, server] });
+        taken.push(server);
+      } catch (error) {
+        // One address of several is enough for a browser to take none.
+        if (Array.isArray(urls) && urls.length > 1) left.unshift(...urls.map((url) => ({ ...rest, urls: url })));
+        else this.emit("failed", error);
+      }
     }
-    return true;
+    if (taken.length === 0) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [] });
+    return taken.length > 0;
   }
 
   /**
@@ -217,7 +237,7 @@ export class Stay extends Emitter {
    */
   #welcome(welcome) {
     this.#resumeToken = welcome.resume_token;
-    const isNew = this.#use(welcome.ice_servers);
+    const isNew = this.useServers(welcome.ice_servers);
     if (this.#waited) this.#announce();
     this.#waited = false;
     for (const [source, { muted }] of this.#sources) {

@@ -154,6 +154,7 @@ fn size(message: &Outgoing) -> usize {
         | Outgoing::Error { .. }
         | Outgoing::Reply { .. }
         | Outgoing::Resumed { .. }
+        | Outgoing::IceServers { .. }
         | Outgoing::Snapshot(_)
         | Outgoing::Lobby { .. }
         | Outgoing::Waiting { .. }

@@ -406,6 +406,10 @@ pub(super) enum Outgoing {
         /// Anew: a name and password for TURN may have ended since the welcome.
         ice_servers: Vec<IceServer>,
     },
+    /// Anew: a name and password for TURN end.
+    IceServers {
+        ice_servers: Vec<IceServer>,
+    },
     Snapshot(Box<SnapshotOut>),
     Lobby {
         room: LobbyRoomOut,

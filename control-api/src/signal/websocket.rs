@@ -5,6 +5,8 @@
 //! messages of one browser never overtake each other; between them it writes what its queue holds.
 //! When the socket dies the task goes on without it, until another one has taken its line over.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::http::HeaderMap;
@@ -22,12 +24,15 @@ use super::{digest, exchange, join};
 use crate::clock::UnixTime;
 use crate::http::{origin, refused};
 use crate::limits::{
-    MESSAGE_BYTES_IN, NEWS_PER_BATCH, PING_INTERVAL, PONG_TIMEOUT, SOCKET_READ_BYTES,
-    SOCKET_WRITE_BYTES, TOKEN_NEEDED_BEFORE,
+    ICE_SERVERS_INTERVAL_MIN, MESSAGE_BYTES_IN, NEWS_PER_BATCH, PING_INTERVAL, PONG_TIMEOUT,
+    SOCKET_READ_BYTES, SOCKET_WRITE_BYTES, TOKEN_NEEDED_BEFORE,
 };
 use crate::node::Node;
 use crate::registry::{Arrival, RoomNews};
 use crate::status::{Failure, Reason};
+
+/// What has no time of its own is not looked at before.
+const FAR: Duration = Duration::from_secs(86_400);
 
 /// The version of the messages.
 const SUBPROTOCOL: &str = "plenum.v1.json";
@@ -113,10 +118,16 @@ async fn stay(socket: &mut Socket, held: &mut Held<'_>, first: Vec<Utf8Bytes>) -
     let now = Instant::now();
     let mut rates = Rates::new(now);
     let (mut ping_at, mut pong_by) = (now + PING_INTERVAL, None::<Instant>);
+    // A socket begins with what it was just told.
+    let mut ice_at = ice_servers_at(held, now);
     let mut batch: Vec<RoomNews> = Vec::with_capacity(NEWS_PER_BATCH);
     loop {
         let token_at = token_needed_at(held);
-        let wake_at = pong_by.unwrap_or(ping_at).min(ping_at).min(token_at);
+        let wake_at = pong_by
+            .unwrap_or(ping_at)
+            .min(ping_at)
+            .min(token_at)
+            .min(ice_at);
         let step = tokio::select! {
             // In an order drawn each time: a browser that never stops talking still hears that it
             // is out and is asked whether it reads, and one with much to hear is still heard.
@@ -141,6 +152,9 @@ async fn stay(socket: &mut Socket, held: &mut Held<'_>, first: Vec<Utf8Bytes>) -
                 let now = Instant::now();
                 if token_at <= now {
                     say_token_needed(socket, held).await
+                } else if ice_at <= now {
+                    ice_at = ice_servers_at(held, now);
+                    say_ice_servers(socket, held).await
                 } else if pong_by.is_some_and(|by| by <= now) {
                     tracing::debug!("no pong came");
                     Err(End::Gone)
@@ -258,12 +272,28 @@ async fn answer(
     say(socket, held, &[said]).await
 }
 
+/// When the browser is to be told anew by whom to gather.
+fn ice_servers_at(held: &Held<'_>, now: Instant) -> Instant {
+    let after = held.node().ice_servers().again_after().unwrap_or(FAR);
+    now + after.clamp(ICE_SERVERS_INTERVAL_MIN, FAR)
+}
+
+async fn say_ice_servers(socket: &mut Socket, held: &mut Held<'_>) -> Result<(), End> {
+    let node = held.node();
+    // Who is out by now is told so by the news.
+    let Ok(uid) = node.registry().uid_of(held.line.seat) else {
+        return Ok(());
+    };
+    let known = node.ice_servers();
+    let ice_servers = known.told(&uid.to_string(), UnixTime::now());
+    say(socket, held, &[Outgoing::IceServers { ice_servers }]).await
+}
+
 /// When the browser is to be told that its token ends; far away where it is not.
 fn token_needed_at(held: &Held<'_>) -> Instant {
-    const FAR: std::time::Duration = std::time::Duration::from_secs(86_400);
     let left = held.line.token_ends.map_or(FAR, |ends| {
         let left = ends.as_millis().saturating_sub(UnixTime::now().as_millis());
-        std::time::Duration::from_millis(left).saturating_sub(TOKEN_NEEDED_BEFORE)
+        Duration::from_millis(left).saturating_sub(TOKEN_NEEDED_BEFORE)
     });
     Instant::now() + left.min(FAR)
 }

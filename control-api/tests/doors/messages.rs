@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use control_api::auth::TokenRequest;
-use control_api::config::Secret;
+use control_api::clock::UnixTime;
+use control_api::config::{Secret, Time};
 use control_api::node::Running;
 use control_api::registry::{
     ParticipantName, ParticipantSpec, Permissions, RoomConfig, RoomName, RoomSpec, TrackSource,
@@ -103,6 +104,29 @@ async fn a_welcome_tells_the_servers_for_ice() {
     let who = welcome["uid"].as_str().unwrap();
     assert!(name.ends_with(&format!(":{who}")), "{name}");
     assert_eq!(told[1]["credential"].as_str().unwrap().len(), 28);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_password_for_turn_is_told_anew_before_it_ends() {
+    let mut with = config();
+    with.ice.servers = vec!["turn:127.0.0.1".parse().unwrap()];
+    with.ice.turn_secret = Some(Secret::new("s".repeat(32)));
+    // Shorter than a configuration may say.
+    with.ice.turn_ttl = Time(Duration::from_secs(4));
+    let running = start(with).await;
+    let (mut socket, welcome) = Socket::join(&running, "standup", "ada").await;
+    let ends = |servers: &Value| {
+        let name = servers[0]["username"].as_str().unwrap();
+        let (ends, who) = name.split_once(':').unwrap();
+        assert_eq!(who, welcome["uid"].as_str().unwrap());
+        ends.parse::<u64>().unwrap()
+    };
+    let first = ends(&welcome["ice_servers"]);
+    let second = ends(&socket.next_of("ice_servers").await["ice_servers"]);
+    assert!(second > first, "{first} {second}");
+    assert!(UnixTime::now().as_secs() <= first, "it came in time");
+    assert!(ends(&socket.next_of("ice_servers").await["ice_servers"]) > second);
     running.end().await;
 }
 
