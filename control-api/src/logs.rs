@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 use tracing_subscriber::reload::{Error, Handle};
 
 use crate::config::{ConfigError, LogAddresses, LogConfig, LogFormat};
@@ -24,14 +24,41 @@ fn read(level: &str) -> Result<EnvFilter, ConfigError> {
     }
     // A word alone is a target to the library, and all else falls silent for a misspelt level.
     let is_bare = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
-    let mut bare = level.split(',').map(str::trim).filter(is_bare);
+    let parts = parts(level);
+    let mut bare = parts.iter().copied().filter(is_bare);
     if let Some(word) = bare.find(|word| word.parse::<LevelFilter>().is_err()) {
         let why = format!(
             "{word:?} is no level; write error, warn, info, debug or trace, or {word}=debug"
         );
         return Err(wrong(&why));
     }
-    EnvFilter::try_new(level.trim()).map_err(|error| wrong(&error))
+    if !parts.iter().any(|part| part.contains(',')) {
+        return EnvFilter::try_new(level.trim()).map_err(|error| wrong(&error));
+    }
+    // The library parts a filter at every comma, also between the fields of a span. Without a level
+    // of its own nothing passes but what is named, so it begins with "off".
+    let mut filter = EnvFilter::try_new("off").map_err(|error| wrong(&error))?;
+    for part in parts {
+        let directive: Directive = part.parse().map_err(|error| wrong(&error))?;
+        filter = filter.add_directive(directive);
+    }
+    Ok(filter)
+}
+
+/// The parts of a filter: what commas outside brackets and quotes part.
+fn parts(level: &str) -> Vec<&str> {
+    let (mut depth, mut is_quoted) = (0_usize, false);
+    let parts = level.split(|character| {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            '[' | '{' if !is_quoted => depth = depth.saturating_add(1),
+            ']' | '}' if !is_quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ',' && depth == 0 && !is_quoted
+    });
+    let parts = parts.map(str::trim).filter(|part| !part.is_empty());
+    parts.collect()
 }
 
 /// What log lines pass; may be changed while they do.
@@ -138,8 +165,10 @@ mod tests {
             "info,sfu=debug",
             "sfu=debug",
             "a[b{c}]=trace,info",
+            "a[b{c=1,d=2}]=trace,info",
+            "info,a[b{c,d=2}]=trace",
         ] {
-            assert!(read(good).is_ok(), "{good}");
+            assert!(read(good).is_ok(), "{good}: {:?}", read(good));
         }
         for bad in [
             "",
@@ -149,9 +178,23 @@ mod tests {
             "info,sfu",
             "sfu::transport",
             "a=b=c",
+            "a[b{c=1,d=2}]=trace,debgu",
+            "a[b{c=1,d=2]",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn fields_of_a_span_may_be_several_and_nothing_else_passes_for_it() {
+        let filter = read("sfu[room{id=1,kind=2}]=trace").unwrap().to_string();
+        assert!(filter.contains("sfu[room{id=1,kind=2}]=trace"), "{filter}");
+        assert!(!filter.contains("error"), "{filter}");
+        let filter = read("sfu[room{id=1,kind=2}]=trace,warn")
+            .unwrap()
+            .to_string();
+        assert!(filter.contains("warn"), "{filter}");
+        assert!(!filter.contains("off"), "{filter}");
     }
 
     #[test]

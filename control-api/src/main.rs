@@ -20,7 +20,7 @@ use control_api::config::{Config, Loaded, load};
 use control_api::drain::{Signals, until_signal};
 use control_api::node::{Running, keys};
 use control_api::registry::{ParticipantSpec, RoomName};
-use control_api::reload::Reload;
+use control_api::reload::{Reader, Reload};
 use control_api::{lan, limits, logs, sign};
 
 #[global_allocator]
@@ -132,6 +132,7 @@ fn serve(config: Config, flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let reload = Reload {
         flags,
         filter: Arc::clone(&filter),
+        reader: Reader::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

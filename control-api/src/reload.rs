@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::auth::Keys;
@@ -36,6 +38,39 @@ pub struct Reload {
     pub flags: ServeFlags,
     /// What log lines pass.
     pub filter: Arc<Filter>,
+    /// One thread reads, however many signals come.
+    pub reader: Reader,
+}
+
+/// Reads files on a thread of its own, one read at a time.
+#[derive(Clone, Debug)]
+pub struct Reader(Arc<Semaphore>);
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Reader {
+    /// What `read` gives, or why there is nothing: a disk that hangs is not waited for, and not asked
+    /// again before it has answered, since each question keeps a thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        most: Duration,
+        read: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let turn = Arc::clone(&self.0).try_acquire_owned();
+        let turn = turn.map_err(|_| "files are still being read for the last one".to_owned())?;
+        let read = spawn_blocking(move || {
+            let read = read();
+            drop(turn);
+            read
+        });
+        let read = timeout(most, read).await;
+        let read = read.map_err(|_| format!("no file within {} s", most.as_secs()))?;
+        read.map_err(|error| error.to_string())?
+    }
 }
 
 impl Reload {
@@ -59,11 +94,9 @@ impl Reload {
     /// The changed keys that only a restart would act on.
     async fn try_take(&self, running: &Running) -> Result<Vec<&'static str>, String> {
         let flags = self.flags.clone();
-        let read = tokio::task::spawn_blocking(move || read(&flags));
         // A disk that hangs must not keep the next signal from being heard.
-        let read = timeout(READ_TIMEOUT, read).await;
-        let read = read.map_err(|_| format!("no file within {} s", READ_TIMEOUT.as_secs()))?;
-        let (config, keys, ice_servers) = read.map_err(|error| error.to_string())??;
+        let read = self.reader.read(READ_TIMEOUT, move || read(&flags));
+        let (config, keys, ice_servers) = read.await?;
         let before = running.node.config();
         if config.is_development() != before.is_development() {
             return Err("development mode neither begins nor ends here: restart for it".to_owned());
@@ -96,4 +129,40 @@ fn read(flags: &ServeFlags) -> Result<(Config, Keys, IceServers), String> {
     let keys = signing_keys(&config).map_err(|error| error.to_string())?;
     let ice_servers = config.ice_servers().map_err(|error| error.to_string())?;
     Ok((config, keys, ice_servers))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn however_often_a_hung_disk_is_asked_one_thread_waits_for_it() {
+        let reader = Reader::default();
+        let (answer, disk) = mpsc::channel::<()>();
+        let (begins, begun) = mpsc::channel::<()>();
+        let disk = Arc::new(Mutex::new(disk));
+        let ask = |most| {
+            let (disk, begins) = (Arc::clone(&disk), begins.clone());
+            reader.read(Duration::from_millis(most), move || {
+                begins.send(()).map_err(|error| error.to_string())?;
+                let disk = disk.blocking_lock();
+                disk.recv().map_err(|error| error.to_string())
+            })
+        };
+        assert_eq!(ask(50).await.unwrap_err(), "no file within 0 s");
+        for _ in 0..10 {
+            let why = ask(50).await.unwrap_err();
+            assert!(why.contains("still being read"), "{why}");
+        }
+        assert_eq!(begun.try_iter().count(), 1, "threads that read");
+        // The disk answers: the next one is asked again.
+        answer.send(()).unwrap();
+        answer.send(()).unwrap();
+        while ask(60_000).await.is_err() {}
+        assert_eq!(begun.try_iter().count(), 1);
+    }
 }

@@ -59,8 +59,12 @@ pub fn print(config: &Config, sources: &Sources) -> Result<String, toml::ser::Er
 /// # Errors
 /// A value that TOML cannot write; there is none.
 pub fn changed(before: &Config, after: &Config) -> Result<Vec<&'static str>, toml::ser::Error> {
+    // Its query is not printed, and may be all that differs.
+    let is_other_query = before.jwks.url != after.jwks.url;
     let (before, after) = (Table::try_from(before)?, Table::try_from(after)?);
-    let differs = |name: &&str| value(&before, name) != value(&after, name);
+    let differs = |name: &&str| {
+        value(&before, name) != value(&after, name) || (*name == "jwks.url" && is_other_query)
+    };
     Ok(KEYS.iter().map(|key| key.name).filter(differs).collect())
 }
 
@@ -71,4 +75,27 @@ pub(super) fn value<'t>(table: &'t Table, name: &str) -> Option<&'t Value> {
         None => (table, name),
     };
     folder.get(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_an_issuer_that_differ_in_what_is_not_printed_have_changed() {
+        let of = |url: &str| {
+            let mut config = Config::default();
+            config.jwks.url = Some(url.parse().unwrap());
+            config
+        };
+        let before = of("https://login.example/keys?tenant=a");
+        for (after, expected) in [
+            ("https://login.example/keys?tenant=a", [].as_slice()),
+            ("https://login.example/keys?tenant=b", &["jwks.url"]),
+            ("https://login.example/keys", &["jwks.url"]),
+            ("https://other.example/keys?tenant=a", &["jwks.url"]),
+        ] {
+            assert_eq!(changed(&before, &of(after)).unwrap(), expected, "{after}");
+        }
+    }
 }
