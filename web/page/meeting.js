@@ -191,19 +191,19 @@ export class Meeting {
     ];
     const person = roster.participants.get(key.replace(/\/screen$/, ""));
     if (!person || !permissions?.admin) return items;
-    const tracks = [...person.tracks.values()].filter(({ kind, muted }) => kind === "audio" && !muted);
-    if (tracks.length > 0) items.push({ label: say("mute"), icon: "micOff", run: () => void this.#mute(tracks.map(({ track }) => track)) });
+    // Somebody's tile is their voice; the sound of their screen has a tile of its own.
+    const source = key.endsWith("/screen") ? "SCREEN_AUDIO" : "MICROPHONE";
+    const sound = [...person.tracks.values()].find((each) => each.source === source && !each.muted);
+    if (sound) items.push({ label: say("mute"), icon: "micOff", run: () => void this.#mute(sound.track) });
     items.push({ label: say("remove"), icon: "close", isDanger: true, run: () => void this.#remove(person) });
     return items;
   }
 
-  /** @param {string[]} tracks */
-  async #mute(tracks) {
+  /** @param {string} track */
+  async #mute(track) {
     const room = this.#connection.room?.name ?? "";
-    for (const track of tracks) {
-      const muting = this.#connection.command("SetTrackMuted", { name: `rooms/${room}/tracks/${track}`, muted: true });
-      await muting.catch((error) => this.#panels.fail(error));
-    }
+    const muting = this.#connection.command("SetTrackMuted", { name: `rooms/${room}/tracks/${track}`, muted: true });
+    await muting.catch((error) => this.#panels.fail(error));
   }
 
   /** @param {import("../plenum/roster.js").Participant} person */

@@ -9,7 +9,7 @@ import { say } from "../strings.js";
 /** @import {Devices, Input} from "./devices.js" */
 /** @import {Toasts} from "./notices.js" */
 
-/** How long the server may take to say what we have just told it: only then its word is the host's. */
+/** How long the server may take to say that a track is not muted any more, once it has granted it. */
 const ECHO_MS = 2_000;
 
 /** @type {["camera"|"microphone"|"screen", Source][]} */
@@ -37,12 +37,13 @@ export class Permits {
   #allowed = null;
   /** Whether we could receive. */
   #receives = true;
-  /** When a device was last switched by us. */
-  #switchedAt = { camera: -ECHO_MS, microphone: -ECHO_MS };
   #wasOn = { camera: false, microphone: false };
-  /** Own tracks that the host has muted. @type {Set<string>} */
-  #muted = new Set();
-  #timer = 0;
+  /** Own tracks whose mute by the host we are taking back. @type {Set<string>} */
+  #unmuting = new Set();
+  /** The sound of our screen is muted by the host, and that has been said. */
+  #isScreenMuted = false;
+  /** @type {Set<number>} */
+  #timers = new Set();
   #off;
 
   /** @param {PermitsOptions} options */
@@ -119,7 +120,6 @@ export class Permits {
       const on = isOn(devices, what);
       if (on === this.#wasOn[what]) continue;
       this.#wasOn[what] = on;
-      this.#switchedAt[what] = performance.now();
       // A browser's question that was answered late.
       if (on && !connection.may(source)) void turn(devices, what, false);
       else if (on) this.#unmute(source);
@@ -127,39 +127,58 @@ export class Permits {
     this.#judgeMuted();
   }
 
+  /**
+   * The server's mute of an own track, if there is one. It is not the one we told it of ourselves:
+   * that may be on its way for long.
+   * @param {Source} source
+   */
+  #mutedByHost(source) {
+    const own = this.#options.connection.roster.own?.tracks.values() ?? [];
+    return [...own].find((track) => track.source === source && track.server_muted);
+  }
+
   /** We turned on what the host had muted: that is ours to decide. @param {Source} source */
   #unmute(source) {
     const { connection } = this.#options;
-    for (const { track, source: each } of connection.roster.own?.tracks.values() ?? []) {
-      if (each !== source || !this.#muted.delete(track)) continue;
-      const name = `rooms/${connection.room?.name}/tracks/${track}`;
-      connection.command("SetTrackMuted", { name, muted: false }).catch(() => {});
-    }
+    const track = this.#mutedByHost(source)?.track;
+    if (track === undefined || this.#unmuting.has(track)) return;
+    this.#unmuting.add(track);
+    const done = () => {
+      this.#unmuting.delete(track);
+      this.#judgeMuted();
+    };
+    const name = `rooms/${connection.room?.name}/tracks/${track}`;
+    connection.command("SetTrackMuted", { name, muted: false }).then(() => this.#later(done), done);
   }
 
-  /** Whether the server holds a track of ours for muted that we hold for on. */
+  /** @param {() => void} run */
+  #later(run) {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, ECHO_MS);
+    this.#timers.add(timer);
+  }
+
+  /** Whether the host has muted what is on here. */
   #judgeMuted() {
-    clearTimeout(this.#timer);
     const { connection, devices, toasts } = this.#options;
     if (connection.state !== "in") return;
     for (const [what, source] of WHAT) {
       if (what === "screen" || !isOn(devices, what) || !connection.may(source)) continue;
-      const track = [...(connection.roster.own?.tracks.values() ?? [])].find((each) => each.source === source && each.muted);
-      if (!track) continue;
-      const wait = this.#switchedAt[what] + ECHO_MS - performance.now();
-      if (wait > 0) {
-        this.#timer = setTimeout(() => this.#judgeMuted(), wait);
-        continue;
-      }
-      this.#muted.add(track.track);
+      const track = this.#mutedByHost(source)?.track;
+      if (track === undefined || this.#unmuting.has(track)) continue;
       toasts.show(say(phrasesOf(what).muted));
       void turn(devices, what, false);
     }
+    const isScreenMuted = connection.may("SCREEN_AUDIO") && this.#mutedByHost("SCREEN_AUDIO") !== undefined;
+    if (isScreenMuted && !this.#isScreenMuted) toasts.show(say("screenSoundMuted"));
+    this.#isScreenMuted = isScreenMuted;
   }
 
   /** Follows nothing any more. */
   close() {
-    clearTimeout(this.#timer);
+    for (const timer of this.#timers) clearTimeout(timer);
     for (const off of this.#off) off();
   }
 }

@@ -18,6 +18,7 @@ export class Share {
   #fail;
   /** @type {MediaStream|null} */
   #screen = null;
+  #isClosed = false;
 
   /**
    * @param {{connection: Connection, presenter: () => Participant|null, fail: (words: string) => void}} options
@@ -67,14 +68,24 @@ export class Share {
 
   async #start() {
     const frameRate = { ideal: this.prefersMotion ? RATE.motion : RATE.detail, max: RATE.motion };
+    /** @type {MediaStream} */
+    let screen;
     try {
-      this.#screen = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate }, audio: true });
+      screen = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate }, audio: true });
     } catch (error) {
       // NotAllowedError: closed the chooser, which needs no word of ours.
       if (!(error instanceof DOMException) || error.name !== "NotAllowedError") this.#fail(say("sharingFailed"));
       return;
     }
-    const [sound] = this.#screen.getAudioTracks();
+    // The chooser may have stood open for minutes: the host took the permission away meanwhile, the
+    // meeting is over, or it was opened twice.
+    if (this.#isClosed || this.#screen || !this.#connection.may("SCREEN")) {
+      for (const track of screen.getTracks()) track.stop();
+      if (!this.#isClosed && !this.#screen) this.#fail(say("screenDenied"));
+      return;
+    }
+    this.#screen = screen;
+    const [sound] = screen.getAudioTracks();
     const picture = this.picture;
     if (picture) {
       this.#hint();
@@ -102,6 +113,7 @@ export class Share {
 
   /** Ends without a word: the connection is over. */
   close() {
+    this.#isClosed = true;
     for (const track of this.#screen?.getTracks() ?? []) track.stop();
     this.#screen = null;
   }

@@ -6,7 +6,7 @@
  * One published audio or video source.
  * @typedef {{
  *   track: string, participant: string, kind: "audio"|"video",
- *   source: Source, codec: string, muted: boolean
+ *   source: Source, codec: string, muted: boolean, server_muted?: boolean
  * }} Track
  */
 

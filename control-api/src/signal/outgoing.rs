@@ -39,6 +39,9 @@ pub(super) struct TrackOut {
     source: &'static str,
     codec: &'static str,
     muted: bool,
+    /// By a host or a backend, so that its owner can tell that from its own mute under way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    server_muted: bool,
 }
 
 impl From<&TrackView> for TrackOut {
@@ -50,6 +53,7 @@ impl From<&TrackView> for TrackOut {
             source: view.source.as_str(),
             codec: view.codec.name(),
             muted: view.muted(),
+            server_muted: view.muted_by_server,
         }
     }
 }

@@ -439,12 +439,13 @@ impl Room {
             let name = member.name.clone();
             self.tell_others(id, &RoomNews::Left(name, LeaveReason::LeftItself));
         }
+        // It is told of itself too, and first: what it may do is why its tracks are muted, which it
+        // would take for a host's mute.
+        let member = self.member(id)?;
+        member.tell(RoomNews::Updated(Arc::new(self.view_of(member))));
         let orders = self.settle_tracks(id);
         self.updated(id);
         self.reveal(id);
-        // It is told of itself too: what it may do is its own business first.
-        let member = self.member(id)?;
-        member.tell(RoomNews::Updated(Arc::new(self.view_of(member))));
         if becomes_admin {
             self.tell_admin(id);
         }

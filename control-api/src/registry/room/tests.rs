@@ -183,7 +183,7 @@ async fn a_source_that_may_not_be_published_is_refused_or_silent() {
 
 #[tokio::test]
 async fn a_permission_taken_away_silences_what_is_published_and_given_back_is_heard() {
-    let (mut room, _ada, _lin) = pair(ParticipantSpec::default());
+    let (mut room, mut ada, mut lin) = pair(ParticipantSpec::default());
     room.track_changed(&facts(false));
     let only = |source: TrackSource| ParticipantSpec {
         permissions: Permissions {
@@ -197,6 +197,16 @@ async fn a_permission_taken_away_silences_what_is_published_and_given_back_is_he
         let track = CAMERA;
         assert_eq!(orders, [MuteOrder { track, muted }], "{source:?}");
     }
+    // Who is concerned learns first what it may do, and then what became of its track.
+    let changes = [
+        "published CAMERA false",
+        "is JOINING",
+        "updated CAMERA true",
+        "is JOINING",
+        "updated CAMERA false",
+    ];
+    assert_eq!(told(&mut ada).await, changes);
+    assert_eq!(told(&mut lin).await.len(), changes.len());
     // A backend's mute is another matter: no permission lifts it.
     room.mute_by_server(CAMERA, true).unwrap();
     for source in [TrackSource::Screen, TrackSource::Camera] {

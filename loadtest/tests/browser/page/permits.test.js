@@ -194,3 +194,119 @@ test("who may not write reads so in the chat, who may not receive is told", asyn
   await permit({ 2: 1, 3: 1 });
   await says(lin, ".toast", "You see and hear the others again");
 });
+
+/** Mutes a track of Lin's as a host does. @param {Tab} ada @param {string} track */
+const hostMutes = (ada, track) => ada.ask((track) => {
+  const { connection } = /** @type {any} */ (window).plenum;
+  return connection.command("SetTrackMuted", { name: `rooms/${connection.room.name}/tracks/${track}`, muted: true });
+}, track);
+
+/** Whether the server says that the host has muted an own track. @param {Tab} lin @param {Source} source */
+const isMutedByHost = (lin, source) => lin.ask((source) => {
+  const own = [.../** @type {any} */ (window).plenum.connection.roster.own.tracks.values()];
+  return own.some((track) => track.source === source && track.server_muted === true);
+}, source);
+
+test("whom the host mutes while muted unmutes with one press all the same", async (context) => {
+  const { ada, lin } = await pairIn(context, "muted-twice");
+  await hears(ada, "Lin");
+  await press(lin, "Mute microphone");
+  await isSilent(ada);
+  await hostMutes(ada, (await find(ada, "Lin", "MICROPHONE"))?.track ?? "");
+  await until(() => isMutedByHost(lin, "MICROPHONE"), { within: 5_000, what: "Lin's page knows that the host muted her too" });
+  await press(lin, "Unmute microphone");
+  await hears(ada, "Lin", 5_000);
+  await shows(lin, "microphone", ["Mute microphone (M)", null]);
+  assert.equal(await lin.page.locator(".toast:has-text('host')").count(), 0);
+});
+
+test("who unmutes while the server does not hear it is not told that the host muted them", async (context) => {
+  const { ada, lin } = await pairIn(context, "unheard");
+  await hears(ada, "Lin");
+  await press(lin, "Mute microphone");
+  await isSilent(ada);
+  // As over a socket that is gone and nobody knows yet: what is said of mutes does not arrive.
+  await lin.ask(() => {
+    const { stay } = /** @type {any} */ (window).plenum.connection;
+    const { send } = stay;
+    Object.assign(window, { unheard: 0 });
+    stay.send = (/** @type {any} */ message) => (message.type === "mute" ? ((/** @type {any} */ (window).unheard += 1), false) : send.call(stay, message));
+  });
+  await press(lin, "Unmute microphone");
+  await until(() => lin.ask(() => /** @type {any} */ (window).unheard === 1), { within: 2_000, what: "it was said and not heard" });
+  // Longer than anybody would wait for an answer; meanwhile the roster changes again and again.
+  const raise = (/** @type {number} */ hands) => ada.ask((hand) => /** @type {any} */ (window).plenum.connection.update({ attributes: { hand } }), hands % 2 === 0 ? new Date().toISOString() : null);
+  const end = performance.now() + 3_000;
+  for (let hands = 0; performance.now() < end; hands += 1) {
+    const [, told] = await Promise.all([raise(hands), lin.page.locator(".toast:has-text('muted you')").count(), new Promise((resolve) => setTimeout(resolve, 300))]);
+    assert.equal(told, 0);
+  }
+  await shows(lin, "microphone", ["Mute microphone (M)", null]);
+});
+
+/** Runs in the page before its own scripts: the chooser of screens answers once `choose` is called. */
+function chooser() {
+  /** @type {MediaStreamTrack[]} */
+  const shared = [];
+  Object.assign(window, { shared });
+  navigator.mediaDevices.getDisplayMedia = () => new Promise((resolve) => {
+    const choose = () => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+      const paint = canvas.getContext("2d");
+      let tick = 0;
+      setInterval(() => {
+        if (!paint) return;
+        paint.fillStyle = `hsl(${(tick += 7) % 360} 80% 50%)`;
+        paint.fillRect(0, 0, 640, 360);
+      }, 100);
+      const context = new AudioContext();
+      const tone = new OscillatorNode(context);
+      const sound = context.createMediaStreamDestination();
+      tone.connect(sound);
+      tone.start();
+      const stream = new MediaStream([...canvas.captureStream(10).getVideoTracks(), ...sound.stream.getAudioTracks()]);
+      shared.push(...stream.getTracks());
+      resolve(stream);
+    };
+    Object.assign(window, { choose });
+  });
+}
+/** @param {Tab} tab */
+const choose = (tab) => tab.ask(() => /** @type {any} */ (window).choose());
+
+test("a screen that is chosen after the permission went is not shared, and let go of", async (context) => {
+  const { ada, lin } = await pairIn(context, "chosen-late");
+  await lin.ask(chooser);
+  await press(lin, "Share");
+  await until(() => lin.ask(() => "choose" in window), { within: 3_000, what: "the chooser is open" });
+  await WAYS["gRPC"]?.(ada, "chosen-late", ["CAMERA", "MICROPHONE"]);
+  await until(() => lin.ask(() => !/** @type {any} */ (window).plenum.connection.may("SCREEN")), { within: 5_000, what: "Lin may not share any more" });
+  await choose(lin);
+  await says(lin, ".toast", "The host does not let you share your screen");
+  const states = await lin.ask(() => /** @type {any} */ (window).shared.map((/** @type {MediaStreamTrack} */ track) => track.readyState));
+  assert.deepEqual(states, ["ended", "ended"], "the browser's own sign that a screen is shared goes");
+  assert.equal(await find(ada, "Lin", "SCREEN"), null);
+});
+
+test("the host mutes a voice by its tile and a screen's sound by the screen's, whose sharer is told", async (context) => {
+  const { ada, lin } = await pairIn(context, "screen-sound");
+  await lin.ask(chooser);
+  await press(lin, "Share");
+  await until(() => lin.ask(() => "choose" in window), { within: 3_000, what: "the chooser is open" });
+  await choose(lin);
+  await sees(ada, "Lin", { source: "SCREEN" });
+  await until(async () => (await find(ada, "Lin", "SCREEN_AUDIO"))?.muted === false, { within: 5_000, what: "the screen has sound" });
+  /** @param {string} tile */
+  const mute = async (tile) => {
+    await ada.page.hover(`.tile[data-tile="${tile}"]`);
+    await ada.page.click(`.tile[data-tile="${tile}"] .tile-menu`);
+    await ada.page.click('[role="menu"] >> text=Mute');
+  };
+  await mute("lin");
+  await says(lin, ".toast", "The host muted you. You can unmute yourself.");
+  assert.equal((await find(ada, "Lin", "SCREEN_AUDIO"))?.muted, false, "her screen is still heard");
+  await mute("lin/screen");
+  await says(lin, ".toast", "The host muted the sound of your screen");
+  await until(async () => (await find(ada, "Lin", "SCREEN_AUDIO"))?.muted === true, { within: 5_000, what: "the screen is silent" });
+  await sees(ada, "Lin", { source: "SCREEN" });
+});
