@@ -162,6 +162,8 @@ export class Chat {
     for (const { from = BACKEND, from_name: given, topic, payload, time } of messages) {
       if (topic !== TOPIC) continue;
       const isOwn = from === self;
+      // We may be somebody else to the server since we wrote it.
+      if (isOfThisTab(payload) && this.#shown.has(` ${payload.id}`)) continue;
       const message = read(payload, { from: isOwn ? "" : from, name: isOwn ? say("me") : nameOf(from, given), at: timeOf(time), to: "" });
       if (!message || this.#shown.has(message.key)) continue;
       this.#add(message);

@@ -151,3 +151,22 @@ test("what an application's backend writes is an announcement, not one's own", {
   await says(ada, ".messages .who", "Announcement");
   assert.equal(await ada.page.locator(".messages .own").count(), 0);
 });
+
+test("what one wrote stands there once, also where the server takes one for somebody else by now", { skip }, async (context) => {
+  const { ada } = await pairIn(context, "twice");
+  await key(ada, "c");
+  await write(ada, "once");
+  const lines = () => ada.ask(() => [...document.querySelectorAll(".messages li .text")].map((line) => line.textContent));
+  await until(async () => (await lines()).length === 1, { within: 3_000, what: "it stands there", last: lines });
+  // The history of a new join, in which she has another id.
+  await ada.ask(() => {
+    const id = /** @type {HTMLElement} */ (document.querySelector(".messages li")).dataset.key?.trim();
+    const time = new Date().toISOString();
+    const messages = [
+      { from: "p-before", from_name: "Ada", topic: "chat", payload: { text: "once", id }, time },
+      { from: "p-other", from_name: "Eve", topic: "chat", payload: { text: "another", id: "x-1" }, time },
+    ];
+    /** @type {any} */ (window).plenum.connection.stay.emit("message", { type: "history", messages });
+  });
+  assert.deepEqual(await lines(), ["once", "another"]);
+});
