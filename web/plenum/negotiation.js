@@ -9,6 +9,10 @@ export class Negotiation {
   /** Descriptions are taken one after the other: an answer is made before the next is looked at. */
   #queue = Promise.resolve();
   #closed = false;
+  /** Something is to be said that no event tells of; and the offer that is out says it. */
+  #isDue = false;
+  #isSaid = false;
+  #isOffering = false;
 
   /**
    * @param {RTCPeerConnection} pc
@@ -32,12 +36,17 @@ export class Negotiation {
   async firstOffer() {
     await this.#pc.setLocalDescription();
     this.#pc.addEventListener("negotiationneeded", () => void this.#offer());
+    this.#pc.addEventListener("signalingstatechange", () => this.#offerDue());
     return plain(this.#pc.localDescription);
   }
 
   async #offer() {
+    if (this.#isOffering) return;
+    this.#isOffering = true;
+    const isDue = this.#isDue;
     try {
       await this.#pc.setLocalDescription();
+      this.#isSaid = isDue;
       // A server offer that came in between has rolled ours back: there is nothing to send,
       // and `negotiationneeded` fires again when the state is stable.
       if (this.#closed || this.#pc.signalingState !== "have-local-offer") return;
@@ -45,7 +54,23 @@ export class Negotiation {
       this.#send({ description: plain(this.#pc.localDescription) });
     } catch (error) {
       if (!this.#closed) this.#fail(error);
+    } finally {
+      this.#isOffering = false;
     }
+  }
+
+  /**
+   * Offers anew: codecs are in another order now, of which browsers tell no `negotiationneeded`
+   * (W3C webrtc §4.7.3 looks at directions and sections only).
+   */
+  renew() {
+    this.#isDue = true;
+    this.#offerDue();
+  }
+
+  /** An offer of the server's that came in between took ours back: it is made again. */
+  #offerDue() {
+    if (this.#isDue && !this.#closed && this.#pc.signalingState === "stable") void this.#offer();
   }
 
   /**
@@ -66,6 +91,8 @@ export class Negotiation {
     // An answer to an offer that was rolled back meanwhile has nothing to answer any more.
     if (description.type === "answer" && this.#pc.signalingState !== "have-local-offer") return;
     if (description.type === "rollback" && this.#pc.signalingState === "stable") return;
+    // Said before the state is stable again, which would say it once more.
+    if (description.type === "answer" && this.#isSaid) this.#isDue = this.#isSaid = false;
     await this.#pc.setRemoteDescription(description);
     if (description.type !== "offer" || this.#closed) return;
     await this.#pc.setLocalDescription();

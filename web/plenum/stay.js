@@ -5,6 +5,7 @@
 import { Channels } from "./channels.js";
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
+import { Redundancy, preferRed } from "./redundancy.js";
 import { encodingsOf, setEncodings } from "./rungs.js";
 import { Socket } from "./socket.js";
 
@@ -51,6 +52,7 @@ export class Stay extends Emitter {
   #missed = 0;
   /** We had to be admitted: what was said of our m-lines before was passed over. */
   #waited = false;
+  #redundancy;
   #closed = false;
   /** STUN and TURN servers in use, as JSON. */
   #servers;
@@ -87,9 +89,19 @@ export class Stay extends Emitter {
       this.publish(source, local);
       if (local.muted && local.track?.kind === "video") this.replace(source, null);
     }
+    this.#redundancy = new Redundancy(
+      () => (this.isPublished("MICROPHONE") ? this.#transceivers.get("MICROPHONE")?.sender : undefined),
+      (isLossy) => this.#sayTwice(isLossy),
+    );
     this.#socket = new Socket(url);
     this.#follow(this.#socket);
     void this.#join(this.#socket, join);
+  }
+
+  /** @param {boolean} isLossy packets of our voice get lost on the way */
+  #sayTwice(isLossy) {
+    const voice = this.#transceivers.get("MICROPHONE");
+    if (voice && preferRed(voice, isLossy)) this.#negotiation.renew();
   }
 
   /**
@@ -385,6 +397,7 @@ export class Stay extends Emitter {
   close() {
     if (this.#closed) return;
     this.#closed = true;
+    this.#redundancy.close();
     this.#negotiation.close();
     this.#socket.close();
     this.pc.close();

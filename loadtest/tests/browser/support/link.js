@@ -17,17 +17,18 @@ function isMedia(datagram) {
  */
 export async function startLink({ http, udp, toHttp, toUdp, delay = 0 }) {
   let isUp = true;
-  /** One in so many packets of media on the way to a browser is lost; 0: none. */
-  let lossEvery = 0;
-  let media = 0;
+  /** One in so many packets of media is lost on each way; 0: none. */
+  const lossEvery = { browser: 0, server: 0 };
+  const media = { browser: 0, server: 0 };
   /** Packets of media by where they go and payload type. @type {Map<string, number>} */
   const seen = new Map();
-  /** @param {string} to @param {Buffer} datagram */
-  const see = (to, datagram) => {
-    if (!isMedia(datagram)) return false;
+  /** Counts it; false where it is lost. @param {"browser"|"server"} to @param {Buffer} datagram */
+  const passes = (to, datagram) => {
+    if (!isMedia(datagram)) return true;
     const key = `${to} ${(datagram[1] ?? 0) & 127}`;
     seen.set(key, (seen.get(key) ?? 0) + 1);
-    return true;
+    if (lossEvery[to] > 0) media[to] += 1;
+    return lossEvery[to] === 0 || media[to] % lossEvery[to] !== 0;
   };
   /** @type {Set<() => void>} */
   const mended = new Set();
@@ -93,14 +94,12 @@ export async function startLink({ http, udp, toHttp, toUdp, delay = 0 }) {
       way = createSocket("udp4");
       way.bind(0, HOST);
       way.on("message", (answer) => {
-        if (see("browser", answer) && lossEvery > 0 && (media += 1) % lossEvery === 0) return;
-        if (isUp) front.send(answer, from.port, from.address);
+        if (passes("browser", answer) && isUp) front.send(answer, from.port, from.address);
       });
       way.on("error", () => {});
       ways.set(key, way);
     }
-    see("server", data);
-    way.send(data, toUdp, HOST);
+    if (passes("server", data)) way.send(data, toUdp, HOST);
   });
   front.on("error", () => {});
   await new Promise((resolve) => front.bind(udp, HOST, () => resolve(undefined)));
@@ -111,9 +110,12 @@ export async function startLink({ http, udp, toHttp, toUdp, delay = 0 }) {
       isUp = false;
       for (const socket of sockets) socket.pause();
     },
-    /** @param {number} every one in so many packets of media is lost; 0: none */
-    lose(every) {
-      lossEvery = every;
+    /**
+     * @param {number} every one in so many packets of media is lost; 0: none
+     * @param {"browser"|"server"} [to]
+     */
+    lose(every, to = "browser") {
+      lossEvery[to] = every;
     },
     /** Packets of media on their way to a "browser" or the "server". @param {string} to @param {number} payloadType */
     packets: (to, payloadType) => seen.get(`${to} ${payloadType}`) ?? 0,
