@@ -1,8 +1,10 @@
-// How well others arrive, in three bars: read from getStats every two seconds.
+// How well others arrive, in three bars: what the server says of their connection, and what getStats
+// says every two seconds of ours.
 
 import { StatisticsReader } from "../plenum/statistics.js";
 
 /** @import {Connection} from "../plenum/connection.js" */
+/** @import {ConnectionQuality} from "../plenum/messages.js" */
 
 const READ_MS = 2_000;
 /** One bar from here on: percent lost, milliseconds there and back. */
@@ -11,6 +13,23 @@ const BAD = { loss: 8, rtt: 500 };
 const FAIR = { loss: 2, rtt: 200 };
 
 /** @typedef {1|2|3} Bars */
+
+/** @type {{[quality in ConnectionQuality]: Bars}} */
+const BARS = { GOOD: 3, FAIR: 2, POOR: 1, LOST: 1 };
+
+/**
+ * What somebody's tile shows: the worse of how they are connected and how they arrive here. Where
+ * our own connection is not good, that is why they arrive as they do, and none of their doing.
+ * @param {ConnectionQuality} quality theirs, as the server says
+ * @param {Bars|undefined} arriving none: nothing of theirs does
+ * @param {ConnectionQuality} own
+ * @returns {Bars|undefined}
+ */
+export function barsShown(quality, arriving, own) {
+  const bars = BARS[quality];
+  if (arriving === undefined) return bars === 3 ? undefined : bars;
+  return own === "GOOD" && arriving < bars ? arriving : bars;
+}
 
 /**
  * @param {number} lossPercent

@@ -9,7 +9,7 @@ import { GAP } from "./grid.js";
 import { handOf } from "./hand.js";
 import { Pager } from "./pager.js";
 import { PageTurner } from "./page_turner.js";
-import { Quality } from "./quality.js";
+import { Quality, barsShown } from "./quality.js";
 import { OwnView } from "./own_view.js";
 import { Sounds } from "./sounds.js";
 import { SpeakerChoice } from "./speaker_choice.js";
@@ -177,7 +177,7 @@ export class Stage {
    */
   #drawOther(participant, wanted, heard) {
     const { connection } = this.#options;
-    const { participant: id, displayName, tracks, state } = participant;
+    const { participant: id, displayName, tracks, state, quality } = participant;
     /** @type {MediaStreamTrack|null} */
     let picture = null;
     let silent = true;
@@ -203,7 +203,7 @@ export class Stage {
         note = why;
       }
     }
-    const bars = this.#quality.bars.get(id);
+    const bars = barsShown(quality, this.#quality.bars.get(id), connection.roster.own?.quality ?? "GOOD");
     wanted.set(id, {
       name: displayName,
       initialsOf: displayName,
@@ -224,6 +224,9 @@ export class Stage {
     const { connection, devices, displayName } = this.#options;
     const { camera, cameraOn, microphoneOn } = devices;
     const name = say("you", displayName);
+    // Our own is shown where it is not good, as the others see it.
+    const own = connection.roster.own?.quality ?? "GOOD";
+    const bars = connection.state === "in" ? barsShown(own, undefined, own) : undefined;
     return {
       name,
       initialsOf: displayName,
@@ -234,6 +237,7 @@ export class Stage {
       contain: false,
       label: microphoneOn ? name : say("muted", name),
       hand: handOf(connection.roster.own) !== "",
+      bars,
     };
   }
 

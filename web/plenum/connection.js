@@ -407,6 +407,10 @@ export class Connection extends Emitter {
         this.roster.takeLayers(any);
         this.emit("layers", undefined);
         return;
+      case "quality":
+        this.roster.takeQuality(any);
+        this.emit("roster", undefined);
+        return;
       case "speakers":
         this.speakers = any.speakers;
         this.emit("speakers", any.speakers);

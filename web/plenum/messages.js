@@ -11,11 +11,13 @@
  */
 
 /** @typedef {"WAITING"|"JOINING"|"ACTIVE"|"RESUMING"} ParticipantState */
+/** How good somebody's connection is, both ways together. @typedef {"GOOD"|"FAIR"|"POOR"|"LOST"} ConnectionQuality */
 
 /**
  * @typedef {{
  *   participant: string, uid: string, display_name: string, metadata?: string,
- *   attributes?: {[key: string]: string}, tracks: Track[], state: ParticipantState
+ *   attributes?: {[key: string]: string}, tracks: Track[], state: ParticipantState,
+ *   quality?: ConnectionQuality
  * }} ParticipantMessage
  */
 
@@ -99,6 +101,13 @@
  */
 
 /** @typedef {{type: "layers", sequence: number, estimate?: Estimate, subscriptions: GivenLayer[]}} LayersMessage */
+
+/**
+ * @typedef {{
+ *   type: "quality", sequence: number,
+ *   participants: {participant: string, quality: ConnectionQuality}[]
+ * }} QualityMessage
+ */
 
 /** @typedef {{participant: string, level: number}} Speaker `level`: 0 loud … 127 silent */
 /** @typedef {{type: "speakers", sequence: number, speakers: Speaker[]}} SpeakersMessage */

@@ -1,12 +1,13 @@
 // Who is in the room and what they publish: the state that `welcome`, `participants` and
 // `tracks` messages add up to.
 
-/** @import {Estimate, GivenLayer, LayersMessage, ParticipantMessage, ParticipantsMessage, ParticipantState, PauseReason, Section, Track, TracksMessage} from "./messages.js" */
+/** @import {ConnectionQuality, Estimate, GivenLayer, LayersMessage, ParticipantMessage, ParticipantsMessage, ParticipantState, PauseReason, QualityMessage, Section, Track, TracksMessage} from "./messages.js" */
 
 /**
  * @typedef {{
  *   participant: string, uid: string, displayName: string, metadata: string,
- *   attributes: {[key: string]: string}, state: ParticipantState, tracks: Map<string, Track>
+ *   attributes: {[key: string]: string}, state: ParticipantState, quality: ConnectionQuality,
+ *   tracks: Map<string, Track>
  * }} Participant
  */
 
@@ -82,6 +83,14 @@ export class Roster {
     }
   }
 
+  /** @param {QualityMessage} message */
+  takeQuality({ participants }) {
+    for (const { participant, quality } of participants) {
+      const known = participant === this.self ? this.own : this.participants.get(participant);
+      if (known) known.quality = quality;
+    }
+  }
+
   /** @param {LayersMessage} message */
   takeLayers({ estimate, subscriptions }) {
     this.estimate = estimate ?? null;
@@ -131,6 +140,7 @@ export function participantOf(message) {
     metadata: message.metadata ?? "",
     attributes: message.attributes ?? {},
     state: message.state,
+    quality: message.quality ?? "GOOD",
     tracks: new Map((message.tracks ?? []).map((track) => [track.track, track])),
   };
 }

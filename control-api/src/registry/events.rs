@@ -72,6 +72,7 @@ impl Registry {
             } => drop(self.record_exit(Seat { room, participant }, reason, None)),
             event @ (Event::ParticipantConnected { .. }
             | Event::ParticipantSilent { .. }
+            | Event::QualityChanged { .. }
             | Event::Offer { .. }
             | Event::SubscriptionsChanged { .. }
             | Event::LayersChanged { .. }
@@ -90,6 +91,7 @@ impl Registry {
         match event {
             Event::ParticipantConnected { srtp, .. } => room.connected(id, srtp),
             Event::ParticipantSilent { silent, .. } => room.silent(id, silent),
+            Event::QualityChanged { quality, .. } => room.quality_changed(id, quality.into()),
             Event::Offer { description, .. } => room.tell(id, RoomNews::Offer(description)),
             Event::SubscriptionsChanged {
                 sections,
@@ -161,6 +163,9 @@ fn about(event: &Event) -> Option<Seat> {
             room, participant, ..
         }
         | Event::ParticipantSilent {
+            room, participant, ..
+        }
+        | Event::QualityChanged {
             room, participant, ..
         }
         | Event::ParticipantLeft {

@@ -11,6 +11,7 @@
 //! | `watching` | what is and what happened, for backends |
 //! | `room` | one room's record, pure |
 //! | `presence` | whether a member is there: socket, media, windows |
+//! | `quality` | how good a connection is |
 //! | `rooms` | rooms made, found, changed, ended |
 //! | `joining` | coming in, at once or after waiting |
 //! | `participants` | participants found, described, put out |
@@ -59,6 +60,7 @@ pub mod news;
 pub mod page;
 mod participants;
 mod presence;
+mod quality;
 mod revocation;
 mod room;
 mod rooms;
@@ -94,6 +96,7 @@ pub use name::{ParticipantName, RoomName};
 pub use news::{DataMessage, LeaveAction, NewsReceiver, RoomNews, TooSlow};
 pub use page::{Page, PageRequest};
 pub use participants::SelfChange;
+pub use quality::ConnectionQuality;
 pub use revocation::Revocation;
 pub use seat::Seat;
 pub use spec::{

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Arrival;
 use super::name::ParticipantName;
+use super::quality::ConnectionQuality;
 use super::spec::{ParticipantView, RoomView, TrackView};
 use crate::clock::UnixTime;
 use crate::limits::{NEWS_PER_BATCH, OUTBOUND_BYTES, OUTBOUND_NEWS};
@@ -99,6 +100,8 @@ pub enum RoomNews {
     Encodings(Arc<Vec<WantedEncodings>>),
     /// What our path carries and what we are given of each picture: all of it.
     Layers(Arc<LayersFacts>),
+    /// Somebody's connection is better or worse.
+    Quality(ParticipantName, ConnectionQuality),
     /// Who can be heard, loudest first.
     Speakers(Arc<Vec<(ParticipantName, AudioLevel)>>),
     /// An offer of the server.
@@ -145,6 +148,7 @@ impl RoomNews {
             | Self::Subscriptions(_)
             | Self::Layers(_)
             | Self::Encodings(_)
+            | Self::Quality(..)
             | Self::Speakers(_)
             | Self::Offer(_)
             | Self::DataChannel { .. }
@@ -194,6 +198,7 @@ impl Standing {
             | RoomNews::Published(_)
             | RoomNews::TrackUpdated(_)
             | RoomNews::Unpublished(_)
+            | RoomNews::Quality(..)
             | RoomNews::Speakers(_)
             | RoomNews::Data(_)
             | RoomNews::RoomUpdated(_)

@@ -15,6 +15,7 @@ use sfu::units::MediaKind;
 use sfu::wire::payload::Codec;
 
 use super::name::{ParticipantName, RoomName};
+use super::quality::ConnectionQuality;
 use crate::clock::{Ulid, UnixTime};
 use crate::limits;
 use crate::status::{Failure, Reason};
@@ -541,6 +542,8 @@ pub struct ParticipantView {
     pub leave_reason: Option<LeaveReason>,
     /// What it publishes, in order of id.
     pub tracks: Vec<TrackView>,
+    /// How good its connection is.
+    pub quality: ConnectionQuality,
     /// Grows with every change of what is said of it or of its state.
     pub revision: u64,
 }

@@ -150,6 +150,7 @@ async fn told(news: &mut NewsReceiver) -> Vec<String> {
         | RoomNews::Subscriptions(_)
         | RoomNews::Layers(_)
         | RoomNews::Encodings(_)
+        | RoomNews::Quality(..)
         | RoomNews::Speakers(_)
         | RoomNews::Offer(_)
         | RoomNews::DataChannel { .. } => "media".to_owned(),

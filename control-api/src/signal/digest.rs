@@ -5,8 +5,8 @@ use sfu::id::ParticipantId;
 
 use super::layers::LayersOut;
 use super::outgoing::{
-    LeftOut, Outgoing, ParticipantOut, ParticipantsOut, PermissionsOut, RoomOut, SectionOut,
-    SubscriptionOut, TrackOut, TracksOut, unpublished,
+    LeftOut, Outgoing, ParticipantOut, ParticipantsOut, PermissionsOut, QualityOut, RoomOut,
+    SectionOut, SubscriptionOut, TrackOut, TracksOut, unpublished,
 };
 use crate::limits::MESSAGE_BYTES_OUT;
 use crate::registry::spec::leave_label;
@@ -111,6 +111,12 @@ fn message(news: &RoomNews) -> Option<Outgoing> {
         }),
         RoomNews::Encodings(tracks) => Some(Outgoing::encodings(tracks)),
         RoomNews::Layers(facts) => Some(Outgoing::Layers(LayersOut::from(&**facts))),
+        RoomNews::Quality(name, quality) => Some(Outgoing::Quality {
+            participants: vec![QualityOut {
+                participant: name.to_string(),
+                quality: quality.as_str(),
+            }],
+        }),
         RoomNews::Speakers(speakers) => Some(Outgoing::speakers(speakers)),
         RoomNews::Offer(description) => Some(Outgoing::offer(description)),
         RoomNews::Data(data) => Outgoing::data(data),
@@ -147,6 +153,7 @@ fn size(message: &Outgoing) -> usize {
         Outgoing::Welcome(_)
         | Outgoing::Layers(_)
         | Outgoing::Encodings { .. }
+        | Outgoing::Quality { .. }
         | Outgoing::Speakers { .. }
         | Outgoing::Data(_)
         | Outgoing::Channel { .. }
@@ -204,6 +211,11 @@ fn merge(last: &mut Outgoing, next: Outgoing) -> Option<Outgoing> {
             last.unpublished.extend(next.unpublished);
             last.sections = next.sections;
             last.subscriptions = next.subscriptions;
+            None
+        }
+        (Outgoing::Quality { participants: last }, Outgoing::Quality { participants: next }) => {
+            last.retain(|old| next.iter().all(|new| new.participant != old.participant));
+            last.extend(next);
             None
         }
         (Outgoing::Speakers { speakers: last }, Outgoing::Speakers { speakers: next }) => {

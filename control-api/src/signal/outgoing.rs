@@ -18,8 +18,8 @@ use crate::ice_servers::IceServer;
 use crate::limits;
 use crate::registry::spec::{leave_label, track_label};
 use crate::registry::{
-    Arrival, DataMessage, LeaveAction, ParticipantName, ParticipantView, Permissions, RoomView,
-    TrackSource, TrackView,
+    Arrival, ConnectionQuality, DataMessage, LeaveAction, ParticipantName, ParticipantView,
+    Permissions, RoomView, TrackSource, TrackView,
 };
 use crate::status::Failure;
 
@@ -70,6 +70,9 @@ pub(super) struct ParticipantOut {
     attributes: BTreeMap<String, String>,
     tracks: Vec<TrackOut>,
     state: &'static str,
+    /// Not said where it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<&'static str>,
 }
 
 impl From<&ParticipantView> for ParticipantOut {
@@ -82,6 +85,7 @@ impl From<&ParticipantView> for ParticipantOut {
             attributes: view.spec.attributes.clone(),
             tracks: view.tracks.iter().map(TrackOut::from).collect(),
             state: view.state.as_str(),
+            quality: (view.quality != ConnectionQuality::Good).then_some(view.quality.as_str()),
         }
     }
 }
@@ -159,6 +163,12 @@ impl From<&SubscriptionFacts> for SubscriptionOut {
 pub(super) struct WantedOut {
     mid: String,
     rids: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct QualityOut {
+    pub(super) participant: String,
+    pub(super) quality: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -373,6 +383,9 @@ pub(super) enum Outgoing {
     /// Which sizes of the receiver's own pictures are asked for.
     Encodings {
         tracks: Vec<WantedOut>,
+    },
+    Quality {
+        participants: Vec<QualityOut>,
     },
     Speakers {
         speakers: Vec<SpeakerOut>,

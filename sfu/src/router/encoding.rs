@@ -98,6 +98,8 @@ pub(super) struct Encoding {
     pub(super) newest_start: Option<u64>,
     /// Video orientation as last said; browsers say it rarely.
     pub(super) orientation: Option<u8>,
+    /// Lost of what was due in the time of the last report block, in 256ths.
+    pub(super) lost_lately: u8,
     sequences: SequenceUnwrapper,
     reception: Reception,
 }
@@ -133,6 +135,7 @@ impl Encoding {
             newest_start: None,
             orientation: None,
             sequences: SequenceUnwrapper::default(),
+            lost_lately: 0,
             reception: Reception::default(),
         }
     }
@@ -251,6 +254,7 @@ impl Encoding {
     /// What was received since the last report block, as the next one (RFC 3550 §6.4.1).
     pub(super) fn report_block(&mut self, now: Instant) -> ReportBlock {
         let (fraction_lost, packets_lost) = self.reception.losses();
+        self.lost_lately = fraction_lost;
         let (last_sr, delay_since_sr) = self.clock.map_or((0, 0), |report| {
             let delay = now.since(report.arrived_at).as_micros() * 65_536 / 1_000_000;
             (

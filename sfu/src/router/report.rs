@@ -125,6 +125,18 @@ impl Router {
         }
     }
 
+    /// Thousandths lost of what a member sends, of its encoding that loses most, as it was last told.
+    pub fn uplink_loss(&self, member: MemberKey) -> u16 {
+        let tracks = self.member(member).map(|found| &found.tracks);
+        let tracks = tracks.into_iter().flatten();
+        let encodings = tracks.filter_map(|key| Some(&self.track(*key)?.encodings));
+        let found = encodings
+            .flatten()
+            .filter_map(|key| self.encodings.get(key.index()));
+        let worst = found.map(|encoding| encoding.lost_lately).max();
+        u16::from(worst.unwrap_or(0)) * 125 / 32
+    }
+
     /// A subscriber tells how a section arrives.
     pub fn handle_report_block(&mut self, now: Instant, member: MemberKey, block: &ReportBlock) {
         let Some((section, _)) = self.section_by_ssrc(member, block.ssrc) else {

@@ -129,6 +129,18 @@ pub struct Speaker {
     pub level: AudioLevel,
 }
 
+/// How good a participant's connection is, both ways together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quality {
+    /// What gets lost is not noticed.
+    #[default]
+    Good,
+    /// More than 2 % is lost, or it takes more than 200 ms there and back.
+    Fair,
+    /// More than 8 %, or more than 500 ms.
+    Poor,
+}
+
 /// News of a shard.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -149,6 +161,16 @@ pub enum Event {
         participant: ParticipantId,
         /// Silent, or back.
         silent: bool,
+    },
+    /// Its connection is better or worse than was told; at first it is good. Not more than once in two
+    /// seconds.
+    QualityChanged {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+        /// Since now.
+        quality: Quality,
     },
     /// Gone, everything freed. Also after `Leave`, `DeleteRoom`, a lost consent, a bug.
     ParticipantLeft {

@@ -57,6 +57,7 @@ impl Shard {
                 RtcpPacket::Sdes(_) | RtcpPacket::Unknown { .. } => {}
             }
         }
+        room.judge_quality(now, member);
         if is_told {
             room.adapt(now, member, &mut self.commons.adapting);
         }
@@ -121,6 +122,6 @@ impl super::room::Room {
     clippy::cast_sign_loss,
     reason = "it is clamped, and casts of floats saturate"
 )]
-fn thousandths(part: f64) -> u16 {
+pub(super) fn thousandths(part: f64) -> u16 {
     (part.clamp(0.0, 1.0) * 1_000.0) as u16
 }

@@ -10,6 +10,7 @@ use super::data::Channels;
 use super::event::Event;
 use super::negotiation::Negotiation;
 use super::places::Place;
+use super::quality::Judgement;
 use super::room::{Dirty, Member, Room};
 use super::{Due, Shard};
 use crate::error::{CommandError, LeaveReason, Missing};
@@ -502,6 +503,7 @@ impl super::Commons {
             visiting: false,
             silence_max: limits::CONSENT_TIMEOUT,
             silent: false,
+            judgement: Judgement::default(),
             rtcp_ssrc: Self::draw_ssrc(&mut self.random, &[]),
             heard_ssrc: 0,
         }

@@ -19,6 +19,7 @@
 //! | `slots` | the sections of a large room that show whoever is loudest |
 //! | `relocation` | a participant goes to another room |
 //! | `feedback` | RTCP that crosses the graph |
+//! | `quality` | how good each connection is, in one word |
 //! | `report` | RTCP of our own, one compound at a time |
 //! | `port` | plaintext doors of its rooms |
 //! | `data` | data channels across a room |
@@ -40,6 +41,7 @@ mod news;
 mod placement;
 mod places;
 mod port;
+mod quality;
 mod relocation;
 mod report;
 mod room;

@@ -57,19 +57,8 @@ impl Room {
 impl Member {
     fn next_news(&mut self, room: crate::id::RoomId, router: &Router) -> Option<Event> {
         let participant = self.id;
-        if std::mem::take(&mut self.dirty.connected) {
-            return Some(Event::ParticipantConnected {
-                room,
-                participant,
-                srtp: self.transport.srtp_profile().unwrap_or_default(),
-            });
-        }
-        if std::mem::take(&mut self.dirty.presence) {
-            return Some(Event::ParticipantSilent {
-                room,
-                participant,
-                silent: self.silent,
-            });
+        if let Some(event) = self.connection_news(room) {
+            return Some(event);
         }
         if let Some(track) = self.published.iter_mut().find(|track| track.news) {
             track.news = false;
@@ -125,6 +114,33 @@ impl Member {
             stream,
             from,
         })
+    }
+
+    /// That its connection is up, silent, or of another quality.
+    fn connection_news(&mut self, room: crate::id::RoomId) -> Option<Event> {
+        let participant = self.id;
+        if std::mem::take(&mut self.dirty.connected) {
+            return Some(Event::ParticipantConnected {
+                room,
+                participant,
+                srtp: self.transport.srtp_profile().unwrap_or_default(),
+            });
+        }
+        if std::mem::take(&mut self.dirty.presence) {
+            return Some(Event::ParticipantSilent {
+                room,
+                participant,
+                silent: self.silent,
+            });
+        }
+        if std::mem::take(&mut self.dirty.quality) {
+            return Some(Event::QualityChanged {
+                room,
+                participant,
+                quality: self.judgement.quality(),
+            });
+        }
+        None
     }
 
     fn wanted_encodings(&self, router: &Router) -> Vec<WantedEncodings> {

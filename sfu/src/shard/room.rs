@@ -13,6 +13,7 @@ use crate::shard::command::{Permissions, RoomParameters, Wish};
 use crate::shard::data::Channels;
 use crate::shard::event::{PauseReason, Speaker};
 use crate::shard::negotiation::Negotiation;
+use crate::shard::quality::Judgement;
 use crate::time::{Duration, Instant, ServerClock};
 use crate::transport::Transport;
 use crate::wheel::TimerId;
@@ -143,6 +144,7 @@ pub(super) struct Dirty {
     pub(super) subscriptions: bool,
     pub(super) presence: bool,
     pub(super) encodings: bool,
+    pub(super) quality: bool,
 }
 
 /// One participant of a room.
@@ -185,6 +187,7 @@ pub(super) struct Member {
     pub(super) silence_max: Duration,
     /// Nothing authenticated has come for `SILENCE_TOLD`.
     pub(super) silent: bool,
+    pub(super) judgement: Judgement,
     /// Sender of our RTCP where no section of ours speaks.
     pub(super) rtcp_ssrc: u32,
     /// Source of the last packet with a transport-wide number: what feedback of it names.
@@ -226,6 +229,7 @@ impl Member {
             || self.dirty.subscriptions
             || self.dirty.presence
             || self.dirty.encodings
+            || self.dirty.quality
             || self.offer.is_some()
             || self.published.iter().any(|track| track.news)
             || self.adaptation.decisions.has_news()

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::clock::{Ulid, UnixTime};
 use crate::registry::name::ParticipantName;
 use crate::registry::news::{NewsSender, RoomNews};
+use crate::registry::quality::ConnectionQuality;
 use crate::registry::spec::{
     Door, ParticipantSpec, ParticipantState, SubscriptionView, TrackSource, is_viewer,
 };
@@ -45,6 +46,8 @@ pub(in crate::registry) struct Member {
     pub(super) admitted: bool,
     /// Nothing authenticated has come for a while.
     pub(in crate::registry) silent: bool,
+    /// While it is not silent.
+    pub(super) quality: ConnectionQuality,
     /// The others have been told of it.
     pub(super) shown: bool,
     pub(super) mids: BTreeMap<Mid, MidNote>,
@@ -78,6 +81,7 @@ impl Member {
             srtp: None,
             admitted: true,
             silent: false,
+            quality: ConnectionQuality::Good,
             shown: false,
             mids: BTreeMap::new(),
             wishes: BTreeMap::new(),
@@ -92,6 +96,16 @@ impl Member {
             None => ParticipantState::Joining,
             Some(_) if self.silent || self.gone_at.is_some() => ParticipantState::Resuming,
             Some(_) => ParticipantState::Active,
+        }
+    }
+
+    pub(super) fn quality(&self) -> ConnectionQuality {
+        match self.state() {
+            ParticipantState::Resuming => ConnectionQuality::Lost,
+            ParticipantState::Waiting
+            | ParticipantState::Joining
+            | ParticipantState::Active
+            | ParticipantState::Left => self.quality,
         }
     }
 

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 use super::log::{EventKind, EventLog, Subject};
 use super::name::{ParticipantName, RoomName};
 use super::news::{LeaveAction, RoomNews};
+use super::quality::ConnectionQuality;
 use super::spec::{
     ParticipantSpec, ParticipantState, ParticipantView, RoomSpec, RoomView, TrackView,
 };
@@ -192,6 +193,7 @@ impl Room {
             leave_reason: None,
             revision: member.revision,
             tracks: own.map(|track| TrackView::clone(&track.view)).collect(),
+            quality: member.quality(),
         }
     }
 
@@ -477,6 +479,20 @@ impl Room {
         if let Some(member) = self.members.get_mut(&id) {
             member.facts.clone_from(&subscriptions);
             member.tell(RoomNews::Subscriptions(Arc::new((sections, subscriptions))));
+        }
+    }
+
+    /// A member's connection is better or worse than it was. While nothing comes of it that is told,
+    /// and this once it is back.
+    pub(super) fn quality_changed(&mut self, id: ParticipantId, quality: ConnectionQuality) {
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        member.quality = quality;
+        let told = member.quality();
+        if told == quality {
+            let news = RoomNews::Quality(member.name.clone(), told);
+            self.tell_of(id, &news);
         }
     }
 

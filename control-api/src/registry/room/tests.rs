@@ -62,6 +62,7 @@ async fn told(receiver: &mut NewsReceiver) -> Vec<String> {
         RoomNews::Updated(view) => format!("is {}", view.state.as_str()),
         RoomNews::Encodings(tracks) => format!("encodings {}", tracks.len()),
         RoomNews::Layers(facts) => format!("layers {}", facts.subscriptions.len()),
+        RoomNews::Quality(name, quality) => format!("{name} {}", quality.as_str()),
         RoomNews::Speakers(list) => format!("speakers {}", list.len()),
         RoomNews::Subscriptions(_)
         | RoomNews::Offer(_)

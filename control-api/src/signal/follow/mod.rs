@@ -179,6 +179,7 @@ impl Follow {
             RoomNews::RoomUpdated(_)
             | RoomNews::Waiting(_)
             | RoomNews::Admitted(_)
+            | RoomNews::Quality(..)
             | RoomNews::Subscriptions(_)
             | RoomNews::Layers(_)
             | RoomNews::Encodings(_)

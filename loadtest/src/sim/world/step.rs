@@ -397,6 +397,7 @@ impl World {
             }
             Event::ParticipantConnected { .. }
             | Event::ParticipantSilent { .. }
+            | Event::QualityChanged { .. }
             | Event::RoomDeleted { .. }
             | Event::EncodingsWanted { .. }
             | Event::SpeakersChanged { .. }

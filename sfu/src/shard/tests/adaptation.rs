@@ -23,6 +23,9 @@ const DELAY: Duration = Duration::from_millis(25);
 struct Narrow {
     bits_per_second: u64,
     free_at: Instant,
+    /// One in so many packets is lost; 0: none.
+    loses: usize,
+    passed: usize,
     /// Numbers on their way: when they arrive, none: lost.
     flying: VecDeque<(u16, Option<Instant>)>,
     /// The longest wait of the last second or so.
@@ -36,6 +39,11 @@ impl Narrow {
         let bytes = numbered.iter().map(|(_, bytes)| bytes).sum();
         self.at_once = self.at_once.max(bytes);
         for (number, bytes) in numbered {
+            self.passed += 1;
+            if self.loses > 0 && self.passed.is_multiple_of(self.loses) {
+                self.flying.push_back((number, None));
+                continue;
+            }
             let starts = self.free_at.max(now);
             let wait = starts.since(now);
             if wait > Duration::from_millis(250) {
@@ -86,7 +94,7 @@ pub(super) struct Scene {
     pub(super) rungs: std::ops::Range<usize>,
     sent: u16,
     told: u8,
-    speaks: bool,
+    pub(super) speaks: bool,
     /// When which rung was shown.
     pub(super) shown: Vec<(Instant, u32)>,
     seen: BTreeSet<u32>,
@@ -126,6 +134,8 @@ impl Scene {
             link: Narrow {
                 bits_per_second: kbps * 1_000,
                 free_at: Instant::ZERO,
+                loses: 0,
+                passed: 0,
                 flying: VecDeque::new(),
                 waits: Vec::new(),
                 at_once: 0,
@@ -238,7 +248,7 @@ impl Scene {
     }
 
     /// Why each of Lin's subscriptions is paused, by the events since the last call.
-    fn paused(&mut self) -> Vec<Option<PauseReason>> {
+    pub(super) fn paused(&mut self) -> Vec<Option<PauseReason>> {
         let mut paused = Vec::new();
         for event in events(&mut self.shard) {
             if let Event::SubscriptionsChanged {
@@ -279,6 +289,11 @@ impl Scene {
         };
         let done = self.shard.handle_command(self.now, command);
         assert!(done.is_ok(), "{done:?}");
+    }
+
+    /// One in so many packets is lost from now on.
+    pub(super) fn lose(&mut self, one_in: usize) {
+        self.link.loses = one_in;
     }
 
     /// The link has another width from now on.

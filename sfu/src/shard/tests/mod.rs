@@ -10,6 +10,7 @@ mod idle;
 mod moves;
 mod permissions;
 mod presence;
+mod quality;
 mod simulcast;
 mod slots;
 mod tracks;
