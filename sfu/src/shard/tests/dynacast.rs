@@ -94,3 +94,30 @@ fn where_nobody_looks_the_top_goes_first_and_the_lowest_last() {
     scene.run(2_000);
     assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
 }
+
+#[test]
+fn who_is_moved_with_rungs_off_is_asked_for_all_of_them_where_it_comes() {
+    let mut scene = Scene::new(4_000);
+    scene.run(3_000);
+    scene.wish(0, 128, 180);
+    assert_eq!(asked(&mut scene, 9_000).as_deref(), Some("q"));
+    scene.rungs = 0..1;
+    scene.run(1_000);
+    let there = RoomId(8);
+    support::create(&mut scene.shard, there.0, 10);
+    let (room, ada, lin) = (scene.lin.room, scene.publishers[0].id, scene.lin.id);
+    let go = |participant| Command::MoveParticipant {
+        room,
+        participant,
+        destination: there,
+    };
+    // Lin first, so that somebody looks when Ada comes.
+    assert!(scene.shard.handle_command(scene.now, go(lin)).is_ok());
+    scene.run(200);
+    assert!(scene.shard.handle_command(scene.now, go(ada)).is_ok());
+    assert_eq!(asked(&mut scene, 200).as_deref(), Some("qhf"));
+    scene.rungs = 0..3;
+    scene.run(4_000);
+    // She wished for a small one in the room she left.
+    assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
+}

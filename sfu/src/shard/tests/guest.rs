@@ -21,6 +21,8 @@ pub(super) struct LineText {
     pub(super) direction: &'static str,
     /// 0: none is declared.
     pub(super) ssrc: u32,
+    /// Of a picture.
+    pub(super) codec: &'static str,
     /// Further lines of it.
     pub(super) more: String,
 }
@@ -31,6 +33,7 @@ pub(super) fn line(mid: &'static str, video: bool, direction: &'static str, ssrc
         video,
         direction,
         ssrc,
+        codec: "VP8",
         more: String::new(),
     }
 }
@@ -114,10 +117,13 @@ impl Guest {
             let (kind, formats) = if line.video {
                 (
                     "video",
-                    "a=rtpmap:120 VP8/90000\r\na=rtcp-fb:120 nack\r\na=rtcp-fb:120 nack pli\r\na=rtpmap:121 rtx/90000\r\na=fmtp:121 apt=120\r\n",
+                    format!(
+                        "a=rtpmap:120 {}/90000\r\na=rtcp-fb:120 nack\r\na=rtcp-fb:120 nack pli\r\na=rtpmap:121 rtx/90000\r\na=fmtp:121 apt=120\r\n",
+                        line.codec
+                    ),
                 )
             } else {
-                ("audio", "a=rtpmap:96 opus/48000/2\r\n")
+                ("audio", "a=rtpmap:96 opus/48000/2\r\n".to_owned())
             };
             let numbers = if line.video { "120 121" } else { "96" };
             text += &format!(

@@ -11,6 +11,7 @@ mod moves;
 mod permissions;
 mod presence;
 mod quality;
+mod reasons;
 mod simulcast;
 mod slots;
 mod tracks;

@@ -9,16 +9,16 @@ use crate::shard::command::Wish;
 const LEVEL: &str = "a=extmap:3 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
 
 /// A room of guests who all publish one sound and can be sent `lines` of them.
-struct Meeting {
+pub(super) struct Meeting {
     shard: Shard,
-    guests: Vec<Guest>,
+    pub(super) guests: Vec<Guest>,
     now: Instant,
     sequence: u16,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Meeting {
-    fn new(count: u64, (slots, above): (usize, usize), lines: usize) -> Self {
+    pub(super) fn new(count: u64, (slots, above): (usize, usize), lines: usize) -> Self {
         let mut shard = shard();
         let create = Command::CreateRoom {
             room: ROOM,
@@ -55,7 +55,7 @@ impl Meeting {
     }
 
     /// Everybody sends a packet each 20 ms for so long; levels by place, 127 for a packet without.
-    fn talk(&mut self, milliseconds: u64, levels: &[u8]) {
+    pub(super) fn talk(&mut self, milliseconds: u64, levels: &[u8]) {
         for _ in 0..milliseconds / 20 {
             self.now += Duration::from_millis(20);
             self.sequence += 1;
@@ -94,11 +94,11 @@ impl Meeting {
         heard
     }
 
-    fn track(&self, place: usize) -> TrackId {
+    pub(super) fn track(&self, place: usize) -> TrackId {
         tracks_of(&self.events, &self.guests[place])[0]
     }
 
-    fn wish(&mut self, place: usize, audio_slots: Option<usize>, wish: Option<Wish>) {
+    pub(super) fn wish(&mut self, place: usize, audio_slots: Option<usize>, wish: Option<Wish>) {
         let command = Command::UpdateSubscriptions {
             room: ROOM,
             participant: self.guests[place].id,
@@ -111,7 +111,7 @@ impl Meeting {
     }
 }
 
-const fn wish(track: TrackId, wanted: bool, pinned: bool) -> Wish {
+pub(super) const fn wish(track: TrackId, wanted: bool, pinned: bool) -> Wish {
     Wish {
         track,
         wanted,
