@@ -122,3 +122,32 @@ fn a_frame_that_differs_from_its_schema_is_caught() {
         assert!(complaint(&bad).is_some(), "{bad}");
     }
 }
+
+#[test]
+fn each_message_and_each_reason_stands_in_the_docs() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/api.md")).expect("docs/api.md is there");
+    let names = std::fs::read_dir(root.join("proto/websocket")).expect("schemas are there");
+    let mut missing = Vec::new();
+    for name in names {
+        let name = name.expect("an entry").file_name();
+        let name = name.to_string_lossy().into_owned();
+        let kind = name.split('.').next().unwrap_or_default().to_owned();
+        if kind != "types" && !page.contains(&format!("`{kind}`")) {
+            missing.push(kind);
+        }
+    }
+    let layers = file("layers").expect("layers have a schema");
+    let given = "/properties/subscriptions/items/properties/reason/enum";
+    let cause = "/properties/estimate/properties/cause/enum";
+    for pointer in [given, cause] {
+        let words = layers.pointer(pointer).and_then(Value::as_array);
+        for word in words.expect("a list of words") {
+            let word = word.as_str().expect("a word");
+            if !page.contains(&format!("`{word}`")) {
+                missing.push(word.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/api.md lacks {missing:?}");
+}
