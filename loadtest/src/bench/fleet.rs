@@ -365,8 +365,11 @@ impl Fleet {
         self.loss_per_mille = per_mille;
     }
 
-    /// What was lost and repeated since it was last asked for.
+    /// What was lost and repeated since it was last asked for. What is still missing is forgotten.
     pub(super) fn repairs(&mut self) -> Repairs {
+        for path in &mut self.paths {
+            path.forget();
+        }
         std::mem::take(&mut self.repairs)
     }
 

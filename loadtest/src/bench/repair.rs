@@ -66,6 +66,11 @@ impl Path {
         }
     }
 
+    /// Nothing is missing any more.
+    pub(super) fn forget(&mut self) {
+        self.missing.clear();
+    }
+
     /// Whether a packet is thrown away, by the path's loss in thousandths.
     pub(super) fn takes(&mut self, per_mille: u32, is_repeat: bool, all: &mut Repairs) -> bool {
         let takes = self.chance.u32(..1_000) < per_mille;
