@@ -63,7 +63,7 @@ const OTHERS: &[(&str, &[(&str, f64)])] = &[
 /// Plays all of it and renews tables and picture below `docs`; `said` is told each scenario's.
 ///
 /// # Errors
-/// As [`super::bench`]; or the folder is not that of the documentation.
+/// As [`super::bench()`]; or the folder is not that of the documentation.
 pub(super) fn document(
     docs: &Path,
     parameters: &BenchParameters,

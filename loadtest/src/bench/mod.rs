@@ -117,7 +117,7 @@ pub fn bench(parameters: &BenchParameters) -> anyhow::Result<BenchReport> {
 /// told of each as it ends.
 ///
 /// # Errors
-/// As [`bench`]; or the folder is not that of the documentation.
+/// As [`bench()`]; or the folder is not that of the documentation.
 pub fn document(
     docs: &Path,
     parameters: &BenchParameters,
