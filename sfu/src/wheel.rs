@@ -33,6 +33,8 @@ pub struct Wheel<K> {
     entries: slab::Slab<Entry<K>>,
     /// Heads of the slots: fine ones first, then coarse ones.
     heads: Vec<u32>,
+    /// A bit for each fine slot that is not empty: the next one is looked for at each wake.
+    filled: [u64; FINE / 64],
     /// Milliseconds that have been expired.
     cursor: u64,
     scheduled: usize,
@@ -45,6 +47,7 @@ impl<K: Copy> Wheel<K> {
         Self {
             entries: slab::Slab::new(),
             heads: vec![NONE; FINE + COARSE],
+            filled: [0; FINE / 64],
             cursor: now.as_millis(),
             scheduled: 0,
         }
@@ -86,7 +89,30 @@ impl<K: Copy> Wheel<K> {
         if let Some(place) = self.heads.get_mut(slot as usize) {
             *place = timer.0;
         }
+        self.mark(slot, true);
         self.scheduled += 1;
+    }
+
+    /// Slot `slot` is filled, or empty.
+    fn mark(&mut self, slot: u32, filled: bool) {
+        // Coarse slots have no bit.
+        if let Some(word) = self.filled.get_mut(slot as usize / 64) {
+            let bit = slot % 64;
+            *word = *word & !(1 << bit) | u64::from(filled) << bit;
+        }
+    }
+
+    /// Milliseconds from the cursor on to the first slot that is not empty, before the cursor
+    /// comes to another stretch; a stretch where there is none.
+    fn empty_ahead(&self) -> u64 {
+        let at = fine_slot(self.cursor);
+        let mut rest = self.filled.iter().enumerate().skip(at / 64);
+        let found = rest.find_map(|(word, &bits)| {
+            let from = if word == at / 64 { at % 64 } else { 0 };
+            let bits = bits & (u64::MAX << from);
+            (bits != 0).then(|| word * 64 + bits.trailing_zeros() as usize)
+        });
+        (found.unwrap_or(FINE) - at) as u64
     }
 
     /// The timer is not due any more.
@@ -106,6 +132,9 @@ impl<K: Copy> Wheel<K> {
         if previous == NONE {
             if let Some(head) = self.heads.get_mut(slot as usize) {
                 *head = next;
+            }
+            if next == NONE {
+                self.mark(slot, false);
             }
         } else if let Some(before) = self.entries.get_mut(previous as usize) {
             before.next = next;
@@ -139,16 +168,10 @@ impl<K: Copy> Wheel<K> {
         if self.scheduled == 0 {
             return None;
         }
-        for ahead in 0..FINE as u64 {
-            let slot = fine_slot(self.cursor + ahead);
-            if let Some(due) = self.earliest_in(slot) {
-                return Some(due);
-            }
-            // Entering a new coarse slot: what hangs there may be nearer than later fine slots.
-            let next = self.cursor + ahead + 1;
-            if next.is_multiple_of(FINE as u64) {
-                break;
-            }
+        // Fine slots are those of the cursor's own stretch.
+        let slot = fine_slot(self.cursor + self.empty_ahead());
+        if let Some(due) = self.earliest_in(slot) {
+            return Some(due);
         }
         let base = self.cursor / FINE as u64;
         (1..=COARSE as u64).find_map(|ahead| {
@@ -209,19 +232,17 @@ impl<K: Copy> Wheel<K> {
             return;
         }
         while self.cursor < target {
+            // The slot of the cursor itself holds nothing that is due: on from the next one.
             self.cursor += 1;
             if self.cursor.is_multiple_of(FINE as u64) {
                 self.cascade();
             }
-            if self
-                .heads
-                .get(fine_slot(self.cursor))
-                .copied()
-                .unwrap_or(NONE)
-                != NONE
-            {
+            let ahead = self.empty_ahead();
+            if ahead == 0 {
                 return;
             }
+            let to_next = FINE as u64 - self.cursor % FINE as u64;
+            self.cursor = (self.cursor + ahead.min(to_next) - 1).min(target);
         }
     }
 

@@ -12,8 +12,8 @@ use super::subject::Ask;
 
 /// After the last join, before anything is looked at: handshake state is dropped.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Consent is asked for every five seconds: a window holds it at least twice.
-const WINDOW_MIN: Duration = Duration::from_secs(10);
+/// Who is sent nothing is asked for consent every twelve seconds: a window holds it twice.
+const WINDOW_MIN: Duration = Duration::from_secs(24);
 /// kB of the process, for each: gate and aim.
 const KILOBYTES: (f64, f64) = (40.0, 16.0);
 /// Microseconds of the thread, for each and second.

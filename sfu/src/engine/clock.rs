@@ -107,6 +107,10 @@ impl Deadline {
             }
             None => timer.unset()?,
         }
+        // That the one before has passed is no reason to wake.
+        let _cleared = self.timer.try_io(Interest::READABLE, |_| {
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
         self.set = due;
         Ok(())
     }

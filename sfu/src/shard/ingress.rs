@@ -139,7 +139,7 @@ impl Shard {
             member.transport.log_packet(ssrc, sequence, arrived_at);
         }
         // Feedback may have become due sooner than what the wheel knows of this member.
-        if let Some(due) = member.transport.poll_timeout()
+        if let Some(due) = member.transport.feedback_due()
             && self
                 .commons
                 .wheel

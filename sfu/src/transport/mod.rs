@@ -500,13 +500,20 @@ impl Transport {
             self.ice.poll_timeout(),
             self.dtls.poll_timeout(),
             sctp.map(|at| self.shared.dtls.to_instant(at)),
-            // Without a path there is nobody to tell.
-            self.ice.selected().and_then(|_| self.arrivals.due_at()),
-            self.ice.selected().and_then(|_| self.reception.due_at()),
+            self.feedback_due(),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// When the other side is to be told next of what arrived: the part of
+    /// [`Transport::poll_timeout`] that a packet of media can change.
+    #[must_use]
+    pub fn feedback_due(&self) -> Option<Instant> {
+        let due = soonest([self.arrivals.due_at(), self.reception.due_at()]);
+        // Without a path there is nobody to tell.
+        due.filter(|_| self.ice.selected().is_some())
     }
 
     /// The next piece of news.

@@ -392,7 +392,7 @@ impl Agent {
         self.expired = false;
         self.asked_at = now;
         self.in_use = false;
-        self.next_consent_at = self.consent_due(now, CONSENT_INTERVAL);
+        self.next_consent_at = self.consent_due(now, CONSENT_INTERVAL_UNUSED);
         if self
             .generations
             .last()

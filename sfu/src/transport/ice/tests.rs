@@ -158,9 +158,8 @@ fn consent_is_asked_for_every_five_seconds_and_every_twelve_while_nothing_is_sen
             }
             let next = agent.poll_timeout().unwrap();
             let after = next.since(now).as_millis();
-            // The first of all comes after a proof, which counts as use.
             assert!(
-                check == 0 || seconds.contains(&u64::try_from(after).unwrap()),
+                seconds.contains(&u64::try_from(after).unwrap()),
                 "{in_use}, {check}: {after} ms"
             );
             assert_eq!(next.as_millis() % 100, 0, "at a beat");
