@@ -18,7 +18,7 @@ help:
 	@echo 'make run     build the server and start it; ends in a URL to open (ARGS="--help" lists flags)'
 	@echo '             LAN=1: over HTTPS for browsers in the same network, with an invitation and its QR code'
 	@echo 'make test    everything: make check, all tests, real browsers'
-	@echo 'make check   formatting, lints, documentation, licences, types of the page'
+	@echo 'make check   formatting, lints, documentation, licences, types of the page, instructions of a packet'
 	@echo 'make bench   cost of forwarding a packet and of a simulated conference; the estimator on bad networks;'
 	@echo '             time from join to picture in Chromium'
 	@echo 'make soak    the long tests, 1,000 random scenes, churn, $(FUZZ_SECONDS) s of fuzzing for each target'
@@ -38,6 +38,7 @@ check: tools-check
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	cargo deny --locked check licenses bans sources
 	cd web && npm run check
+	cargo bench --locked -p sfu --bench instructions
 
 # The browser library's declarations, for programs in TypeScript: target/web-types/plenum/*.d.ts.
 web-types: web/node_modules/.package-lock.json
@@ -68,6 +69,7 @@ tools-run:
 	$(call need,cc:build-essential)
 
 tools-check: tools-run web/node_modules/.package-lock.json
+	$(call need,valgrind:valgrind)
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || { echo 'Installing by rustup: rustfmt clippy'; rustup component add rustfmt clippy; }
 	@command -v cargo-deny >/dev/null || { echo 'Installing by cargo: cargo-deny (unoptimised: it builds in a minute and runs in three seconds)'; cargo install --locked --debug --quiet cargo-deny@0.20.2; }
 

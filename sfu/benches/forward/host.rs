@@ -24,12 +24,83 @@ const ROOM: RoomId = RoomId(1);
 const PASSWORD: &str = "the-peer-s-own-password";
 const PUBLISHER_OFFER: &str = include_str!("../../tests/fixtures/sdp/chromium-sendrecv.sdp");
 const SUBSCRIBER_OFFER: &str = include_str!("../../tests/fixtures/sdp/chromium-recvonly.sdp");
-/// What the publisher's offer calls VP8, and its video SSRC stands in the same offer.
-const VP8: u8 = 96;
 /// Remote port of the publisher; subscribers follow.
 const FIRST_PORT: u16 = 20_000;
 /// So short that a round of 1,000 frames ends before consent is due again.
 const FRAME_INTERVAL: Duration = Duration::from_millis(4);
+
+/// What the publisher sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Opus,
+    /// With no numbers in its payload descriptor.
+    Vp8Plain,
+    Vp8,
+    Vp9,
+    H264,
+    Av1,
+}
+
+impl Media {
+    /// As the publisher's offer numbers it.
+    const fn payload_type(self) -> u8 {
+        match self {
+            Self::Opus => 111,
+            Self::Vp8Plain | Self::Vp8 => 96,
+            Self::Vp9 => 98,
+            Self::H264 => 108,
+            Self::Av1 => 45,
+        }
+    }
+
+    /// Of a packet, header and all, before it is sealed.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Opus => 130,
+            _ => PACKET_BYTES,
+        }
+    }
+
+    /// The beginning of packet `index` of a picture's.
+    fn head(self, key: bool, index: usize, picture: u16) -> Vec<u8> {
+        let first = index == 0;
+        let key = key && first;
+        let [high, low] = (picture & 0x7FFF | 0x8000).to_be_bytes();
+        match self {
+            Self::Opus => vec![0x78],
+            // RFC 7741 §4.2: S where the frame starts; then P of the payload header, clear in a key
+            // frame.
+            Self::Vp8Plain => vec![if first { 0x10 } else { 0 }, u8::from(!key)],
+            // X, S; I, L, T; picture id, TL0PICIDX, TID.
+            Self::Vp8 => vec![
+                if first { 0x90 } else { 0x80 },
+                0xE0,
+                high,
+                low,
+                low,
+                0,
+                u8::from(!key),
+            ],
+            // RFC 9628 §4.2: I, P, L, B; picture id; no layers; TL0PICIDX.
+            Self::Vp9 => {
+                let inter = if key { 0 } else { 0x40 };
+                let begins = if first { 0x08 } else { 0 };
+                vec![0xA0 | inter | begins, high, low, 0, low]
+            }
+            // RFC 6184 §5.6 and §5.8: parameters of a sequence, or FU-A of a slice: S, its first
+            // macroblock.
+            Self::H264 if key => vec![0x67, 0x42, 0xE0, 0x1F],
+            Self::H264 => vec![0x7C, if first { 0x81 } else { 0x01 }, 0x80],
+            // AV1 RTP §4.4: Z but in the first, W of 1, N with a key frame; a sequence header or a
+            // frame.
+            Self::Av1 => {
+                let continues = if first { 0 } else { 0x80 };
+                let begins = if key { 0x08 } else { 0 };
+                vec![continues | 0x10 | begins, if key { 0x08 } else { 0x30 }]
+            }
+        }
+    }
+}
 
 /// What left the shard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +118,8 @@ pub(crate) struct Stage {
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
+    media: Media,
+    picture: u16,
     sent: Sent,
 }
 
@@ -72,7 +145,7 @@ fn robot() -> Identity {
 }
 
 impl Stage {
-    pub(crate) fn new(fan_out: usize) -> Self {
+    pub(crate) fn new(fan_out: usize, media: Media) -> Self {
         let node = identity(
             include_bytes!("../../../loadtest/fixtures/node.certificate.der"),
             include_bytes!("../../../loadtest/fixtures/node.key.der"),
@@ -94,8 +167,13 @@ impl Stage {
         };
         shard.handle_command(now, room).expect("a room");
         let (publisher, offer) = Host::join(&mut shard, now, 0, PUBLISHER_OFFER);
-        let video = offer.sections.iter().find(|one| one.ssrcs.len() > 1);
-        let ssrc = video.expect("a video m-line").ssrcs[0].ssrc;
+        // Pictures have a second one, for repairs.
+        let several = media != Media::Opus;
+        let line = offer
+            .sections
+            .iter()
+            .find(|one| (one.ssrcs.len() > 1) == several);
+        let ssrc = line.expect("an m-line of its kind").ssrcs[0].ssrc;
         let mut stage = Self {
             shard,
             outbox: Outbox::new(),
@@ -105,6 +183,8 @@ impl Stage {
             sequence: 0,
             timestamp: 0,
             ssrc,
+            media,
+            picture: 0,
             sent: Sent::default(),
         };
         for index in 1..=fan_out {
@@ -120,6 +200,7 @@ impl Stage {
         let mut sealed = Vec::with_capacity(count * FRAME_PACKETS);
         for frame in 0..count {
             self.timestamp = self.timestamp.wrapping_add(3_000);
+            self.picture = self.picture.wrapping_add(1);
             for index in 0..FRAME_PACKETS {
                 self.sequence = self.sequence.wrapping_add(1);
                 sealed.push(self.packet(frame == 0, index));
@@ -129,17 +210,17 @@ impl Stage {
     }
 
     fn packet(&mut self, key_frame: bool, index: usize) -> Vec<u8> {
-        let mut packet = vec![0; PACKET_BYTES + 16];
+        let plain = self.media.bytes();
+        let mut packet = vec![0; plain + 16];
         packet[0] = 0x80;
-        packet[1] = VP8 | if index + 1 == FRAME_PACKETS { 0x80 } else { 0 };
+        packet[1] = self.media.payload_type() | if index + 1 == FRAME_PACKETS { 0x80 } else { 0 };
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         packet[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
-        // RFC 7741 §4.2: S where the frame starts; then P of the payload header, clear in a key frame.
-        packet[12] = if index == 0 { 0x10 } else { 0 };
-        packet[13] = u8::from(!(key_frame && index == 0));
+        let head = self.media.head(key_frame, index, self.picture);
+        packet[12..12 + head.len()].copy_from_slice(&head);
         let srtp = self.publisher.srtp.as_mut().expect("keys");
-        let length = srtp.seal_rtp(&mut packet, PACKET_BYTES).expect("it seals");
+        let length = srtp.seal_rtp(&mut packet, plain).expect("it seals");
         packet.truncate(length);
         packet
     }
@@ -187,6 +268,12 @@ impl Stage {
                     },
                 );
             }
+            self.depart();
+        }
+        // Sound that came in one batch is held for a moment.
+        self.now += FRAME_INTERVAL / 2;
+        while self.shard.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.shard.handle_timeout(self.now);
             self.depart();
         }
     }

@@ -1,5 +1,5 @@
-//! What forwarding costs: CPU per forwarded packet at fan-out 1, 10 and 100, in memory, against a
-//! bare loop that copies and seals the same bytes in the same run.
+//! What forwarding costs: CPU per forwarded packet at fan-out 1, 10 and 100, and of each codec, in
+//! memory, against a bare loop that copies and seals the same bytes in the same run.
 //!
 //! `cargo bench -p sfu --bench forward`. Prints a table, then one line of JSON; exits 1 where a
 //! gate is missed: at fan-out 100 no allocation, and at most 3 times the bare loop.
@@ -24,7 +24,7 @@ use std::time::Duration as Wall;
 
 use nix::time::{ClockId, clock_gettime};
 
-use host::Stage;
+use host::{Media, Stage};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -40,8 +40,21 @@ const ROUNDS: usize = 7;
 /// At most this many times the bare loop, at the highest fan-out.
 const RATIO_MAX: f64 = 3.0;
 
+/// The highest fan-out, which is judged, and what else is shown.
+const JUDGED: (usize, Media) = (100, Media::Vp8Plain);
+const SHOWN: [(usize, Media); 7] = [
+    (1, Media::Vp8Plain),
+    (10, Media::Vp8Plain),
+    (10, Media::Opus),
+    (10, Media::Vp8),
+    (10, Media::Vp9),
+    (10, Media::H264),
+    (10, Media::Av1),
+];
+
 /// What one fan-out came to.
 struct Row {
+    media: Media,
     fan_out: usize,
     forward_ns: f64,
     bare_ns: f64,
@@ -51,11 +64,12 @@ struct Row {
 }
 
 fn main() -> std::process::ExitCode {
-    let rows: Vec<Row> = [1, 10, 100].map(measure).into();
-    println!("fan-out  forward ns/pkt  bare ns/pkt  ratio  allocated B  segments/run");
+    let rows: Vec<Row> = SHOWN.into_iter().chain([JUDGED]).map(measure).collect();
+    println!("media     fan-out  forward ns/pkt  bare ns/pkt  ratio  allocated B  segments/run");
     for row in &rows {
         println!(
-            "{:7}  {:14.0}  {:11.0}  {:5.2}  {:11}  {:12.1}",
+            "{:8}  {:7}  {:14.0}  {:11.0}  {:5.2}  {:11}  {:12.1}",
+            format!("{:?}", row.media),
             row.fan_out,
             row.forward_ns,
             row.bare_ns,
@@ -78,7 +92,8 @@ fn main() -> std::process::ExitCode {
 impl Row {
     fn json(&self) -> String {
         format!(
-            "{{\"fan_out\":{},\"forward_ns\":{:.0},\"bare_ns\":{:.0},\"ratio\":{:.3},\"allocated_bytes\":{},\"run_segments\":{:.1}}}",
+            "{{\"media\":\"{:?}\",\"fan_out\":{},\"forward_ns\":{:.0},\"bare_ns\":{:.0},\"ratio\":{:.3},\"allocated_bytes\":{},\"run_segments\":{:.1}}}",
+            self.media,
             self.fan_out,
             self.forward_ns,
             self.bare_ns,
@@ -89,12 +104,12 @@ impl Row {
     }
 }
 
-fn measure(fan_out: usize) -> Row {
+fn measure((fan_out, media): (usize, Media)) -> Row {
     // About 60,000 forwarded packets a round, but never so few frames that a wake-up shows.
     let frames = (6_000 / fan_out).clamp(60, 1_000);
     let packets = (frames * FRAME_PACKETS * fan_out) as f64;
-    let mut stage = Stage::new(fan_out);
-    let mut bare = bare::Bare::new(fan_out);
+    let mut stage = Stage::new(fan_out, media);
+    let mut bare = bare::Bare::new(fan_out, media.bytes());
     // Tables and rings grow to their size before anything is counted.
     for _ in 0..2 {
         stage.refresh();
@@ -118,6 +133,7 @@ fn measure(fan_out: usize) -> Row {
     rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
     let (forward_ns, bare_ns) = rounds[ROUNDS / 2];
     Row {
+        media,
         fan_out,
         forward_ns,
         bare_ns,
