@@ -32,7 +32,7 @@ pub(super) fn measure(
     (count, length, judged): (usize, Duration, bool),
 ) -> anyhow::Result<Sheet> {
     let mut floor = Stage::floor(scenario, Mode::Sendmmsg, core)?;
-    let mut engine = Stage::engine(scenario, core)?;
+    let mut engine = Stage::engine(scenario, core, judged)?;
     let mut rounds = Vec::with_capacity(count);
     for _ in 0..count {
         let floor = floor.measure(length)?;

@@ -185,7 +185,7 @@ fn compare(
         }
     }
     let mut floor = Stage::floor(scenario, scenario.floor, core)?;
-    let mut engine = Stage::engine(scenario, core)?;
+    let mut engine = Stage::engine(scenario, core, !parameters.quick)?;
     let mut rounds: Vec<(Window, Window)> = Vec::with_capacity(parameters.rounds);
     for _ in 0..parameters.rounds {
         let floor = floor.measure(parameters.window)?;

@@ -22,6 +22,8 @@ const WARM_UP: Duration = Duration::from_millis(700);
 const SLICE: Duration = Duration::from_millis(500);
 /// So many of them in a row as wanted: nothing changes any more.
 const CALM_SLICES: u32 = 3;
+/// Before the first window of a set that is judged, paths have been known for so long: a meeting lasts.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// One packet of so many may be on its way.
 const SLICE_SLACK: u64 = 50;
 /// Of as many packets one may have been sent before the window and arrive in it.
@@ -123,11 +125,17 @@ pub(super) struct Stage {
     publication: Publication,
     scenario: &'static Scenario,
     is_engine: bool,
+    /// Media flows so long before the next window, where paths are to be known.
+    settle_for: Duration,
 }
 
 impl Stage {
     /// An engine that everybody has joined.
-    pub(super) fn engine(scenario: &'static Scenario, core: usize) -> anyhow::Result<Self> {
+    pub(super) fn engine(
+        scenario: &'static Scenario,
+        core: usize,
+        judged: bool,
+    ) -> anyhow::Result<Self> {
         let participants_max = scenario.room_participants();
         let mut subject = Subject::start(&Ask::Engine { participants_max }, core)?;
         let mut fleet = Fleet::open(scenario.peers())?;
@@ -147,6 +155,7 @@ impl Stage {
             publication: Publication::new(scenario, true),
             scenario,
             is_engine: true,
+            settle_for: if judged { KNOWN_FOR } else { Duration::ZERO },
         })
     }
 
@@ -183,6 +192,7 @@ impl Stage {
             publication: Publication::new(scenario, false),
             scenario,
             is_engine: false,
+            settle_for: Duration::ZERO,
         })
     }
 
@@ -206,7 +216,8 @@ impl Stage {
         let half = self.scenario.interval / 2;
         fleet.run(begun + WARM_UP + half, publication)?;
         if self.scenario.estimated && self.is_engine {
-            settle(fleet, publication)?;
+            let settle_for = std::mem::take(&mut self.settle_for);
+            settle(fleet, publication, settle_for)?;
         }
         let counts_before = if self.is_engine {
             subject.count()?
@@ -242,10 +253,14 @@ impl Stage {
 
 /// Until everybody is given what it is to see: paths are found out first, sizes of pictures change
 /// at key frames.
-fn settle(fleet: &mut Fleet, publication: &mut Publication) -> anyhow::Result<()> {
+fn settle(
+    fleet: &mut Fleet,
+    publication: &mut Publication,
+    at_least: Duration,
+) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut calm = 0;
-    while calm < CALM_SLICES {
+    while calm < CALM_SLICES || begun.elapsed() < at_least {
         anyhow::ensure!(
             begun.elapsed() < SETTLE_TIMEOUT,
             "what is shown did not become what is wanted"

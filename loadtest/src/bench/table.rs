@@ -7,7 +7,7 @@ use sfu::time::Duration;
 
 use super::floor::Mode;
 use super::round::Window;
-use super::scenario::Scenario;
+use super::scenario::{Media, Scenario};
 
 /// Where the floor's own figures lie farther apart, measured by their median, nothing was measured.
 const FLOOR_SPREAD_MAX: f64 = 0.25;
@@ -124,6 +124,11 @@ impl Outcome {
         } else {
             format!("{gate} / {aim}")
         };
+        // The last packet of a frame of sound is every packet.
+        let last = match self.scenario.media {
+            Media::Video => format!("{:.2}", self.last_us() / 1e3),
+            Media::Audio => "-".to_owned(),
+        };
         let verdict = if self.misses().is_empty() {
             "met"
         } else if floor_spread > FLOOR_SPREAD_MAX {
@@ -133,14 +138,13 @@ impl Outcome {
         };
         format!(
             "| {name} | {} | {floor:.2} ({:.0} %) | {subject:.2} | **{ratio:.2}** ({:.0} %) | {gates} \
-             | {:.2} / {:.2} / {:.2} | {:.2} | {verdict} |",
+             | {:.2} / {:.2} / {:.2} | {last} | {verdict} |",
             self.scenario.floor.as_str(),
             floor_spread * 100.0,
             ratio_spread * 100.0,
             millis(500),
             millis(990),
             millis(999),
-            self.last_us() / 1e3,
         )
     }
 
