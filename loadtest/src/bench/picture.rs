@@ -61,7 +61,7 @@ pub(super) fn picture(title: &str, bars: &[Bar]) -> String {
         );
     }
     for (place, (colour, label)) in (0_u8..).zip([(AIM, "aim"), (GATE, "gate")]) {
-        let at = LEFT + 290.0 + f64::from(place) * 60.0;
+        let at = LEFT + 310.0 + f64::from(place) * 60.0;
         let _ = writeln!(
             svg,
             "<line x1='{at}' x2='{at}' y1='26' y2='42' stroke='{colour}' stroke-width='2'/>\
