@@ -11,6 +11,7 @@ use crate::error::DropReason;
 use crate::id::{MemberKey, Rid, TrackKey};
 use crate::limits::{GATHER_AUDIO, GATHER_VIDEO, HOLD_PACKETS};
 use crate::router::decode_target::Frames;
+use crate::router::foresight::KeyframeSize;
 use crate::router::history::History;
 use crate::router::keyframe::{KeyframeGate, KeyframeHead};
 use crate::router::nack::{NackList, Repair};
@@ -82,6 +83,7 @@ pub(super) struct Encoding {
     pub(super) head: KeyframeHead,
     /// RTP timestamp of the newest key frame.
     pub(super) keyframe_at: Option<u32>,
+    pub(super) keyframe_size: KeyframeSize,
     pub(super) flow: Flow,
     pub(super) rates: Rates,
     /// What its publisher was asked for.
@@ -124,6 +126,7 @@ impl Encoding {
             keyframe: KeyframeGate::default(),
             head: KeyframeHead::default(),
             keyframe_at: None,
+            keyframe_size: KeyframeSize::default(),
             flow: Flow::default(),
             rates: Rates::default(),
             order: Order::default(),

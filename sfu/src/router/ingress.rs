@@ -339,6 +339,9 @@ impl Router {
             track.best = track.best.or(Some(key));
             if kind == MediaKind::Video {
                 self.flows_due = self.flows_due.or(Some(input.now));
+                if !self.begun.contains(&track_key) {
+                    self.begun.push(track_key);
+                }
             }
             key
         };
@@ -653,6 +656,7 @@ fn receive(
     if !history.insert_described(entry, described, media.payload, pages) {
         return Err(DropReason::LimitReached);
     }
+    let keyframe_before = encoding.keyframe_at;
     if entry.facts.keyframe || entry.starts {
         encoding.keyframe_at = Some(timestamp);
     }
@@ -660,6 +664,10 @@ fn receive(
     let is_key = encoding.keyframe_at == Some(timestamp);
     let bytes = media.payload.len() as u64;
     encoding.flow.count(input.arrived_at, bytes, is_key);
+    if is_key {
+        let begins = keyframe_before != Some(timestamp);
+        encoding.keyframe_size.count(bytes, begins);
+    }
     if encoding.kind == MediaKind::Video {
         measure(encoding, &entry, is_key, media);
     }

@@ -19,6 +19,7 @@
 //! | `section` | one outgoing m-line: SSRCs, numbering, repeats, sender report |
 //! | `selector` | which encoding passes now |
 //! | [`decode_target`] | which frames of a scalable encoding pass |
+//! | `foresight` | what is about to be sent, as far as it can be known before |
 //! | `forwarder` | timestamps and picture numbers across switches and re-bindings |
 //! | `layers` | which layers of the encoding that is shown pass |
 //! | `rates` | what each layer of an encoding carries |
@@ -36,6 +37,7 @@ pub mod allocator;
 pub mod decode_target;
 mod departure;
 mod encoding;
+mod foresight;
 mod forwarder;
 pub mod history;
 mod ingress;
@@ -164,6 +166,8 @@ pub struct Router {
     next_serial: u32,
     /// Tracks whose format changed, each once.
     changed: Vec<TrackKey>,
+    /// Pictures of which something has come for the first time.
+    begun: Vec<TrackKey>,
     /// SSRCs that lead nowhere any more, until the shard has read them.
     forgotten: Vec<(MemberKey, u32)>,
     stats: RouterStats,
@@ -204,6 +208,7 @@ impl Router {
             ordered_anew: Vec::new(),
             next_serial: 0,
             changed: Vec::new(),
+            begun: Vec::new(),
             forgotten: Vec::new(),
             stats: RouterStats::default(),
         }
@@ -360,6 +365,7 @@ impl Router {
             self.ranked.retain(|&key| key != track);
         }
         self.changed.retain(|&key| key != track);
+        self.begun.retain(|&key| key != track);
         self.ordered_anew.retain(|&key| key != track);
         self.forget_in_ports(found.id());
     }

@@ -314,6 +314,7 @@ impl Shard {
             ssrc,
             plan,
             lacks: None,
+            has_begun: false,
             track: None,
         });
         member.retry_refused();

@@ -151,6 +151,7 @@ impl Shard {
         if room.router.has_feedback(place.member) {
             room.visit(place.member);
         }
+        room.take_beginnings(now);
         let changed = room.take_track_change();
         self.settle_departure(now, place.room);
         if back {

@@ -142,12 +142,12 @@ impl super::room::Room {
     /// Keys and path come in either order, and the path may go for a while: pictures begin when
     /// both are there.
     pub(super) fn reachable(&mut self, now: Instant, key: crate::id::MemberKey) {
-        let Some(member) = self.members.get(key.index()) else {
+        let Some(member) = self.members.get_mut(key.index()) else {
             return;
         };
-        let transport = &member.transport;
-        if transport.is_connected() && transport.selected_path().is_some() {
+        if member.transport.is_reachable() {
             self.router.set_receiving(now, key, true);
+            member.adaptation.reached(now);
         }
     }
 

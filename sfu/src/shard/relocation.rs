@@ -156,6 +156,7 @@ impl Shard {
                     key,
                     track,
                     lacks: None,
+                    has_begun: false,
                     ..section
                 })
             }));

@@ -121,6 +121,8 @@ pub(super) struct OpenSection {
     pub(super) track: Option<TrackId>,
     /// What its path lacks for it, where nothing of it is sent.
     pub(super) lacks: Option<PauseReason>,
+    /// Its picture was let begin, and has not been taken away since.
+    pub(super) has_begun: bool,
 }
 
 /// A wanted track that has no section, and why.

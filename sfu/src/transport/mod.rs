@@ -473,6 +473,12 @@ impl Transport {
         self.told.connected && !self.dtls.is_closed()
     }
 
+    /// Keys and a path are there: what is sent arrives.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.is_connected() && self.selected_path().is_some()
+    }
+
     /// What media is protected with, once keys are there.
     #[must_use]
     pub fn srtp_profile(&self) -> Option<&'static str> {

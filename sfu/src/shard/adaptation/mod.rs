@@ -3,6 +3,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `beginnings` | how many pictures begin at once |
 //! | `pictures` | what is shown, as the allocator wants to know it |
 //!
 //! Asked when feedback comes: twice a second, and at once where less fits than is given or where
@@ -14,25 +15,31 @@
 //! the path carries, and a new path is not known yet: so a picture is paused only where even the
 //! least of all does not fit for a while, on a path that shows why.
 
+mod beginnings;
 mod pictures;
 
 use super::decisions::Decisions;
 use super::event::{GivenLayer, PauseReason};
 use super::room::{Member, Room};
 use crate::id::{MemberKey, SectionKey};
-use crate::router::Router;
 use crate::router::allocator::{Allocator, Budget, Decision, Layer, Reason};
+use crate::router::{Router, Track};
 use crate::time::{Duration, Instant};
 use crate::transport::BudgetClass;
 use crate::transport::congestion::{Cause, Estimate, Probe, START};
 use crate::units::Bitrate;
 
+use beginnings::Beginnings;
 pub(super) use pictures::Scratch;
 
 /// Between two decisions, where nothing presses.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// And where less fits than is given: two feedbacks or so.
 const INTERVAL_PRESSED: Duration = Duration::from_millis(50);
+/// By so much, in hundredths, a path has to have turned out to be wider for that to press.
+const WIDER: u64 = 150;
+/// The encodings of a picture begin together, and are looked at together.
+const SETTLE: Duration = Duration::from_millis(20);
 /// Of the estimate, in hundredths, for sound and pictures; the rest is for what repairs them.
 const SHARE: u64 = 92;
 /// Of the estimate, at most this part is kept for repairs beside that, where much is lost.
@@ -41,6 +48,10 @@ const REPAIR_MOST: f64 = 0.25;
 const UNHEARD: Duration = Duration::from_secs(2);
 /// Something new flows, and is not measured yet: it may be this much.
 const UNMEASURED: Bitrate = Bitrate::from_kbps(100_000);
+/// A picture that is not measured yet is up to this at its best, where nothing else is known of it,
+const LARGEST: Bitrate = Bitrate::from_kbps(2_000);
+/// and about this at its lowest.
+const LOWEST: Bitrate = Bitrate::from_kbps(150);
 /// Of what the path carries, in hundredths, what is given may cost where nothing shows a fault, and
 /// what is kept where it turns out to carry less.
 const KEPT_CLEAR: u64 = 125;
@@ -60,9 +71,13 @@ const STARVING: Duration = Duration::from_millis(700);
 pub(super) struct Adaptation {
     allocator: Allocator,
     decided_at: Option<Instant>,
+    /// What was known of the path then, and whether less was given than is wanted.
+    decided_on: Bitrate,
+    lacks: bool,
     /// What was given last, on the wire.
     pub(super) given: Bitrate,
     sound: Meter,
+    beginnings: Beginnings,
     /// What the world is told of it.
     pub(super) decisions: Decisions,
     /// A probe that is being sent.
@@ -75,6 +90,10 @@ pub(super) struct Adaptation {
     starving_since: Option<Instant>,
     /// When it is looked at again though no feedback comes: where all is paused there is none.
     look_at: Option<Instant>,
+    /// Something that was decided upon has not begun yet.
+    is_waiting: bool,
+    /// Something has just begun, or waits to: it is looked at again soon.
+    is_beginning: bool,
     /// It has starved: the path is known well enough not to try what does not fit.
     has_starved: bool,
     /// A long queue drains: as few pictures a second as there are.
@@ -153,8 +172,11 @@ impl Meter {
 }
 
 impl Adaptation {
-    fn is_due(&self, now: Instant, fits: Bitrate) -> bool {
-        let interval = if fits < self.given {
+    /// `fits` is what may be kept, `stable` what new things have to fit in.
+    fn is_due(&self, now: Instant, (fits, stable): (Bitrate, Bitrate)) -> bool {
+        let before = self.decided_on.as_bps().saturating_mul(WIDER) / 100;
+        let is_wider = self.lacks && stable.as_bps() > before;
+        let interval = if fits < self.given || is_wider {
             INTERVAL_PRESSED
         } else {
             INTERVAL
@@ -165,6 +187,39 @@ impl Adaptation {
     /// Something else is wanted: the next feedback brings a decision.
     pub(super) const fn press(&mut self) {
         self.decided_at = None;
+    }
+
+    /// What is sent arrives from now on: what waited for that may begin.
+    pub(super) fn reached(&mut self, now: Instant) {
+        if let Some(since) = &mut self.unheard_since {
+            *since = now;
+        }
+        if self.is_waiting {
+            (self.is_beginning, self.look_at) = (true, Some(now));
+        }
+    }
+
+    /// What there is for pictures; before anything is known of the path, what it may be sent.
+    /// `is_limited`: it says itself how much it takes.
+    fn budget(&self, (estimate, is_limited): (Option<Estimate>, bool), sound: Bitrate) -> Budget {
+        let Some(estimate) = estimate else {
+            let start = net(START, sound, 0.0);
+            return Budget {
+                fast: start,
+                carried: start,
+                stable: start,
+            };
+        };
+        let kept = if is_limited {
+            estimate.carried
+        } else {
+            self.kept_within(&estimate)
+        };
+        Budget {
+            fast: net(kept, sound, estimate.loss),
+            carried: net(estimate.carried, sound, estimate.loss),
+            stable: net(estimate.stable, sound, estimate.loss),
+        }
     }
 
     /// Whether the least of what is given has not fitted for long enough to take some away.
@@ -227,6 +282,9 @@ impl Room {
         for &section in sections {
             member.adaptation.allocator.forget(section);
         }
+        for open in &mut member.sections {
+            open.has_begun &= !sections.contains(&open.key);
+        }
         if !self.router.can_probe(key) && !member.transport.is_limited() {
             return;
         }
@@ -234,6 +292,29 @@ impl Room {
             member.adaptation.unheard_since.get_or_insert(now);
         }
         self.decide(now, key, scratch);
+    }
+
+    /// Pictures of which nothing had come have begun: who is shown them is given what its path
+    /// carries, as soon as all that begins with them is there.
+    pub(super) fn take_beginnings(&mut self, now: Instant) {
+        let mut viewers = Vec::new();
+        while let Some(key) = self.router.poll_begun() {
+            let Some(track) = self.router.track(key).map(Track::id) else {
+                continue;
+            };
+            for (index, member) in &mut self.members {
+                let mut shown = member.sections.iter().filter_map(|open| open.track);
+                if member.adaptation.decided_at.is_some() && shown.any(|shown| shown == track) {
+                    member.adaptation.is_beginning = true;
+                    member.adaptation.look_at = Some(now + SETTLE);
+                    viewers.push(MemberKey::from_index(index));
+                }
+            }
+        }
+        for key in viewers {
+            self.visit(key);
+            self.departed.push(key);
+        }
     }
 
     /// What waited for the pacer may leave; and where more is wanted than is given, it is time to
@@ -247,7 +328,12 @@ impl Room {
         if due.is_some() {
             self.router.hold_pictures(key, false);
         }
-        if looks.is_some() {
+        if looks.is_none() {
+            return;
+        }
+        if member.adaptation.is_beginning {
+            self.decide(now, key, scratch);
+        } else {
             self.adapt(now, key, scratch);
         }
     }
@@ -266,6 +352,7 @@ impl Room {
             member.adaptation.unheard_since = None;
             for section in &mut member.sections {
                 section.lacks = None;
+                section.has_begun = true;
                 self.router.set_target(now, section.key, None);
                 self.router.set_starved(now, section.key, false);
             }
@@ -289,10 +376,8 @@ impl Room {
         if !is_asked && !member.transport.is_limited() {
             return;
         }
-        if member
-            .adaptation
-            .is_due(now, member.adaptation.kept_within(&estimate))
-        {
+        let fits = member.adaptation.kept_within(&estimate);
+        if member.adaptation.is_due(now, (fits, estimate.stable)) {
             self.decide(now, key, scratch);
         }
         let Some(member) = self.members.get_mut(key.index()) else {
@@ -331,25 +416,9 @@ impl Room {
         let estimate = member.transport.estimate();
         let charged = member.transport.charged(BudgetClass::Audio);
         let sound = member.adaptation.sound.read(now, charged);
-        let budget = match estimate {
-            Some(estimate) => {
-                let kept = if member.transport.is_limited() {
-                    estimate.carried
-                } else {
-                    member.adaptation.kept_within(&estimate)
-                };
-                Budget {
-                    fast: net(kept, sound, estimate.loss),
-                    carried: net(estimate.carried, sound, estimate.loss),
-                    stable: net(estimate.stable, sound, estimate.loss),
-                }
-            }
-            None => Budget {
-                fast: net(START, sound, 0.0),
-                carried: net(START, sound, 0.0),
-                stable: net(START, sound, 0.0),
-            },
-        };
+        let sound = sound.max(self.router.foreseen_sound(key));
+        let is_limited = member.transport.is_limited();
+        let budget = member.adaptation.budget((estimate, is_limited), sound);
         let is_full = estimate.is_some_and(|estimate| estimate.cause.is_full());
         if !member
             .adaptation
@@ -367,27 +436,75 @@ impl Room {
         let allocator = &mut member.adaptation.allocator;
         let outcome = allocator.allocate(&mut scratch.allocator, now, budget, claims);
         let (given, wanted) = (outcome.used, outcome.wanted);
+        scratch.decisions.clear();
+        scratch.decisions.extend_from_slice(outcome.decisions);
         member.adaptation.decisions.begin(now, estimate.as_ref());
-        for (picture, decision) in scratch.pictures.iter().zip(outcome.decisions) {
-            let layers = picture.claim(&scratch.layers).layers;
-            let layer = decision.layer.and_then(|layer| layers.get(layer));
-            member.give(decision, layer.copied());
-            let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
-            let target = rung.filter(|_| picture.rungs.len() > 1);
-            let target = target.map(|rung| rung.target);
-            give(now, &mut self.router, decision, target);
-        }
-        member.adaptation.decisions.review(now);
-        member.adaptation.decided_at = Some(now);
-        member.adaptation.look_at = (given < wanted).then(|| now + INTERVAL);
-        member.adaptation.given = if scratch.is_measured() {
-            gross(given, sound)
-        } else {
-            UNMEASURED
-        };
         // What was taken back once has to fit with room to spare.
         let most = gross(wanted, sound).as_bps();
         member.transport.want(Bitrate::from_bps(most + most / 4));
+        let unmeasured = scratch.unmeasured();
+        let is_wide = budget.stable >= sum(given, LARGEST, unmeasured);
+        member.adaptation.given = match unmeasured {
+            0 => gross(given, sound),
+            _ if is_wide => UNMEASURED,
+            _ => gross(sum(given, LOWEST, unmeasured), sound),
+        };
+        let spare = budget.stable.as_bps().saturating_sub(given.as_bps());
+        let spare = (!is_wide).then_some(spare);
+        self.hand_out(now, key, (estimate, spare), scratch);
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        member.adaptation.decisions.review(now);
+        member.adaptation.decided_at = Some(now);
+        member.adaptation.decided_on = estimate.map_or(START, |it| it.stable);
+        member.adaptation.lacks = given < wanted;
+        let soon = member.adaptation.beginnings.due();
+        let soon = soon.or_else(|| (unmeasured > 0).then(|| now + INTERVAL_PRESSED));
+        let later = (given < wanted).then(|| now + INTERVAL);
+        member.adaptation.look_at = soon.or(later);
+        member.adaptation.is_beginning = soon.is_some();
+    }
+
+    /// Does what was decided; what begins does so as fast as the path takes its key frames. `spare` is
+    /// left for what is not measured yet; none: more than enough.
+    fn hand_out(
+        &mut self,
+        now: Instant,
+        key: MemberKey,
+        (estimate, spare): (Option<Estimate>, Option<u64>),
+        scratch: &mut Scratch,
+    ) {
+        let Some(member) = self.members.get_mut(key.index()) else {
+            return;
+        };
+        let is_reachable = member.transport.is_reachable();
+        let carried = estimate.map_or(START, |estimate| estimate.carried);
+        let is_clear = estimate.is_none_or(|it| !is_ours(&it) || it.queue < QUEUE_SHORT);
+        let beginnings = &mut member.adaptation.beginnings;
+        beginnings.drain(now, carried);
+        scratch.look_at_beginnings(&self.router);
+        let mut places = scratch.places(spare);
+        scratch.waiting.retain(|one| {
+            let has_place = one.is_measured || places > 0;
+            let may_begin = is_reachable && has_place;
+            let begins = may_begin && beginnings.admit(carried, one.keyframe, is_clear);
+            places -= u64::from(begins && !one.is_measured);
+            !begins
+        });
+        member.adaptation.is_waiting = !scratch.waiting.is_empty();
+        for (picture, decision) in scratch.pictures.iter().zip(&scratch.decisions) {
+            let layers = picture.claim(&scratch.layers).layers;
+            let layer = decision.layer.and_then(|layer| layers.get(layer));
+            let waits = scratch.waits(picture.section);
+            let comes = layer.is_some() || picture.has_come && decision.reason == Reason::NoLayer;
+            member.give(decision, layer.copied(), comes && !waits);
+            let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
+            let target = rung.filter(|_| picture.rungs.len() > 1);
+            let lowest = picture.lowest.filter(|_| spare.is_some());
+            let target = target.map(|rung| rung.target).or(lowest);
+            give(now, &mut self.router, (decision, waits), target);
+        }
     }
 }
 
@@ -395,10 +512,10 @@ impl Room {
 fn give(
     now: Instant,
     router: &mut Router,
-    decision: &Decision,
+    (decision, waits): (&Decision, bool),
     target: Option<crate::router::rungs::Target>,
 ) {
-    let is_starved = matches!(decision.reason, Reason::Paused { .. });
+    let is_starved = waits || matches!(decision.reason, Reason::Paused { .. });
     // Where nothing flows, or nothing is known to, what comes may be shown.
     router.set_target(now, decision.section, target);
     // Nothing presses: what is left goes on as it is until the smaller one begins.
@@ -410,7 +527,7 @@ fn give(
 
 impl Member {
     /// Notes what was decided; figures that merely moved are no news.
-    fn give(&mut self, decision: &Decision, layer: Option<Layer>) {
+    fn give(&mut self, decision: &Decision, layer: Option<Layer>, has_begun: bool) {
         let mut sections = self.sections.iter_mut();
         let Some(section) = sections.find(|open| open.key == decision.section) else {
             return;
@@ -426,6 +543,7 @@ impl Member {
             let decisions = &mut self.adaptation.decisions;
             decisions.note(track, layer, decision.reason);
         }
+        section.has_begun = has_begun;
         let lacks = lack(decision.reason);
         self.dirty.subscriptions |= lacks.is_some() != section.lacks.is_some();
         section.lacks = lacks;
@@ -435,6 +553,12 @@ impl Member {
 /// Whether a queue of ours drains: beside somebody else's no less is sent than is fair.
 fn is_ours(estimate: &Estimate) -> bool {
     estimate.cause == Cause::Queue && estimate.fast < estimate.carried
+}
+
+/// So many of `each`, and what is there.
+fn sum(there: Bitrate, each: Bitrate, count: u64) -> Bitrate {
+    let more = each.as_bps().saturating_mul(count);
+    Bitrate::from_bps(there.as_bps().saturating_add(more))
 }
 
 /// What an estimate leaves for pictures.

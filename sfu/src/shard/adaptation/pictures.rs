@@ -1,11 +1,13 @@
 //! What a participant is shown, as the allocator wants to know it: what flows of each picture, how
 //! large it is wanted, how much it matters.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
+use super::beginnings::Beginning;
 use crate::id::{MemberKey, SectionKey};
-use crate::router::allocator::{self, Claim, Layer, Weight};
-use crate::router::rungs::Rungs;
+use crate::router::allocator::{self, Claim, Decision, Layer, Reason, Weight};
+use crate::router::rungs::{Rungs, Target};
 use crate::router::{Router, Track};
 use crate::shard::room::Member;
 use crate::units::Bitrate;
@@ -23,6 +25,12 @@ pub(super) struct Picture {
     current: Option<usize>,
     /// Something of it is given now.
     pub(super) is_given: bool,
+    /// It was let begin before.
+    has_begun: bool,
+    /// Something of it has come to the house.
+    pub(super) has_come: bool,
+    /// Its lowest encoding, where none is measured yet.
+    pub(super) lowest: Option<Target>,
     may_pause: bool,
     /// Its place in the layers.
     layers: Range<usize>,
@@ -34,6 +42,9 @@ pub(in crate::shard) struct Scratch {
     pub(super) allocator: allocator::Scratch,
     pub(super) pictures: Vec<Picture>,
     pub(super) layers: Vec<Layer>,
+    pub(super) decisions: Vec<Decision>,
+    /// Of what was decided, what begins, or has to wait for that.
+    pub(super) waiting: Vec<Beginning>,
 }
 
 impl Scratch {
@@ -60,6 +71,8 @@ impl Scratch {
             let shown = router.track(track);
             let publisher = shown.map(Track::member);
             let is_starved = router.is_starved(section);
+            let is_given = !is_starved && router.shows(section);
+            let lowest = rungs.is_empty().then(|| router.lowest_unmeasured(track));
             let target = router.target(section);
             let current = match rungs.len() {
                 _ if is_starved => None,
@@ -69,7 +82,10 @@ impl Scratch {
             self.pictures.push(Picture {
                 section,
                 current,
-                is_given: !is_starved && router.shows(section),
+                is_given,
+                has_begun: is_given || open.is_some_and(|open| open.has_begun),
+                has_come: !rungs.is_empty() || router.has_come(track),
+                lowest: lowest.flatten(),
                 rungs,
                 weight: Weight {
                     priority: wish.map_or(128, |wish| wish.priority),
@@ -84,11 +100,49 @@ impl Scratch {
         }
     }
 
-    /// Whether of everything it is known how much it carries.
-    pub(super) fn is_measured(&self) -> bool {
-        self.pictures
-            .iter()
-            .all(|picture| !picture.rungs.is_empty())
+    /// Of how many that have come it is not known how much they carry.
+    pub(super) fn unmeasured(&self) -> u64 {
+        let unmeasured = |picture: &&Picture| picture.has_come && picture.rungs.is_empty();
+        self.pictures.iter().filter(unmeasured).count() as u64
+    }
+
+    /// Finds what is to begin by what was decided, heaviest first.
+    pub(super) fn look_at_beginnings(&mut self, router: &Router) {
+        self.waiting.clear();
+        for (picture, decision) in self.pictures.iter().zip(&self.decisions) {
+            let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
+            let is_first = picture.has_come && decision.reason == Reason::NoLayer;
+            if picture.has_begun || rung.is_none() && !is_first {
+                continue;
+            }
+            let encoding = rung.map(|rung| rung.target.encoding);
+            let encoding = encoding.or(picture.lowest.map(|lowest| lowest.encoding));
+            self.waiting.push(Beginning {
+                weight: Reverse(picture.weight.factor()),
+                section: picture.section,
+                is_measured: !is_first,
+                keyframe: encoding.map_or(0, |encoding| router.keyframe_bytes(encoding)),
+            });
+        }
+        self.waiting.sort_unstable();
+    }
+
+    /// How many more may begin of which it is not known what they carry, where so many bits a second
+    /// are left for them; where nothing is shown, one in any case.
+    pub(super) fn places(&self, spare: Option<u64>) -> u64 {
+        let Some(spare) = spare else {
+            return u64::MAX;
+        };
+        let begun = self.pictures.iter().filter(|picture| picture.has_begun);
+        let unmeasured = begun.clone().filter(|it| it.rungs.is_empty()).count() as u64;
+        let places = spare / super::LOWEST.as_bps();
+        let least = u64::from(begun.count() == 0);
+        places.saturating_sub(unmeasured).max(least)
+    }
+
+    /// Whether a picture that was decided upon has to wait for others.
+    pub(super) fn waits(&self, section: SectionKey) -> bool {
+        self.waiting.iter().any(|one| one.section == section)
     }
 
     /// Whether of every picture fewer a second can be sent without another key frame.
@@ -129,7 +183,7 @@ impl Scratch {
         let heaviest = self
             .pictures
             .iter_mut()
-            .max_by_key(|picture| (picture.weight.factor(), std::cmp::Reverse(picture.section)));
+            .max_by_key(|picture| (picture.weight.factor(), Reverse(picture.section)));
         if let Some(heaviest) = heaviest {
             heaviest.may_pause = false;
         }

@@ -92,6 +92,8 @@ pub(super) struct Scene {
     link: Narrow,
     pub(super) now: Instant,
     pub(super) rungs: std::ops::Range<usize>,
+    /// Nobody sends anything yet.
+    is_silent: bool,
     sent: u16,
     told: u8,
     pub(super) speaks: bool,
@@ -105,6 +107,11 @@ impl Scene {
         Self::with(kbps, 1)
     }
 
+    /// So many publish, and begin to send when Lin is there.
+    fn beginning(kbps: u64, publishers: u64) -> Self {
+        Self::build(kbps, publishers, (0..3, true))
+    }
+
     /// One picture of 1,500 kb/s, as who does not publish rungs.
     pub(super) fn single(kbps: u64) -> Self {
         Self::of(kbps, 1, 2..3)
@@ -116,6 +123,14 @@ impl Scene {
 
     /// So many publish these rungs when Lin comes, who is guest 1.
     fn of(kbps: u64, publishers: u64, rungs: std::ops::Range<usize>) -> Self {
+        Self::build(kbps, publishers, (rungs, false))
+    }
+
+    fn build(
+        kbps: u64,
+        publishers: u64,
+        (rungs, is_silent): (std::ops::Range<usize>, bool),
+    ) -> Self {
         let mut shard = shard();
         support::create(&mut shard, 7, 50);
         let lin = Guest::join(&mut shard, 1, false);
@@ -142,6 +157,7 @@ impl Scene {
             },
             now: Instant::from_millis(100),
             rungs,
+            is_silent,
             sent: 0,
             told: 0,
             speaks: true,
@@ -212,7 +228,7 @@ impl Scene {
     pub(super) fn run(&mut self, milliseconds: u64) {
         for _ in 0..milliseconds {
             let ms = u64::try_from(self.now.since(Instant::ZERO).as_millis()).unwrap();
-            if ms.is_multiple_of(FRAME) {
+            if ms.is_multiple_of(FRAME) && !self.is_silent {
                 self.publish();
             }
             let mut guests: Vec<&mut Guest> = self.publishers.iter_mut().collect();
@@ -320,6 +336,41 @@ fn takes(scene: &mut Scene, kbps: u64, seconds: u64) {
             .rtcp(scene.now, &mut scene.shard, out.get(..len).unwrap_or(&[]));
         scene.run(1_000);
     }
+}
+
+/// Nothing of what begins is measured, and the best of all would be 11 Mb/s.
+#[test]
+fn what_begins_all_at_once_begins_at_its_lowest_on_a_narrow_path() {
+    for (kbps, publishers) in [(300, 1), (300, 7), (1_000, 7)] {
+        let mut scene = Scene::beginning(kbps, publishers);
+        scene.run(300);
+        scene.is_silent = false;
+        let seen = scene.seen(1_000);
+        assert!(!seen.is_empty());
+        let lowest = seen.iter().all(|content| content % 10 == 1);
+        assert!(lowest || kbps > 300, "{kbps}, {publishers}: {seen:?}");
+        let highest = seen.iter().any(|content| content % 10 == 3);
+        assert!(
+            !highest || publishers == 1,
+            "{kbps}, {publishers}: {seen:?}"
+        );
+        let waited = scene.link.longest_wait(Instant::ZERO);
+        let most = Duration::from_millis(240);
+        assert!(waited < most, "{kbps}, {publishers}: {waited:?}");
+    }
+}
+
+/// A wide path is not known to be one when somebody comes; nine key frames fit it all the same.
+#[test]
+fn who_comes_by_a_wide_path_sees_all_of_nine_soon_and_each_at_its_best_in_time() {
+    let mut scene = Scene::with(30_000, 9);
+    let soon = scene.seen(1_000);
+    let who = |seen: &[u32]| -> BTreeSet<u32> { seen.iter().map(|content| content / 10).collect() };
+    assert_eq!(who(&soon).len(), 9, "{soon:?}");
+    scene.run(4_000);
+    let best = scene.seen(1_000);
+    assert!(best.iter().all(|content| content % 10 == 3), "{best:?}");
+    assert_eq!(who(&best).len(), 9);
 }
 
 #[test]
