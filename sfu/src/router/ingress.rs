@@ -465,7 +465,10 @@ impl Offer<'_> {
                 is_target: is_target && !entry.empty && carries(self.track, section, entry),
             };
             let begins = match section.selector.passes(encoding.kind, candidate) {
-                Passage::No => continue,
+                Passage::No => {
+                    dropped += self.make_good(section, subscriber, sequence);
+                    continue;
+                }
                 Passage::Yes => false,
                 Passage::Started => {
                     section.numbers.bind(self.key, encoding.serial, sequence);
@@ -488,6 +491,19 @@ impl Offer<'_> {
             }
         }
         dropped
+    }
+
+    /// Queues what comes late of an encoding that has been left since, where a place was kept for it:
+    /// a hole that stays is asked for again and again.
+    fn make_good(&self, section: &Section, subscriber: &mut Member, sequence: u64) -> u64 {
+        let newest = self.encoding.newest_sequence();
+        let is_late = newest.is_some_and(|newest| sequence < newest);
+        let encoding = (self.key, self.encoding.serial);
+        if is_late && section.numbers.keeps_place(encoding, sequence) {
+            self.queue(subscriber, sequence)
+        } else {
+            0
+        }
     }
 
     /// Queues a packet where its layer passes.

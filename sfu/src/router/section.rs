@@ -574,28 +574,39 @@ impl Numbers {
         Ok(out)
     }
 
-    /// The number that was kept for a late input.
-    fn fill(&mut self, place: usize, input: u64) -> Result<u64, DropReason> {
-        let binding = self.bindings.get(place).ok_or(DropReason::Bug)?;
-        let (number, anchor) = (binding.number, binding.anchor.ok_or(DropReason::Bug)?);
+    /// Whether a number is kept for an input that has not been sent.
+    pub(super) fn keeps_place(&self, encoding: (EncodingKey, u32), input: u64) -> bool {
+        let place = self.tied(encoding, input);
+        let place = place.and_then(|place| self.place_of(place, input));
+        let kept = place.and_then(|place| self.ring.get(place));
+        kept.is_some_and(|kept| !kept.sent)
+    }
+
+    /// Where in the ring an input of a binding stands that has a number, or had one kept.
+    fn place_of(&self, place: usize, input: u64) -> Option<usize> {
+        let binding = self.bindings.get(place)?;
+        let anchor = binding.anchor.filter(|anchor| input <= anchor.highest)?;
         // Paddings only push it upwards from here.
         let from = input.saturating_add_signed(anchor.offset);
         let oldest = self.next.saturating_sub(self.ring.len() as u64);
-        for out in from.max(oldest)..self.next {
-            let place = slot(&self.ring, out);
-            let Some(sent) = self.ring.get_mut(place) else {
-                break;
-            };
-            if sent.number != out || sent.binding != number || sent.input != input {
-                continue;
-            }
-            if sent.sent {
-                return Err(DropReason::Duplicate);
-            }
-            sent.sent = true;
-            return Ok(out);
+        let mut places = (from.max(oldest)..self.next).map(|out| (out, slot(&self.ring, out)));
+        let is_it = |&(out, place): &(u64, usize)| {
+            let sent = self.ring.get(place);
+            sent.is_some_and(|sent| {
+                (sent.number, sent.binding, sent.input) == (out, binding.number, input)
+            })
+        };
+        places.find(is_it).map(|(_, place)| place)
+    }
+
+    /// The number that was kept for a late input.
+    fn fill(&mut self, place: usize, input: u64) -> Result<u64, DropReason> {
+        let place = self.place_of(place, input).ok_or(DropReason::TooLate)?;
+        let sent = self.ring.get_mut(place).ok_or(DropReason::Bug)?;
+        if std::mem::replace(&mut sent.sent, true) {
+            return Err(DropReason::Duplicate);
         }
-        Err(DropReason::TooLate)
+        Ok(sent.number)
     }
 }
 

@@ -126,6 +126,13 @@ impl Scene {
         std::mem::take(&mut self.seen)
     }
 
+    /// A packet of the high rung that is on its way for long.
+    fn delay_one(&mut self) -> Packet {
+        let packet = video(HIGH, self.high_sequence, self.picture, false);
+        self.high_sequence += 1;
+        packet.mid("v").rid("f")
+    }
+
     fn give(&mut self, encoding: EncodingKey) {
         let target = Target {
             encoding,
@@ -297,4 +304,30 @@ fn while_a_queue_drains_the_base_layer_of_what_is_given_passes_and_then_all_of_i
     scene.room.router.set_thin(section, false);
     let _until_all_layers_can_follow = scene.play(4, BOTH);
     assert_eq!(scene.play(16, BOTH).len(), 16 * 3, "without a key frame");
+}
+
+#[test]
+fn what_comes_late_of_a_rung_that_was_left_fills_the_number_that_was_kept_for_it() {
+    let mut scene = Scene::of(false);
+    let late = scene.delay_one();
+    scene.play(2, BOTH);
+    scene.give(scene.low);
+    let key = Sent {
+        low_key: true,
+        ..BOTH
+    };
+    scene.send(key, false);
+    let shown = scene.play(3, BOTH);
+    assert!(shown.iter().all(|input| *input < HIGH_FIRST), "{shown:?}");
+    scene.room.send(ADA, &late);
+    let filled = scene.room.take(BOB);
+    let inputs: Vec<u16> = filled.iter().map(Seen::input).collect();
+    assert_eq!(inputs, [late.header.sequence]);
+    // Once.
+    scene.room.send(ADA, &late);
+    assert!(scene.room.take(BOB).is_empty());
+    // What never had a place has none now.
+    let never = video(HIGH, HIGH_FIRST - 1, 1, false).mid("v").rid("f");
+    scene.room.send(ADA, &never);
+    assert!(scene.room.take(BOB).is_empty());
 }
