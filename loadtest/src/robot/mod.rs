@@ -353,6 +353,13 @@ impl Robot {
         &self.publications
     }
 
+    /// The one whose m-line has this name, until it is taken back.
+    #[must_use]
+    pub fn publication_at(&self, mid: &str) -> Option<&Publication> {
+        let mut ours = self.publications.iter();
+        ours.find(|it| it.line().is_some_and(|ours| ours.to_string().trim() == mid))
+    }
+
     /// One of them, to be changed.
     pub fn publication_mut(&mut self, track: u8) -> Option<&mut Publication> {
         self.publications.get_mut(usize::from(track))

@@ -316,6 +316,14 @@ impl Publication {
         }
     }
 
+    /// The same, also while it is being taken back.
+    pub(super) const fn line(&self) -> Option<Mid> {
+        match self.stage {
+            Stage::Live(mid) | Stage::Ending(mid) => Some(mid),
+            Stage::Wanted | Stage::Ended => None,
+        }
+    }
+
     /// Who made it, as payloads say.
     #[must_use]
     pub const fn source(&self) -> Source {
@@ -345,6 +353,11 @@ impl Publication {
             found.keyframe_wanted |= is_sent && !found.is_sent;
             found.is_sent = is_sent;
         }
+    }
+
+    /// How loud its sound is from now on, in dBov.
+    pub const fn set_level(&mut self, level: i8) {
+        self.parameters.level = level;
     }
 
     /// The sizes of its pictures from now on.
@@ -381,7 +394,8 @@ impl Publication {
             return 0;
         }
         // One frame at most: who was asleep does not catch up.
-        while self.due_at <= now {
+        // Nor do two share a media time.
+        while self.due_at <= now + Duration::from_millis(1) {
             self.due_at += self.parameters.interval;
         }
         if self.silent {

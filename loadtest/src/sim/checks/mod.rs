@@ -146,6 +146,23 @@ impl Laws {
         theirs.for_each(|(_, section)| section.excuse());
     }
 
+    /// A section of `member` does not show `source` any more: what comes of that from now on has no
+    /// way to it.
+    pub fn handle_unbound(&mut self, member: usize, source: Source) {
+        let theirs = self.sections.range_mut((member, 0)..=(member, u32::MAX));
+        for (_, section) in theirs.filter(|(_, section)| section.has_shown(&source)) {
+            section.excuse();
+        }
+    }
+
+    /// `source` is muted by the server: nothing of what it made before leaves any more.
+    pub fn handle_muted(&mut self, source: Source) {
+        let sections = self.sections.values_mut();
+        for section in sections.filter(|section| section.has_shown(&source)) {
+            section.excuse();
+        }
+    }
+
     /// Nothing reaches `member` from now on, or something does again. Whose packets its sections
     /// carry is known by what it reads: meanwhile it cannot be told what explains their holes.
     pub fn handle_cut(&mut self, member: usize, is_cut: bool) {

@@ -151,8 +151,10 @@ fn broken(left: &Seen, right: &Seen) -> Option<Law> {
     }
     let same_picture = same_encoding && old.frame == new.frame;
     let one_time = (left.timestamp == right.timestamp) == same_picture;
-    // Where the picture before was cut short by a switch its end is not there to be marked.
-    let was_whole = same_picture || old.ends();
+    // Where the picture before was cut short by a switch or a mute its end is not there to be marked;
+    // it may be cut between two layers.
+    let is_cut = !old.ends() || new.starts() && old.unit.spatial_layers > 1;
+    let was_whole = same_picture || !is_cut;
     let marked = !was_whole || left.marker != same_picture;
     let counted = are_counted(left, right, same_source, same_picture);
     (!(one_time && marked && counted)).then_some(Law::PicturesCounted)

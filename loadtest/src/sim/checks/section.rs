@@ -50,6 +50,11 @@ impl Section {
         self.excused = self.numbers.holes();
     }
 
+    /// Whether anything of `source` has come by it.
+    pub(super) fn has_shown(&self, source: &Source) -> bool {
+        self.sources.contains(source)
+    }
+
     /// A packet of it left the server.
     pub(super) fn handle_departure(&mut self, packet: &RtpSeen) -> Option<(Law, String)> {
         let number = self.numbers.unwrap(packet.sequence);

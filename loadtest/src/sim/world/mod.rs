@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sfu::error::{CommandError, LeaveReason};
-use sfu::id::{ParticipantId, RoomId, TrackId};
+use sfu::id::{Mid, ParticipantId, RoomId, TrackId};
 use sfu::outbox::Outbox;
 use sfu::shard::command::{ParticipantParameters, RoomParameters};
 use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts, TrackFacts};
@@ -155,6 +155,8 @@ pub struct World {
     outsides: BTreeMap<SocketAddr, usize>,
     rooms: Vec<RoomId>,
     tracks: BTreeMap<TrackId, Published>,
+    /// Whose m-line each track came by, also of those that are gone.
+    lines: BTreeMap<TrackId, (usize, Mid)>,
     flying: BinaryHeap<Reverse<(Instant, u64, Flight)>>,
     flights: u64,
     /// Steps of late, and since when.
@@ -214,6 +216,7 @@ impl World {
             outsides: BTreeMap::new(),
             rooms: Vec::new(),
             tracks: BTreeMap::new(),
+            lines: BTreeMap::new(),
             flying: BinaryHeap::new(),
             flights: 0,
             steps: 0,
@@ -369,6 +372,13 @@ impl World {
             && let Some(member) = self.member_of(*participant)
         {
             self.laws.handle_wish(member);
+        }
+        if let Command::SetTrackMuted {
+            track, muted: true, ..
+        } = &command
+            && let Some(source) = self.source_of(*track)
+        {
+            self.laws.handle_muted(source);
         }
         let reply = self.shard.handle_command(self.now, command);
         self.depart();

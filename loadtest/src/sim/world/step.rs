@@ -4,16 +4,18 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use sfu::error::{CommandError, DropReason};
-use sfu::id::ParticipantId;
+use sfu::id::{ParticipantId, TrackId};
 use sfu::path::{Ecn, LocalId, Path};
 use sfu::sdp::Description;
 use sfu::sdp::description::SdpType;
 use sfu::shard::command::Negotiated;
+use sfu::shard::event::SectionBinding;
 use sfu::shard::{Command, Datagram, Departed, Event, Reply};
 use sfu::time::{Duration, Instant};
 
 use super::{Flight, Published, SERVER, World};
 use crate::robot::publication::Publication;
+use crate::robot::reception::Source;
 use crate::robot::{Robot, Signal, Transmit};
 use crate::sim::datagram::{RtpSeen, Seen};
 use crate::sim::link::{Arrivals, Link};
@@ -369,6 +371,7 @@ impl World {
             }
             Event::TrackChanged { facts, .. } => {
                 if let Some(member) = self.member_of(facts.participant) {
+                    self.lines.insert(facts.track, (member, facts.mid));
                     self.tracks.insert(facts.track, Published { member, facts });
                 }
             }
@@ -381,10 +384,11 @@ impl World {
                 subscriptions,
                 ..
             } => {
-                let member = self.member_of(participant);
-                if let Some(it) = member.and_then(|it| self.members.get_mut(it)) {
-                    it.bindings = sections;
-                    it.subscriptions = subscriptions;
+                if let Some(member) = self.member_of(participant) {
+                    self.bind(member, sections);
+                    if let Some(it) = self.members.get_mut(member) {
+                        it.subscriptions = subscriptions;
+                    }
                 }
             }
             Event::LayersChanged {
@@ -403,6 +407,28 @@ impl World {
             | Event::SpeakersChanged { .. }
             | Event::DataChannelOpened { .. } => {}
         }
+    }
+
+    /// What a member's m-lines show from now on.
+    fn bind(&mut self, member: usize, sections: Vec<SectionBinding>) {
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        let before = std::mem::replace(&mut it.bindings, sections);
+        let gone = before.iter().filter(|old| !it.bindings.contains(old));
+        let gone: Vec<TrackId> = gone.filter_map(|old| old.track).collect();
+        for track in gone {
+            if let Some(source) = self.source_of(track) {
+                self.laws.handle_unbound(member, source);
+            }
+        }
+    }
+
+    /// Whose a track is or was, as payloads say.
+    pub(super) fn source_of(&self, track: TrackId) -> Option<Source> {
+        let (member, mid) = self.lines.get(&track)?;
+        let robot = self.robot(*member)?;
+        robot.publication_at(mid.as_str()).map(Publication::source)
     }
 
     /// Asks the laws what is asked in every step.
