@@ -408,9 +408,10 @@ impl Dice {
             let later = at + self.below(2) * self.below(1_500);
             // A third of all pictures come in several sizes and layers.
             let form = FORMS.get(self.below(3 * 6) as usize);
-            let pictures = form.map_or(PublishParameters::video(packets), |(_, form)| {
-                PublishParameters::layered(form.0, form.1)
-            });
+            let pictures = match form {
+                Some((_, (codec, mode))) => PublishParameters::layered(*codec, *mode),
+                None => PublishParameters::video(packets),
+            };
             let video = PublishParameters {
                 receives,
                 ..pictures

@@ -68,6 +68,10 @@ const STARVING: Duration = Duration::from_millis(700);
 
 /// What is kept of one participant.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; any of them may hold"
+)]
 pub(super) struct Adaptation {
     allocator: Allocator,
     decided_at: Option<Instant>,

@@ -17,6 +17,10 @@ const WIRE: u64 = 108;
 
 /// One picture that is shown, or would be.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; any of them may hold"
+)]
 pub(super) struct Picture {
     pub(super) section: SectionKey,
     pub(super) rungs: Rungs,
@@ -116,7 +120,7 @@ impl Scratch {
                 continue;
             }
             let encoding = rung.map(|rung| rung.target.encoding);
-            let encoding = encoding.or(picture.lowest.map(|lowest| lowest.encoding));
+            let encoding = encoding.or_else(|| picture.lowest.map(|lowest| lowest.encoding));
             self.waiting.push(Beginning {
                 weight: Reverse(picture.weight.factor()),
                 section: picture.section,
