@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { arrange, cornerOf, pageSize } from "../../../../web/page/arrange.js";
 import { Pager } from "../../../../web/page/pager.js";
-import { barsOf } from "../../../../web/page/quality.js";
+import { barsOf, barsShown } from "../../../../web/page/quality.js";
 
 const STAGES = [[390, 700], [764, 374], [1_264, 632], [1_904, 992]];
 
@@ -100,5 +100,22 @@ test("a speaker off the page takes the place of who was silent longest, and nobo
 test("bars fall with loss and round trip at the stated limits", () => {
   for (const [loss = 0, rtt = 0, bars] of [[0, 0, 3], [2, 200, 3], [2.1, 0, 2], [0, 201, 2], [8, 500, 2], [8.1, 0, 1], [0, 501, 1]]) {
     assert.equal(barsOf(loss, rtt), bars, `${loss} % ${rtt} ms`);
+  }
+});
+
+test("a tile shows the worse of a connection and how it arrives, unless one's own connection is why", () => {
+  for (const [theirs, arriving, own, bars] of /** @type {const} */ ([
+    ["GOOD", 3, "GOOD", 3],
+    ["GOOD", 1, "GOOD", 1],
+    ["GOOD", 1, "FAIR", 3],
+    ["FAIR", 3, "GOOD", 2],
+    ["FAIR", 1, "GOOD", 1],
+    ["FAIR", 1, "POOR", 2],
+    ["POOR", 3, "LOST", 1],
+    ["LOST", undefined, "GOOD", 1],
+    // Nothing of theirs arrives, and nothing is known to be wrong.
+    ["GOOD", undefined, "GOOD", undefined],
+  ])) {
+    assert.equal(barsShown(theirs, arriving, own), bars, `${theirs} ${arriving} ${own}`);
   }
 });
