@@ -96,7 +96,7 @@ pub use name::{ParticipantName, RoomName};
 pub use news::{DataMessage, LeaveAction, NewsReceiver, RoomNews, TooSlow};
 pub use page::{Page, PageRequest};
 pub use participants::SelfChange;
-pub use quality::ConnectionQuality;
+pub use quality::Quality;
 pub use revocation::Revocation;
 pub use seat::Seat;
 pub use spec::{

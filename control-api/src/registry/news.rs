@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Arrival;
 use super::name::ParticipantName;
-use super::quality::ConnectionQuality;
+use super::quality::Quality;
 use super::spec::{ParticipantView, RoomView, TrackView};
 use crate::clock::UnixTime;
 use crate::limits::{NEWS_PER_BATCH, OUTBOUND_BYTES, OUTBOUND_NEWS};
@@ -101,7 +101,7 @@ pub enum RoomNews {
     /// What our path carries and what we are given of each picture: all of it.
     Layers(Arc<LayersFacts>),
     /// Somebody's connection is better or worse.
-    Quality(ParticipantName, ConnectionQuality),
+    Quality(ParticipantName, Quality),
     /// Who can be heard, loudest first.
     Speakers(Arc<Vec<(ParticipantName, AudioLevel)>>),
     /// An offer of the server.

@@ -1,10 +1,10 @@
 //! How good a connection is, in one word, as participants are told it of each other.
 
-use sfu::shard::event::Quality;
+use sfu::shard::event;
 
 /// How good a participant's connection is, both ways together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ConnectionQuality {
+pub enum Quality {
     /// What gets lost is not noticed.
     #[default]
     Good,
@@ -16,7 +16,7 @@ pub enum ConnectionQuality {
     Lost,
 }
 
-impl ConnectionQuality {
+impl Quality {
     /// As the API writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -29,12 +29,12 @@ impl ConnectionQuality {
     }
 }
 
-impl From<Quality> for ConnectionQuality {
-    fn from(quality: Quality) -> Self {
+impl From<event::Quality> for Quality {
+    fn from(quality: event::Quality) -> Self {
         match quality {
-            Quality::Good => Self::Good,
-            Quality::Fair => Self::Fair,
-            Quality::Poor => Self::Poor,
+            event::Quality::Good => Self::Good,
+            event::Quality::Fair => Self::Fair,
+            event::Quality::Poor => Self::Poor,
         }
     }
 }

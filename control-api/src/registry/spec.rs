@@ -15,7 +15,7 @@ use sfu::units::MediaKind;
 use sfu::wire::payload::Codec;
 
 use super::name::{ParticipantName, RoomName};
-use super::quality::ConnectionQuality;
+use super::quality::Quality;
 use crate::clock::{Ulid, UnixTime};
 use crate::limits;
 use crate::status::{Failure, Reason};
@@ -543,7 +543,7 @@ pub struct ParticipantView {
     /// What it publishes, in order of id.
     pub tracks: Vec<TrackView>,
     /// How good its connection is.
-    pub quality: ConnectionQuality,
+    pub quality: Quality,
     /// Grows with every change of what is said of it or of its state.
     pub revision: u64,
 }

@@ -18,8 +18,8 @@ use crate::ice_servers::IceServer;
 use crate::limits;
 use crate::registry::spec::{leave_label, track_label};
 use crate::registry::{
-    Arrival, ConnectionQuality, DataMessage, LeaveAction, ParticipantName, ParticipantView,
-    Permissions, RoomView, TrackSource, TrackView,
+    Arrival, DataMessage, LeaveAction, ParticipantName, ParticipantView, Permissions, Quality,
+    RoomView, TrackSource, TrackView,
 };
 use crate::status::Failure;
 
@@ -85,7 +85,7 @@ impl From<&ParticipantView> for ParticipantOut {
             attributes: view.spec.attributes.clone(),
             tracks: view.tracks.iter().map(TrackOut::from).collect(),
             state: view.state.as_str(),
-            quality: (view.quality != ConnectionQuality::Good).then_some(view.quality.as_str()),
+            quality: (view.quality != Quality::Good).then_some(view.quality.as_str()),
         }
     }
 }

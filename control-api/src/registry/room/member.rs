@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::clock::{Ulid, UnixTime};
 use crate::registry::name::ParticipantName;
 use crate::registry::news::{NewsSender, RoomNews};
-use crate::registry::quality::ConnectionQuality;
+use crate::registry::quality::Quality;
 use crate::registry::spec::{
     Door, ParticipantSpec, ParticipantState, SubscriptionView, TrackSource, is_viewer,
 };
@@ -47,7 +47,7 @@ pub(in crate::registry) struct Member {
     /// Nothing authenticated has come for a while.
     pub(in crate::registry) silent: bool,
     /// While it is not silent.
-    pub(super) quality: ConnectionQuality,
+    pub(super) quality: Quality,
     /// The others have been told of it.
     pub(super) shown: bool,
     pub(super) mids: BTreeMap<Mid, MidNote>,
@@ -81,7 +81,7 @@ impl Member {
             srtp: None,
             admitted: true,
             silent: false,
-            quality: ConnectionQuality::Good,
+            quality: Quality::Good,
             shown: false,
             mids: BTreeMap::new(),
             wishes: BTreeMap::new(),
@@ -99,9 +99,9 @@ impl Member {
         }
     }
 
-    pub(super) fn quality(&self) -> ConnectionQuality {
+    pub(super) fn quality(&self) -> Quality {
         match self.state() {
-            ParticipantState::Resuming => ConnectionQuality::Lost,
+            ParticipantState::Resuming => Quality::Lost,
             ParticipantState::Waiting
             | ParticipantState::Joining
             | ParticipantState::Active

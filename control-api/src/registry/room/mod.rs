@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use super::log::{EventKind, EventLog, Subject};
 use super::name::{ParticipantName, RoomName};
 use super::news::{LeaveAction, RoomNews};
-use super::quality::ConnectionQuality;
+use super::quality::Quality;
 use super::spec::{
     ParticipantSpec, ParticipantState, ParticipantView, RoomSpec, RoomView, TrackView,
 };
@@ -484,7 +484,7 @@ impl Room {
 
     /// A member's connection is better or worse than it was. While nothing comes of it that is told,
     /// and this once it is back.
-    pub(super) fn quality_changed(&mut self, id: ParticipantId, quality: ConnectionQuality) {
+    pub(super) fn quality_changed(&mut self, id: ParticipantId, quality: Quality) {
         let Some(member) = self.members.get_mut(&id) else {
             return;
         };
