@@ -12,6 +12,7 @@
 //! | `nack` | what to ask for again, and when to give up |
 //! | `again` | packets that go out a second time as they were |
 //! | `redundancy` | copies of sound within later packets, given and taken |
+//! | `playout` | how long a receiver is asked to wait for repeats |
 //! | `repair` | repeats to a subscriber: what they may cost, what is refused |
 //! | `keyframe` | many requests, few PLIs |
 //! | `member` | one participant: its SSRCs, tickets and clock |
@@ -48,6 +49,7 @@ mod member;
 mod nack;
 mod orders;
 mod patience;
+mod playout;
 pub mod port;
 mod rates;
 mod redundancy;

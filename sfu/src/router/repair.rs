@@ -189,15 +189,20 @@ impl Router {
         sections.any(|section| section.plan.reports_packets())
     }
 
-    /// So much is lost on the path to a member, in thousandths: its sound gets copies.
+    /// So much is lost on the path to a member, in thousandths: its sound gets copies,
+    /// and its pictures wait for repeats.
     pub fn set_loss(&mut self, now: Instant, member: MemberKey, loss: u16) {
         let Some(found) = member_mut(&mut self.members, member) else {
             return;
         };
         found.repairs.is_told = true;
+        let rtt = found.rtt;
         for key in &found.sections {
             if let Some(section) = self.sections.get_mut(key.index()) {
                 section.redundancy.note_loss(now, loss);
+                if section.plan.kind == MediaKind::Video && section.repeats() {
+                    section.playout.note(now, loss, rtt);
+                }
             }
         }
     }

@@ -28,6 +28,7 @@ use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
 use crate::router::layers::{Layers, Verdict};
 use crate::router::patience::Patience;
+use crate::router::playout::Playout;
 use crate::router::redundancy::Redundancy;
 use crate::router::selector::Selector;
 use crate::router::subscription::Subscription;
@@ -154,6 +155,7 @@ pub(super) struct Section {
     pub(super) timeline: Timeline,
     pub(super) numbers: Numbers,
     pub(super) redundancy: Redundancy,
+    pub(super) playout: Playout,
     pub(super) report: ReportState,
     /// Payload type last sent, for filling.
     pub(super) payload_type: u8,
@@ -196,6 +198,7 @@ impl Section {
             timeline: Timeline::default(),
             numbers,
             redundancy,
+            playout: Playout::default(),
             report: ReportState::default(),
             payload_type,
             rtx_sequence,

@@ -207,6 +207,23 @@ fn extensions_are_the_sections_own() {
 }
 
 #[test]
+fn who_loses_much_is_asked_to_hold_pictures_back_and_the_publishers_own_word_counts_more() {
+    let (mut room, ..) = Room::with_picture();
+    let mut said = |loss, number, own| {
+        room.router.set_loss(room.now, BOB, loss);
+        let mut packet = video(1, number, number, false).marker();
+        packet.values.playout_delay = own;
+        room.send(ADA, &packet);
+        room.take(BOB).remove(0).values.playout_delay
+    };
+    assert_eq!(said(10, 101, None), None);
+    let [high, middle, _] = said(100, 102, None).unwrap();
+    let least = u16::from(high) << 4 | u16::from(middle >> 4);
+    assert!((10..=45).contains(&least), "{least} times 10 ms");
+    assert_eq!(said(100, 103, Some([0, 1, 2])), Some([0, 1, 2]));
+}
+
+#[test]
 fn sound_that_starts_with_a_late_packet_has_no_false_hole() {
     let mut room = Room::new();
     let plan = plan("a", MediaKind::Audio);

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 
 use super::acked::Acked;
 use super::clock::ReceiverClock;
+use super::estimate::{Cause, Estimate};
 use super::history::History;
 use super::loss::Loss;
 use super::owd::{Batch, Owd};
@@ -78,68 +79,6 @@ const STABLE_KEPT: usize = 101;
 /// Feedback that does not come for this long halves the target, and again each time.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// Why the target is what it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// It grows.
-    #[default]
-    Growing,
-    /// Less is sent than would be allowed: nothing new is learned.
-    Unused,
-    /// A queue stands on the way.
-    Queue,
-    /// More is lost than the path loses by itself.
-    Loss,
-    /// Nothing is heard from the receiver.
-    Silence,
-}
-
-impl Cause {
-    /// The path shows that it carries no more, or does not answer.
-    #[must_use]
-    pub const fn is_full(self) -> bool {
-        match self {
-            Self::Queue | Self::Loss | Self::Silence => true,
-            Self::Growing | Self::Unused => false,
-        }
-    }
-
-    /// As logs, the API and the page write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Growing => "growing",
-            Self::Unused => "unused",
-            Self::Queue => "queue",
-            Self::Loss => "loss",
-            Self::Silence => "silence",
-        }
-    }
-}
-
-/// What is known of a path.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// What may be sent now, wire bytes.
-    pub fast: Bitrate,
-    /// For keeping what is given: what the path carries, also while less is sent so that a queue
-    /// drains.
-    pub carried: Bitrate,
-    /// For going up: the least of `carried` in the last 2.5 s, and no more than `fast`.
-    pub stable: Bitrate,
-    /// Time packets wait on the way, the newest that were told of.
-    pub queue: Duration,
-    /// Time a packet would wait that is sent now, where a queue of ours stands: what has been sent
-    /// since and was not told of stands before it.
-    pub ahead: Duration,
-    /// Lost of sent, 0 to 1.
-    pub loss: f64,
-    /// Round trip, the receiver's waiting excluded.
-    pub rtt: Duration,
-    /// Why `fast` is what it is.
-    pub cause: Cause,
-}
-
 /// The estimator of one transport. No clock, no socket; nothing is allocated per packet.
 #[derive(Debug)]
 pub struct Estimator {
@@ -180,6 +119,8 @@ pub struct Estimator {
     queued_since: Option<Instant>,
     /// No queue stands.
     is_empty: bool,
+    /// The newest feedback told of a pause of the link.
+    is_pausing: bool,
     /// What arrived when a queue last stood: about the capacity.
     capacity: Option<f64>,
     probe_at: Instant,
@@ -245,6 +186,7 @@ impl Estimator {
             clear_since: now,
             queued_since: None,
             is_empty: true,
+            is_pausing: false,
             capacity: None,
             probe_at: now,
             probe_wait: PROBE_EVERY,
@@ -490,6 +432,7 @@ impl Estimator {
         self.is_empty = queue < soft * QUEUE_NONE;
         if self.is_empty {
             self.queued_since = None;
+            self.is_pausing = false;
         }
         let has_lost = self.loss.take_event();
         // What is left to us beside a rival is not how fast the link is.
@@ -502,6 +445,8 @@ impl Estimator {
                 self.owd.hold(now);
             }
             self.contend(now, (since, queue), arrived, has_lost);
+        } else if queue > soft && self.has_paused() {
+            self.clear_since = now;
         } else if queue > soft {
             self.drain(now, queue, soft);
         } else if let (true, Some(arrived)) = (is_lossy, arrived) {
@@ -516,6 +461,13 @@ impl Estimator {
         }
         self.target = self.target.max(number(LEAST));
         self.remember(now);
+    }
+
+    /// What waited has waited for a pause: the next feedback tells whether it is over.
+    fn has_paused(&mut self) -> bool {
+        let is_new = self.cause != Cause::Queue && !self.is_pausing;
+        self.is_pausing = is_new && self.trains.has_paused(self.target);
+        self.is_pausing
     }
 
     /// A queue stands: send less than arrives, the less the longer it is.

@@ -3,6 +3,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | [`estimate`] | what is known of a path |
 //! | [`estimator`] | the target rate, from the four below |
 //! | `history` | what was sent and not told of yet |
 //! | `clock` | the receiver's clock |
@@ -20,6 +21,7 @@
 mod acked;
 mod ceiling;
 mod clock;
+pub mod estimate;
 pub mod estimator;
 mod history;
 mod loss;
@@ -33,7 +35,8 @@ mod train;
 mod tests;
 
 pub(crate) use ceiling::Ceiling;
-pub use estimator::{Cause, Estimate, Estimator, START};
+pub use estimate::{Cause, Estimate};
+pub use estimator::{Estimator, START};
 pub use pacer::Pacer;
 pub use probe::Probe;
 

@@ -25,6 +25,8 @@ const FALL_SPAN: i64 = 35_000;
 const FALL_PAUSE: f64 = 0.6;
 /// and so much slower than what was thought to fit.
 const FALL: f64 = 0.6;
+/// So many at once behind a pause tell that it was one.
+const PAUSE_LEAST: usize = 2;
 /// Packets of a line that are looked at.
 const FALL_MOST: usize = 12;
 
@@ -89,6 +91,19 @@ impl Trains {
             }
         }
         None
+    }
+
+    /// Whether the newest packets were served as fast as `target` once it was their turn: what they
+    /// waited for was a pause of the link, or of who reads them, and no queue of ours.
+    #[expect(clippy::cast_precision_loss, reason = "a span of milliseconds")]
+    pub(super) fn has_paused(&self, target: f64) -> bool {
+        let span: i64 = self.newest.iter().map(|&(gap, _)| gap).sum();
+        let bits: f64 = self
+            .newest
+            .iter()
+            .map(|&(_, bytes)| f64::from(bytes) * 8.0)
+            .sum();
+        self.newest.len() >= PAUSE_LEAST && bits * 1e6 >= target * span as f64
     }
 
     /// Bits per second of the last one, where it is not long ago.
