@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 /// The function that is counted with all it calls; a part of its mangled name.
 pub(crate) const MEASURED: &str = "*instructions*measured*";
-/// In names of the cryptographic library's functions; its assembler's begin with an underscore.
-const CRYPTOGRAPHY: [&str; 4] = ["aws_lc", "_aesni", "gcm_", "ghash"];
+/// In the paths of the cryptographic library's sources, C and assembler.
+const CRYPTOGRAPHY: &str = "/aws-lc/";
 /// Before the name of a case.
 const NAME: &str = "--case";
 
@@ -40,27 +40,27 @@ pub(crate) fn count(case: &str, function: &str) -> u64 {
     total
 }
 
-/// Own costs of functions of the object `own`, cryptography left out. Costs of calls are those of
-/// the functions called, which have lines of their own.
+/// Own costs of lines of the object `own`, cryptography left out. Costs of calls are those of the
+/// functions called, which have lines of their own. By files, since what of a function is inlined
+/// into which other is the compiler's whim.
 fn sum(text: &str, own: &Path) -> u64 {
     let own = own.display().to_string();
     let mut names = Names::default();
-    let (mut total, mut counts, mut is_own, mut is_call) = (0, false, false, false);
+    let (mut total, mut is_ours, mut is_own, mut is_call) = (0, false, false, false);
     for line in text.lines() {
         if let Some(object) = line.strip_prefix("ob=") {
             is_own = names.objects.resolve(object) == own;
-        } else if let Some(function) = line.strip_prefix("fn=") {
-            let name = names.functions.resolve(function);
-            counts = is_own && !CRYPTOGRAPHY.iter().any(|part| name.contains(part));
         } else if let Some(object) = line.strip_prefix("cob=") {
             names.objects.resolve(object);
-        } else if let Some(function) = line.strip_prefix("cfn=") {
-            names.functions.resolve(function);
+        } else if let Some(file) = after(line, ["fl=", "fi=", "fe="]) {
+            is_ours = !names.files.resolve(file).contains(CRYPTOGRAPHY);
+        } else if let Some(file) = after(line, ["cfl=", "cfi=", "cfe="]) {
+            names.files.resolve(file);
         } else if line.starts_with("calls=") {
             is_call = true;
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
             let cost = line.split(' ').nth(1).and_then(|cost| cost.parse().ok());
-            if counts && !std::mem::take(&mut is_call) {
+            if is_own && is_ours && !is_call {
                 total += cost.unwrap_or(0);
             }
             is_call = false;
@@ -69,11 +69,15 @@ fn sum(text: &str, own: &Path) -> u64 {
     total
 }
 
+fn after<'a>(line: &'a str, prefixes: [&str; 3]) -> Option<&'a str> {
+    prefixes.iter().find_map(|prefix| line.strip_prefix(prefix))
+}
+
 /// Names are written once, as `(number) name`, then as `(number)`.
 #[derive(Default)]
 struct Names {
     objects: Table,
-    functions: Table,
+    files: Table,
 }
 
 #[derive(Default)]

@@ -2,8 +2,8 @@
 //! repeat, at fan-out 1, 10 and 100 and for the rewriting of each codec.
 //!
 //! `cargo bench -p sfu --bench instructions` counts them with valgrind's callgrind and compares
-//! them with `counts.txt`; it exits 1 where forwarding takes over 3 % more, or over 3 % less: what
-//! was gained is written down, or it is lost again unseen. `-- --renew` writes the file anew.
+//! them with `counts.txt`; it exits 1 where forwarding takes over 4 % more. `-- --renew` writes the
+//! file anew: do so where something was gained, or it may be lost again unseen.
 //!
 //! What is counted is this program's own part, from a datagram handed in to the outbox being full:
 //! neither the cryptography (which chooses its code by the processor) nor libc. Another compiler

@@ -12,19 +12,23 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// What is left, without taking it.
+    #[inline]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.bytes
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DropReason> {
         let (taken, rest) = self
             .bytes
@@ -34,6 +38,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DropReason> {
         let (taken, rest) = self
             .bytes
@@ -43,23 +48,28 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, DropReason> {
         self.array().map(u8::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, DropReason> {
         self.array().map(u16::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u24(&mut self) -> Result<u32, DropReason> {
         self.array()
             .map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, DropReason> {
         self.array().map(u32::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, DropReason> {
         self.array().map(u64::from_be_bytes)
     }
@@ -73,20 +83,24 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
+    #[inline]
     pub(crate) const fn new(out: &'a mut [u8]) -> Self {
         Self { out, len: 0 }
     }
 
     /// Bytes written so far.
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// Forgets what was written after the first `len` bytes.
+    #[inline]
     pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
+    #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.len.checked_add(bytes.len())?;
         self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
@@ -95,6 +109,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Overwrites bytes already written.
+    #[inline]
     pub(crate) fn set(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
         let end = at.checked_add(bytes.len())?;
         self.out
@@ -104,24 +119,29 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self, value: u8) -> Option<()> {
         self.put(&[value])
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self, value: u16) -> Option<()> {
         self.put(&value.to_be_bytes())
     }
 
     /// The low 24 bits.
+    #[inline]
     pub(crate) fn u24(&mut self, value: u32) -> Option<()> {
         let [_, a, b, c] = value.to_be_bytes();
         self.put(&[a, b, c])
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self, value: u32) -> Option<()> {
         self.put(&value.to_be_bytes())
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self, value: u64) -> Option<()> {
         self.put(&value.to_be_bytes())
     }

@@ -240,6 +240,7 @@ impl ExtensionValues {
     }
 
     /// Puts the value of `extension` into `out`; its length, never 0.
+    #[inline]
     fn value(&self, extension: Extension, out: &mut [u8; VALUE_BYTES]) -> Option<usize> {
         let mut writer = Writer::new(out);
         match extension {
