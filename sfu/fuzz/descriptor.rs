@@ -139,7 +139,8 @@ impl Link {
         };
         let mut out = [0; 300];
         let len = passage.change.write(value, &frame, frames, &mut out);
-        assert!((value.len()..=value.len() + 5).contains(&len));
+        // What pads a value at its end does not go along.
+        assert!(len <= value.len() + 5);
         let told = Mandatory::parse(&out[..len]).expect("it has a number");
         let expected = frame.number.wrapping_add(passage.change.offset);
         assert_eq!(told.frame_number, expected);
