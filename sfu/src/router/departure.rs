@@ -460,7 +460,10 @@ fn write_header(
         abs_send_time: Some(stamps.abs_send_time),
         transport_sequence: stamps.transport_sequence,
         orientation: entry.passed.orientation,
-        playout_delay: entry.passed.playout_delay.or(section.playout.value()),
+        playout_delay: {
+            let asked = || section.playout.value();
+            entry.passed.playout_delay.or_else(asked)
+        },
         abs_capture_time: entry.passed.abs_capture_time,
     };
     header
