@@ -446,7 +446,7 @@ impl Estimator {
             }
             self.contend(now, (since, queue), arrived, has_lost);
         } else if queue > soft && self.has_paused() {
-            self.clear_since = now;
+            // The next feedback tells more.
         } else if queue > soft {
             self.drain(now, queue, soft);
         } else if let (true, Some(arrived)) = (is_lossy, arrived) {
@@ -465,7 +465,8 @@ impl Estimator {
 
     /// What waited has waited for a pause: the next feedback tells whether it is over.
     fn has_paused(&mut self) -> bool {
-        let is_new = self.cause != Cause::Queue && !self.is_pausing;
+        let is_steady = self.owd.noise() < FALL_NOISE;
+        let is_new = self.cause != Cause::Queue && !self.is_pausing && is_steady;
         self.is_pausing = is_new && self.trains.has_paused(self.target);
         self.is_pausing
     }
@@ -495,8 +496,8 @@ impl Estimator {
         };
         // The newest tell of a link that has just become slower what no window shows yet.
         let arrived = match self.trains.fallen(self.target) {
-            Some(fallen) => arrived.min(fallen),
-            None => arrived,
+            Some(fallen) if self.owd.noise() < FALL_NOISE => arrived.min(fallen),
+            Some(_) | None => arrived,
         };
         let keep = (YIELD - (queue - soft) / DRAIN).clamp(DRAIN_LEAST, YIELD);
         self.target = if self.cause == Cause::Queue {
@@ -741,6 +742,8 @@ const GROUP: Duration = Duration::from_millis(1);
 const LARGE: u32 = 400;
 /// A path with less jitter than this is steady, µs.
 const STEADY: f64 = 5_000.0;
+/// With more jitter than this, packets come at even distances by chance, µs.
+const FALL_NOISE: f64 = 8_000.0;
 /// A queue that no key frame of ours alone makes, µs.
 const LONG: f64 = 150_000.0;
 /// A link that serves what stands in line this much faster than packets arrive is not full.
