@@ -56,7 +56,10 @@ pub(super) const STEP_MILLIS: u64 = 500;
 
 /// Between two looks whether a rung that is given has stopped.
 pub(super) const STOPS_EVERY: Duration = Duration::from_millis(100);
-/// It has where a lower one has gone on for this long without it,
+/// It has where a lower one has gone on for so many pictures without it,
+const STOPPED_PICTURES: u32 = 6;
+/// and for this long at least; and in any case for this long,
+const STOPPED_LEAST: Duration = Duration::from_millis(200);
 const STOPPED: Duration = Duration::from_millis(300);
 /// and for this long behind a key frame, after which encoders leave pictures out.
 const STOPPED_BEHIND_KEY: Duration = Duration::from_millis(1_000);
@@ -331,14 +334,17 @@ impl Router {
     fn outlives(&self, ladder: &[EncodingKey], rank: usize) -> Option<EncodingKey> {
         let found = self.encodings.get(ladder.get(rank)?.index())?;
         let (timestamp, newest) = found.newest.filter(|_| !found.order.can_be_had())?;
-        let patience = if found.keyframe_at == Some(timestamp) {
-            STOPPED_BEHIND_KEY
-        } else {
-            STOPPED
-        };
+        let is_behind_key = found.keyframe_at == Some(timestamp);
         let goes_on = |other: &&EncodingKey| {
-            let other = self.encodings.get(other.index());
-            let (_, at) = other.and_then(|other| other.newest).unwrap_or_default();
+            let Some(other) = self.encodings.get(other.index()) else {
+                return false;
+            };
+            let (_, at) = other.newest.unwrap_or_default();
+            let patience = if is_behind_key {
+                STOPPED_BEHIND_KEY
+            } else {
+                stopped_after(other)
+            };
             at.since(newest) >= patience
         };
         ladder.iter().take(rank).rev().find(goes_on).copied()
@@ -439,6 +445,14 @@ impl Router {
         let start = header.write(&values, &section.plan.extensions, out)?;
         pad(out, start, start + PADDING).then_some(start + PADDING)
     }
+}
+
+/// How long a lower rung has to go on without a higher one that has stopped.
+fn stopped_after(lower: &Encoding) -> Duration {
+    let rates = lower.rates.layers(STEP_MILLIS);
+    let fps = rates.last().map_or(0, |rate| u32::from(rate.fps));
+    let pictures = Duration::from_secs(u64::from(STOPPED_PICTURES)).checked_div(fps);
+    pictures.unwrap_or(STOPPED).clamp(STOPPED_LEAST, STOPPED)
 }
 
 /// Whether what is shown gives way to something that costs less.

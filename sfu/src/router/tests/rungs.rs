@@ -187,17 +187,18 @@ fn a_low_rung_that_is_silent_for_a_second_is_kept_where_a_higher_one_flows() {
 }
 
 #[test]
-fn a_high_rung_that_stops_gives_way_to_the_one_below_within_half_a_second() {
+fn a_high_rung_that_stops_gives_way_to_the_one_below_within_a_third_of_a_second() {
     let mut scene = Scene::new();
     let (low, high) = (scene.low, scene.high);
     scene.give(high);
-    scene.play(10, BOTH);
+    // Long enough to know how many pictures a second there are.
+    scene.play(40, BOTH);
     let stopped = Sent {
         high: false,
         ..BOTH
     };
     // A picture or two may be late.
-    scene.play(8, stopped);
+    scene.play(5, stopped);
     assert_eq!(scene.given(), Some(high));
     scene.play(5, stopped);
     assert_eq!(scene.given(), Some(low));
