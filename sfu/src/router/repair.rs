@@ -2,9 +2,10 @@
 //! cost, and what is refused.
 //!
 //! Every answer is taken from the shared history. A packet is repeated `RETRANSMISSIONS_PER_PACKET`
-//! times at most and not twice within a round trip; all repeats of a subscriber together take a
-//! quarter of what its path carries. Beyond that a key frame mends more than repeats would, and one
-//! is asked for. Who asks for more numbers than any loss explains is not listened to.
+//! times at most, about a round trip apart, and from the second time on twice each; all repeats of a
+//! subscriber together take a quarter of what its path carries. Beyond that a key frame mends more
+//! than repeats would, and one is asked for. Who asks for more numbers than any loss explains is not
+//! listened to.
 
 use super::{Router, member_mut};
 use crate::id::{MemberKey, SectionKey};
@@ -231,8 +232,13 @@ impl Router {
         section.numbers.answered(now, asked.number);
         let before = subscriber.queue.len();
         let ticket = Ticket::new(key, asked.encoding, asked.number, TicketClass::Repair);
-        let dropped = subscriber.queue.push(ticket);
-        self.stats.queue_full += u64::from(dropped.is_some());
+        let mut push = || u64::from(subscriber.queue.push(ticket).is_some());
+        let mut dropped = push();
+        // Who waits for it already hardly has the time to ask once more: twice, then.
+        if asked.is_again && subscriber.repairs.spend(bytes) {
+            dropped += push();
+        }
+        self.stats.queue_full += dropped;
         self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);
         Ok(())
     }

@@ -117,6 +117,8 @@ pub(super) struct Asked {
     pub(super) number: u64,
     /// As it came in.
     pub(super) input: u64,
+    /// It was repeated already, and did not arrive.
+    pub(super) is_again: bool,
 }
 
 /// What a repeat repeats.
@@ -468,7 +470,8 @@ impl Numbers {
         let number = newest.checked_sub(u64::from(back))?;
         let sent = self.sent(number)?;
         let binding = self.bindings.iter().find(|b| b.number == sent.binding)?;
-        let window = rtt.min(REPEAT_WINDOW);
+        // Who asks again after a round trip asks a little sooner now and then, as jitter has it.
+        let window = rtt.min(REPEAT_WINDOW) * 3 / 4;
         let too_soon = |at: Instant| now.since(at) < window;
         if sent.answers >= RETRANSMISSIONS_PER_PACKET || sent.answered_at.is_some_and(too_soon) {
             return None;
@@ -477,6 +480,7 @@ impl Numbers {
             encoding: binding.encoding,
             number,
             input: sent.input,
+            is_again: sent.answers > 0,
         })
     }
 
