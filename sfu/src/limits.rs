@@ -133,8 +133,10 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Our own Binding requests on the selected path: the return-path proof.
 pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 /// The same while nothing is sent there: two of them with their ± 20 % within `CONSENT_TIMEOUT`, and
-/// one and a repetition within `SILENCE_TOLD`.
+/// nearly always one and a repetition within `SILENCE_TOLD`.
 pub const CONSENT_INTERVAL_UNUSED: Duration = Duration::from_secs(12);
+/// The same of who is taken for gone after few seconds of silence: its socket has closed.
+pub const CONSENT_INTERVAL_WATCHED: Duration = Duration::from_secs(3);
 /// Consent is asked for at multiples of this.
 pub const CONSENT_BEAT: Duration = Duration::from_millis(100);
 /// Rungs that are found to have changed at one look; what is beyond is found at the next one.

@@ -7,12 +7,17 @@ use crate::id::{EncodingKey, MemberKey, TrackKey};
 use crate::router::encoding::Origin;
 use crate::router::layers::EVERYTHING;
 use crate::router::rungs::STEP_MILLIS;
+use crate::time::{Duration, Instant};
 use crate::units::{Bitrate, MediaKind};
 
 /// What a packet of sound costs beside its payload, on the wire.
 const SOUND_HEADERS: u64 = 64;
 /// Bytes of sound that somebody who speaks makes in 20 ms, at least: below it is silence.
 const SPOKEN: u64 = 20;
+
+/// What has come within this goes on, or did until a moment ago: of what stopped sooner than it could
+/// be measured nothing more is to be expected.
+const LATELY: Duration = Duration::from_secs(2);
 
 /// The bytes of the newest key frame of an encoding.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,13 +68,13 @@ impl Router {
         self.begun.pop()
     }
 
-    /// Whether anything of a track has come, however little.
+    /// Whether anything of a track has come lately, however little.
     #[must_use]
-    pub fn has_come(&self, track: TrackKey) -> bool {
+    pub fn has_come(&self, now: Instant, track: TrackKey) -> bool {
         let encodings = self.track(track).map(|track| track.encodings.as_slice());
         encodings.unwrap_or_default().iter().any(|key| {
-            let found = self.encodings.get(key.index());
-            found.is_some_and(|found| found.newest.is_some())
+            let newest = self.encodings.get(key.index()).and_then(|it| it.newest);
+            newest.is_some_and(|(_, at)| now.since(at) < LATELY)
         })
     }
 

@@ -362,10 +362,14 @@ impl Router {
             .iter()
             .filter_map(|&key| self.tracks.get(key.index()));
         for key in tracks.flat_map(|track| &track.encodings) {
-            let encoding = self.encodings.get_mut(key.index());
-            let Some(encoding) = encoding.filter(|encoding| encoding.is_heard()) else {
+            let Some(encoding) = self.encodings.get_mut(key.index()) else {
                 continue;
             };
+            if !encoding.is_heard() {
+                // What it lost last says nothing of the path as it is now.
+                encoding.lost_lately = 0;
+                continue;
+            }
             if blocks.try_push(encoding.report_block(now)).is_err() {
                 break;
             }

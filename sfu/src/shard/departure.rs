@@ -168,10 +168,12 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     fn all(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        let data = self.member.transport.charged(BudgetClass::Data);
         self.control(outbox)?;
         let before = self.commons.stats.datagrams_out;
         let through = self.media(outbox);
-        if self.commons.stats.datagrams_out != before {
+        let has_data = self.member.transport.charged(BudgetClass::Data) != data;
+        if has_data || self.commons.stats.datagrams_out != before {
             self.moved |= self.member.transport.use_path();
         }
         through

@@ -309,6 +309,8 @@ impl Shard {
         let Some(key) = key else {
             return;
         };
+        // A section that has rested comes back as it was.
+        room.router.set_thin(key, member.adaptation.is_thin());
         member.sections.push(OpenSection {
             key,
             ssrc,

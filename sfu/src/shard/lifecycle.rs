@@ -108,7 +108,8 @@ impl Member {
     pub(super) fn silent_at(&self) -> Option<Instant> {
         let has_transport = self.negotiation.has_begun();
         let counts = has_transport || self.silence_max < limits::CONSENT_TIMEOUT;
-        counts.then(|| self.transport.last_authenticated_at() + self.silence_max)
+        let since = self.transport.last_authenticated_at();
+        counts.then(|| since.max(self.silence_from) + self.silence_max)
     }
 
     /// When its silence is told; nobody is silent before there is a transport.

@@ -343,7 +343,15 @@ impl Shard {
         let place = self.place(room, participant)?;
         self.current = Some(place.room);
         if let Some(member) = self.member_mut(place) {
-            member.silence_max = silence_max.min(limits::CONSENT_TIMEOUT);
+            let silence_max = silence_max.min(limits::CONSENT_TIMEOUT);
+            let is_watched = silence_max < limits::CONSENT_TIMEOUT;
+            if member.silence_max != silence_max {
+                // Who was not asked for longer than that is asked first.
+                let has_transport = is_watched && member.negotiation.has_begun();
+                member.silence_from = if has_transport { now } else { Instant::ZERO };
+                member.transport.watch(now, is_watched);
+            }
+            member.silence_max = silence_max;
         }
         self.settle_member(now, place);
         Ok(Reply::Done)
@@ -502,6 +510,7 @@ impl super::Commons {
             dirty: Dirty::default(),
             visiting: false,
             silence_max: limits::CONSENT_TIMEOUT,
+            silence_from: Instant::ZERO,
             silent: false,
             judgement: Judgement::default(),
             rtcp_ssrc: Self::draw_ssrc(&mut self.random, &[]),

@@ -187,6 +187,8 @@ pub(super) struct Member {
     pub(super) dirty: Dirty,
     pub(super) visiting: bool,
     pub(super) silence_max: Duration,
+    /// Silence that ends the membership counts from here on.
+    pub(super) silence_from: Instant,
     /// Nothing authenticated has come for `SILENCE_TOLD`.
     pub(super) silent: bool,
     pub(super) judgement: Judgement,

@@ -348,6 +348,11 @@ impl Transport {
         self.ice.note_sent()
     }
 
+    /// From now on it is to be known within seconds whether the other side is there, or not any more.
+    pub fn watch(&mut self, now: Instant, is_watched: bool) {
+        self.ice.watch(now, is_watched);
+    }
+
     /// Opens an SRTCP packet in place; the plaintext's length.
     ///
     /// # Errors
@@ -591,7 +596,8 @@ impl Transport {
         self.budget.charged(class)
     }
 
-    /// Round trip of our last answered Binding request; renewed with each consent check.
+    /// Round trip of our last answered Binding request: old where nothing is sent and the other side
+    /// checks by itself.
     #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
         self.ice.rtt()

@@ -55,7 +55,7 @@ impl Beginnings {
     }
 
     /// Whether a picture may begin with a key frame of so many bytes; zero: not known. `is_clear`:
-    /// no long queue stands. The first may in any case.
+    /// no long queue stands; then the first may in any case.
     pub(super) fn admit(&mut self, rate: Bitrate, keyframe: u64, is_clear: bool) -> bool {
         let bytes = if keyframe == 0 { UNSEEN } else { keyframe };
         let bytes = bytes.saturating_mul(WIRE) / 100;

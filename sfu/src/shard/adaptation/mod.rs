@@ -257,6 +257,11 @@ impl Adaptation {
         Bitrate::from_bps(carried.saturating_mul(parts) / 100)
     }
 
+    /// A long queue drains: only base layers pass.
+    pub(super) const fn is_thin(&self) -> bool {
+        self.is_thin
+    }
+
     /// When something is to be done without anything having come.
     pub(super) fn due(&self) -> Option<Instant> {
         let unheard = self.unheard_since.map(|since| since + UNHEARD);
@@ -335,11 +340,13 @@ impl Room {
         if looks.is_none() {
             return;
         }
-        if member.adaptation.is_beginning {
+        // Who never says what arrives has been given everything.
+        let is_given_all =
+            member.transport.estimate().is_none() && member.adaptation.unheard_since.is_none();
+        if member.adaptation.is_beginning && !is_given_all {
             self.decide(now, key, scratch);
-        } else {
-            self.adapt(now, key, scratch);
         }
+        self.adapt(now, key, scratch);
     }
 
     /// Its path says nothing: it is given the best of everything.
@@ -393,7 +400,9 @@ impl Room {
                 self.router.leave_at_once(section.key);
             }
         }
-        let is_thin = is_long || member.adaptation.is_thin && estimate.queue >= QUEUE_GONE;
+        // Somebody else's queue stands for as long as they like.
+        let drains = is_ours(&estimate) && estimate.queue >= QUEUE_GONE;
+        let is_thin = is_long || member.adaptation.is_thin && drains;
         if std::mem::replace(&mut member.adaptation.is_thin, is_thin) != is_thin {
             for section in &member.sections {
                 self.router.set_thin(section.key, is_thin);
@@ -415,7 +424,7 @@ impl Room {
         let Some(member) = self.members.get_mut(key.index()) else {
             return;
         };
-        scratch.look(member, key, &self.router);
+        scratch.look(now, member, key, &self.router);
         member.adaptation.can_be_thin = scratch.can_be_thin();
         let estimate = member.transport.estimate();
         let charged = member.transport.charged(BudgetClass::Audio);
@@ -450,6 +459,8 @@ impl Room {
         let is_wide = budget.stable >= sum(given, LARGEST, unmeasured);
         member.adaptation.given = match unmeasured {
             0 => gross(given, sound),
+            // One alone floods nothing.
+            1 => UNMEASURED,
             _ if is_wide => UNMEASURED,
             _ => gross(sum(given, LOWEST, unmeasured), sound),
         };

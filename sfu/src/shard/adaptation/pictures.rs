@@ -10,6 +10,7 @@ use crate::router::allocator::{self, Claim, Decision, Layer, Reason, Weight};
 use crate::router::rungs::{Rungs, Target};
 use crate::router::{Router, Track};
 use crate::shard::room::Member;
+use crate::time::Instant;
 use crate::units::Bitrate;
 
 /// A payload with its headers on the wire, in hundredths of the payload.
@@ -53,7 +54,7 @@ pub(in crate::shard) struct Scratch {
 
 impl Scratch {
     /// Takes in what `member` is shown.
-    pub(super) fn look(&mut self, member: &Member, key: MemberKey, router: &Router) {
+    pub(super) fn look(&mut self, now: Instant, member: &Member, key: MemberKey, router: &Router) {
         self.pictures.clear();
         self.layers.clear();
         let speaker = router.active_speaker();
@@ -88,7 +89,7 @@ impl Scratch {
                 current,
                 is_given,
                 has_begun: is_given || open.is_some_and(|open| open.has_begun),
-                has_come: !rungs.is_empty() || router.has_come(track),
+                has_come: !rungs.is_empty() || router.has_come(now, track),
                 lowest: lowest.flatten(),
                 rungs,
                 weight: Weight {
@@ -115,7 +116,9 @@ impl Scratch {
         self.waiting.clear();
         for (picture, decision) in self.pictures.iter().zip(&self.decisions) {
             let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
-            let is_first = picture.has_come && decision.reason == Reason::NoLayer;
+            // What is measured and does not flow is muted, or has stopped: nothing of it begins now.
+            let is_unmeasured = picture.has_come && picture.rungs.is_empty();
+            let is_first = is_unmeasured && decision.reason == Reason::NoLayer;
             if picture.has_begun || rung.is_none() && !is_first {
                 continue;
             }
@@ -149,13 +152,18 @@ impl Scratch {
         self.waiting.iter().any(|one| one.section == section)
     }
 
-    /// Whether of every picture fewer a second can be sent without another key frame.
+    /// Whether of every picture that is given fewer a second can be sent without another key frame.
     pub(super) fn can_be_thin(&self) -> bool {
         let is_layered = |picture: &Picture| {
-            let mut rungs = picture.rungs.iter();
-            rungs.any(|rung| rung.rank.temporal > 0)
+            let current = picture.current.and_then(|place| picture.rungs.get(place));
+            let encoding = current.map(|rung| rung.target.encoding);
+            let mut layers = picture.rungs.iter();
+            layers.any(|rung| {
+                Some(rung.target.encoding) == encoding && rung.target.layer.temporal > 0
+            })
         };
-        self.pictures.iter().all(is_layered)
+        let mut given = self.pictures.iter().filter(|picture| picture.is_given);
+        given.all(is_layered)
     }
 
     /// What the least of all that is given costs.

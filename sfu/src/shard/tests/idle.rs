@@ -61,6 +61,31 @@ fn an_idle_participant_costs_its_consent_checks_and_they_come_together() {
 }
 
 #[test]
+fn who_is_only_there_and_loses_its_socket_is_asked_before_it_is_taken_for_gone() {
+    let mut shard = shard();
+    let (mut now, mut guests) = together(&[line("a", false, "recvonly", 0)], &mut shard);
+    // Up to twelve seconds may have passed since it was asked last.
+    sleep_until(now, now + Duration::from_secs(29), &mut shard, &mut guests);
+    now += Duration::from_secs(29);
+    let guest = |id| (ROOM, ParticipantId(id));
+    for id in 1..=GUESTS {
+        let (room, participant) = guest(id);
+        let settle = Command::SetSilenceMax {
+            room,
+            participant,
+            silence_max: Duration::from_secs(6),
+        };
+        assert!(shard.handle_command(now, settle).is_ok());
+    }
+    sleep_until(now, now + Duration::from_secs(30), &mut shard, &mut guests);
+    now += Duration::from_secs(30);
+    assert_eq!(shard.sizes().participants as u64, GUESTS, "all answer");
+    // And who does not answer is gone in a few seconds.
+    let gone = support::run(&mut shard, now + Duration::from_secs(7));
+    assert_eq!(gone.len() as u64, GUESTS, "{gone:?}");
+}
+
+#[test]
 fn a_room_in_which_all_have_fallen_silent_costs_no_more() {
     let mut shard = shard();
     let lines = [line("a", false, "recvonly", 0)];

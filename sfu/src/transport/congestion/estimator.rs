@@ -604,21 +604,22 @@ impl Estimator {
 
     /// A probe to send, if it is time for one.
     pub fn probe(&mut self, now: Instant) -> Option<Probe> {
+        let is_idle = self.sent_at.is_none_or(|at| now.since(at) > IDLE);
+        if is_idle {
+            // Nothing is on its way, so nothing waits there: where all was paused nobody else
+            // would say so.
+            self.is_empty = true;
+            self.owd.drain();
+            self.cause = Cause::Unused;
+        }
         if self.prober.is_busy() || self.wanted <= self.target {
             return None;
         }
-        let is_idle = self.sent_at.is_none_or(|at| now.since(at) > IDLE);
         let media = if is_idle {
             0.0
         } else {
             self.acked.rate(Duration::from_millis(400)).unwrap_or(0.0)
         };
-        if is_idle {
-            // Nothing is on its way, so nothing waits there: where all was paused nobody else
-            // would say so.
-            self.is_empty = true;
-            self.cause = Cause::Unused;
-        }
         if let Some(rate) = self.probe_next.pop_front() {
             let goal = rate.min((self.wanted * 1.2).max(self.target * 1.5));
             return Some(self.prober.begin(now, self.target, goal, media, self.rtt));

@@ -72,7 +72,7 @@ impl Loss {
             0
         };
         if overflows {
-            self.inherent = self.inherent.min(self.newest);
+            // As it was.
         } else if self.has_inherent {
             self.inherent += (self.newest - self.inherent) * 0.1;
         } else {

@@ -144,6 +144,12 @@ impl Owd {
         self.noise
     }
 
+    /// Nothing is on its way any more, and so nothing waits.
+    pub(super) fn drain(&mut self) {
+        (self.least, self.last) = (0, 0);
+        self.recent = Default::default();
+    }
+
     /// Forgets the floor: the path is another.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

@@ -18,8 +18,8 @@ use rand_chacha::rand_core::Rng as _;
 use super::ufrag::{self, UfragParts};
 use crate::error::DropReason;
 use crate::limits::{
-    CONSENT_BEAT, CONSENT_INTERVAL, CONSENT_INTERVAL_UNUSED, CONSENT_TIMEOUT, PATHS_PER_TRANSPORT,
-    RESTART_OVERLAP,
+    CONSENT_BEAT, CONSENT_INTERVAL, CONSENT_INTERVAL_UNUSED, CONSENT_INTERVAL_WATCHED,
+    CONSENT_TIMEOUT, PATHS_PER_TRANSPORT, RESTART_OVERLAP,
 };
 use crate::path::Path;
 use crate::sdp::description::IceCredentials;
@@ -114,6 +114,8 @@ pub(super) struct Agent {
     asked_at: Instant,
     /// Media or reports have left by the selected path since then.
     in_use: bool,
+    /// It is to be known within seconds whether the other side is still there.
+    is_watched: bool,
     /// Anything authenticated, by any path: the other side is there.
     authenticated_at: Instant,
     /// The same by the selected path alone: it may be sent to (RFC 7675 §5.1).
@@ -146,6 +148,7 @@ impl Agent {
             next_consent_at: now,
             asked_at: now,
             in_use: false,
+            is_watched: false,
             authenticated_at: now,
             consented_at: now,
             rtt: None,
@@ -392,7 +395,7 @@ impl Agent {
         self.expired = false;
         self.asked_at = now;
         self.in_use = false;
-        self.next_consent_at = self.consent_due(now, CONSENT_INTERVAL_UNUSED);
+        self.next_consent_at = self.consent_due(now, self.unused_interval());
         if self
             .generations
             .last()
@@ -450,7 +453,7 @@ impl Agent {
             known.proved_at = Some(now);
         }
         if self.selected() == Some(path) && !self.in_use {
-            self.next_consent_at = self.consent_due(self.asked_at, CONSENT_INTERVAL_UNUSED);
+            self.next_consent_at = self.consent_due(self.asked_at, self.unused_interval());
         }
         let mut outcome = Outcome::default();
         if self
@@ -488,6 +491,22 @@ impl Agent {
         let sooner = due < self.next_consent_at;
         self.next_consent_at = self.next_consent_at.min(due);
         sooner
+    }
+
+    /// From now on it is to be known within seconds whether the other side is there, or not any more.
+    pub(super) fn watch(&mut self, now: Instant, is_watched: bool) {
+        self.is_watched = is_watched;
+        if is_watched {
+            self.next_consent_at = self.next_consent_at.min(now);
+        }
+    }
+
+    const fn unused_interval(&self) -> Duration {
+        if self.is_watched {
+            CONSENT_INTERVAL_WATCHED
+        } else {
+            CONSENT_INTERVAL_UNUSED
+        }
     }
 
     /// `interval` ± 20 % after `last` (RFC 7675 §5.1), here by what the transaction ids have of
@@ -542,16 +561,17 @@ impl Agent {
         if self.next_consent_at > now {
             return None;
         }
-        if !self.in_use && now.since(self.consented_at) < CONSENT_INTERVAL {
+        let enough = CONSENT_INTERVAL.min(self.unused_interval());
+        if !self.in_use && now.since(self.consented_at) < enough {
             // It has said so by itself: browsers check every few seconds.
-            self.next_consent_at = self.consent_due(self.consented_at, CONSENT_INTERVAL_UNUSED);
+            self.next_consent_at = self.consent_due(self.consented_at, self.unused_interval());
             return None;
         }
         self.asked_at = now;
         let request = self.request(now, path, generation);
         // Until it is answered, as if the path were in use: an answer may be lost.
         self.in_use = false;
-        self.next_consent_at = self.consent_due(now, CONSENT_INTERVAL);
+        self.next_consent_at = self.consent_due(now, enough);
         request
     }
 
