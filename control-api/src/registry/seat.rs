@@ -218,7 +218,10 @@ impl Registry {
         let Some(gone_at) = room.socket_closed(seat.participant) else {
             return;
         };
+        let shard = room.shard;
         drop(room);
+        // It is asked from now on whether it is there: who is only there is so seldom otherwise.
+        self.set_silence_max(shard, seat, limits::SILENCE_WITHOUT_SOCKET * 2);
         // Not at once: after a broken network the media has been silent for longer already, and
         // another socket is on its way.
         let this = self.clone();

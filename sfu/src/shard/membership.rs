@@ -345,10 +345,10 @@ impl Shard {
         if let Some(member) = self.member_mut(place) {
             let silence_max = silence_max.min(limits::CONSENT_TIMEOUT);
             let is_watched = silence_max < limits::CONSENT_TIMEOUT;
-            if member.silence_max != silence_max {
+            let was_watched = member.silence_max < limits::CONSENT_TIMEOUT;
+            if is_watched != was_watched {
                 // Who was not asked for longer than that is asked first.
-                let has_transport = is_watched && member.negotiation.has_begun();
-                member.silence_from = if has_transport { now } else { Instant::ZERO };
+                member.silence_from = if is_watched { now } else { Instant::ZERO };
                 member.transport.watch(now, is_watched);
             }
             member.silence_max = silence_max;

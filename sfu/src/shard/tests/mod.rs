@@ -146,6 +146,7 @@ fn a_deadline_is_not_put_off_by_what_happens_meanwhile() {
         participant: ParticipantId(1),
         silence_max: Duration::from_secs(6),
     };
+    assert!(shard.handle_command(Instant::ZERO, settle.clone()).is_ok());
     let mut gone_at = None;
     for step in 0..40 {
         let now = Instant::from_micros(5_998_000 + step * 300);
