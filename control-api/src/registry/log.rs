@@ -353,6 +353,7 @@ mod tests {
             codec: Codec::Vp8,
             muted_by_publisher: false,
             muted_by_server: false,
+            forbidden: false,
         })
     }
 

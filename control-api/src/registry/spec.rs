@@ -470,8 +470,10 @@ pub struct TrackView {
     pub codec: Codec,
     /// Muted by its publisher.
     pub muted_by_publisher: bool,
-    /// Muted by the server.
+    /// Muted by the server, by order.
     pub muted_by_server: bool,
+    /// Its publisher may not publish its source: nobody sees or hears it.
+    pub forbidden: bool,
     /// When it was published.
     pub create_time: UnixTime,
 }
@@ -487,10 +489,10 @@ impl super::page::Item for TrackView {
 }
 
 impl TrackView {
-    /// Muted by anybody.
+    /// Muted by anybody, or not permitted.
     #[must_use]
     pub const fn muted(&self) -> bool {
-        self.muted_by_publisher || self.muted_by_server
+        self.muted_by_publisher || self.muted_by_server || self.forbidden
     }
 
     /// The id as text: "t" and hexadecimal digits.

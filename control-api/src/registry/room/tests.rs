@@ -180,6 +180,16 @@ async fn a_source_that_may_not_be_published_is_refused_or_silent() {
             muted: true
         })
     );
+    let told = |room: &Room| {
+        let track = room.track(CAMERA).unwrap();
+        (track.muted(), track.muted_by_server)
+    };
+    assert_eq!(told(&room), (true, false), "nobody has ordered it");
+    room.mute_by_server(CAMERA, true).unwrap();
+    assert_eq!(told(&room), (true, true));
+    room.track_changed(&facts(true));
+    room.mute_by_server(CAMERA, false).unwrap();
+    assert_eq!(told(&room), (true, false), "it may not be published still");
 }
 
 #[tokio::test]

@@ -20,8 +20,6 @@ use crate::status::{Failure, Reason};
 pub(super) struct Track {
     pub(super) view: Arc<TrackView>,
     pub(super) owner: ParticipantId,
-    /// A backend said so; apart from what permissions come to, which may change.
-    pub(super) muted_by_order: bool,
     /// The shard takes it for a screen.
     pub(super) screen_told: bool,
 }
@@ -42,7 +40,7 @@ impl Room {
     pub(in crate::registry) fn muted_by_order(&self, owner: ParticipantId) -> Vec<TrackId> {
         let tracks = self.tracks.iter();
         tracks
-            .filter(|(_, track)| track.owner == owner && track.muted_by_order)
+            .filter(|(_, track)| track.owner == owner && track.view.muted_by_server)
             .map(|(&id, _)| id)
             .collect()
     }
@@ -104,11 +102,10 @@ impl Room {
         track: TrackId,
         muted: bool,
     ) -> Result<Option<MuteOrder>, Failure> {
-        let track = self.tracks.get_mut(&track);
+        let track = self.tracks.get(&track);
         let track = track.ok_or_else(|| Failure::of(Reason::TrackNotFound))?;
-        track.muted_by_order = muted;
         let (owner, mid) = (track.owner, track.view.mid);
-        Ok(self.change_track(owner, mid, |_| {}))
+        Ok(self.change_track(owner, mid, |view| view.muted_by_server = muted))
     }
 
     /// A member may publish something else than before.
@@ -134,7 +131,7 @@ impl Room {
         let before = Arc::clone(&track.view);
         let mut view = TrackView::clone(&before);
         change(&mut view);
-        view.muted_by_server = track.muted_by_order || !permissions.may_publish(view.source);
+        view.forbidden = !permissions.may_publish(view.source);
         if view == *before {
             return None;
         }
@@ -163,7 +160,7 @@ impl Room {
     pub(in crate::registry) fn track_changed(&mut self, facts: &TrackFacts) -> Option<MuteOrder> {
         let member = self.members.get(&facts.participant)?;
         let known = self.tracks.get(&facts.track);
-        let muted_by_order = known.is_some_and(|track| track.muted_by_order);
+        let muted_by_order = known.is_some_and(|track| track.view.muted_by_server);
         let uid = known.map(|track| track.view.uid);
         let view = Arc::new(seen(member, facts, muted_by_order, uid));
         let order = (view.muted() != facts.muted).then_some(MuteOrder {
@@ -181,7 +178,6 @@ impl Room {
         let track = Track {
             view: Arc::clone(&view),
             owner,
-            muted_by_order,
             screen_told: facts.screen,
         };
         self.tracks.insert(facts.track, track);
@@ -233,8 +229,8 @@ fn seen(member: &Member, facts: &TrackFacts, by_order: bool, uid: Option<Ulid>) 
         source,
         codec: facts.codec,
         muted_by_publisher: note.muted,
-        // A source that may not be published is heard and seen by nobody.
-        muted_by_server: by_order || !member.spec.permissions.may_publish(source),
+        muted_by_server: by_order,
+        forbidden: !member.spec.permissions.may_publish(source),
     }
 }
 

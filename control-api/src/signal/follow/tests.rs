@@ -30,6 +30,7 @@ fn track(id: u64, owner: &str, source: TrackSource, muted: bool) -> RoomNews {
         codec: Codec::Vp8,
         muted_by_publisher: muted,
         muted_by_server: false,
+        forbidden: false,
         uid: Ulid::from_u128(u128::from(id)),
         create_time: UnixTime::default(),
     }))
