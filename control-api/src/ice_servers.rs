@@ -28,7 +28,7 @@ pub struct IceServer {
 }
 
 /// What clients are told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IceServers {
     servers: Vec<IceUrl>,
     secret: Option<Secret>,

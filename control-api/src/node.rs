@@ -143,9 +143,21 @@ impl Node {
         Arc::clone(&self.0.ice_servers.borrow())
     }
 
-    /// Clients are told these from now on.
+    /// Clients are told these from now on, those that are here at once.
     pub fn replace_ice_servers(&self, new: IceServers) {
-        drop(self.0.ice_servers.send_replace(Arc::new(new)));
+        self.0.ice_servers.send_if_modified(|known| {
+            let differs = **known != new;
+            if differs {
+                *known = Arc::new(new);
+            }
+            differs
+        });
+    }
+
+    /// Wakes when clients are to be told of others.
+    #[must_use]
+    pub fn watch_ice_servers(&self) -> watch::Receiver<Arc<IceServers>> {
+        self.0.ice_servers.subscribe()
     }
 
     /// Whether tokens are optional and rooms come into being at first join.

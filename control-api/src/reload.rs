@@ -136,6 +136,7 @@ mod tests {
     use std::sync::mpsc;
 
     use tokio::sync::Mutex;
+    use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
 
@@ -143,7 +144,7 @@ mod tests {
     async fn however_often_a_hung_disk_is_asked_one_thread_waits_for_it() {
         let reader = Reader::default();
         let (answer, disk) = mpsc::channel::<()>();
-        let (begins, begun) = mpsc::channel::<()>();
+        let (begins, mut begun) = unbounded_channel::<()>();
         let disk = Arc::new(Mutex::new(disk));
         let ask = |most| {
             let (disk, begins) = (Arc::clone(&disk), begins.clone());
@@ -153,16 +154,22 @@ mod tests {
                 disk.recv().map_err(|error| error.to_string())
             })
         };
-        assert_eq!(ask(50).await.unwrap_err(), "no file within 0 s");
+        // However late the thread begins.
+        let (why, begins) = tokio::join!(ask(50), begun.recv());
+        assert_eq!(why.unwrap_err(), "no file within 0 s");
+        assert_eq!(begins, Some(()));
         for _ in 0..10 {
             let why = ask(50).await.unwrap_err();
             assert!(why.contains("still being read"), "{why}");
         }
-        assert_eq!(begun.try_iter().count(), 1, "threads that read");
+        assert!(begun.try_recv().is_err(), "another thread reads");
         // The disk answers: the next one is asked again.
         answer.send(()).unwrap();
         answer.send(()).unwrap();
-        while ask(60_000).await.is_err() {}
-        assert_eq!(begun.try_iter().count(), 1);
+        while ask(60_000).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(begun.try_recv(), Ok(()));
+        assert!(begun.try_recv().is_err(), "another thread reads");
     }
 }

@@ -120,6 +120,7 @@ async fn stay(socket: &mut Socket, held: &mut Held<'_>, first: Vec<Utf8Bytes>) -
     let (mut ping_at, mut pong_by) = (now + PING_INTERVAL, None::<Instant>);
     // A socket begins with what it was just told.
     let mut ice_at = ice_servers_at(held, now);
+    let mut ice_servers = held.node().watch_ice_servers();
     let mut batch: Vec<RoomNews> = Vec::with_capacity(NEWS_PER_BATCH);
     loop {
         let token_at = token_needed_at(held);
@@ -148,6 +149,10 @@ async fn stay(socket: &mut Socket, held: &mut Held<'_>, first: Vec<Utf8Bytes>) -
                 Ok(Heard::Nothing) => Ok(()),
                 Err(end) => Err(end),
             },
+            Ok(()) = ice_servers.changed() => {
+                ice_at = ice_servers_at(held, Instant::now());
+                say_ice_servers(socket, held).await
+            }
             () = sleep_until(wake_at) => {
                 let now = Instant::now();
                 if token_at <= now {

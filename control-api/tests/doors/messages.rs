@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use control_api::auth::TokenRequest;
-use control_api::clock::UnixTime;
 use control_api::config::{Secret, Time};
 use control_api::node::Running;
 use control_api::registry::{
@@ -112,8 +111,9 @@ async fn a_password_for_turn_is_told_anew_before_it_ends() {
     let mut with = config();
     with.ice.servers = vec!["turn:127.0.0.1".parse().unwrap()];
     with.ice.turn_secret = Some(Secret::new("s".repeat(32)));
-    // Shorter than a configuration may say.
-    with.ice.turn_ttl = Time(Duration::from_secs(4));
+    // Shorter than a configuration may say, and than a test waits for a message.
+    let holds = Duration::from_secs(20);
+    with.ice.turn_ttl = Time(holds);
     let running = start(with).await;
     let (mut socket, welcome) = Socket::join(&running, "standup", "ada").await;
     let ends = |servers: &Value| {
@@ -122,11 +122,40 @@ async fn a_password_for_turn_is_told_anew_before_it_ends() {
         assert_eq!(who, welcome["uid"].as_str().unwrap());
         ends.parse::<u64>().unwrap()
     };
-    let first = ends(&welcome["ice_servers"]);
-    let second = ends(&socket.next_of("ice_servers").await["ice_servers"]);
-    assert!(second > first, "{first} {second}");
-    assert!(UnixTime::now().as_secs() <= first, "it came in time");
-    assert!(ends(&socket.next_of("ice_servers").await["ice_servers"]) > second);
+    let mut last = ends(&welcome["ice_servers"]);
+    // From here on time passes where nobody has anything to do, and only there.
+    tokio::time::pause();
+    let begins = tokio::time::Instant::now();
+    for turn in 1..=3 {
+        let told = ends(&socket.next_of("ice_servers").await["ice_servers"]);
+        assert!(told >= last, "{last} {told}");
+        last = told;
+        let passed = begins.elapsed();
+        let by = holds / 2 * turn;
+        let timely = by - holds / 2..=by + Duration::from_millis(10);
+        assert!(timely.contains(&passed), "{turn}: {passed:?}");
+    }
+    running.end().await;
+}
+
+#[tokio::test]
+async fn other_servers_for_ice_are_told_at_once_to_who_is_here() {
+    let with = |url: &str| {
+        let mut config = config();
+        config.ice.servers = vec![url.parse().unwrap()];
+        config
+    };
+    let running = start(with("stun:127.0.0.1")).await;
+    let (mut socket, _) = Socket::join(&running, "standup", "ada").await;
+    let replace = |url: &str| {
+        let servers = with(url).ice_servers().unwrap();
+        running.node.replace_ice_servers(servers);
+    };
+    // A reload that changes something else is no news.
+    replace("stun:127.0.0.1");
+    replace("stun:127.0.0.2");
+    let told = socket.next_of("ice_servers").await;
+    assert_eq!(told["ice_servers"], json!([{"urls": ["stun:127.0.0.2"]}]));
     running.end().await;
 }
 
