@@ -65,20 +65,27 @@ export function preferRed(transceiver, isFirst) {
 /** Looks at one voice for as long as it lasts, and says when it should be sent otherwise. */
 export class Redundancy {
   #losses = new Losses();
+  /** What `changed` was told last, and could act on. */
+  #told = false;
   #timer;
 
   /**
    * @param {() => RTCRtpSender|undefined} sender of the voice, while there is one
-   * @param {(isLossy: boolean) => void} changed
+   * @param {(isLossy: boolean) => void} changed it may throw, and is told again then
    */
   constructor(sender, changed) {
     const look = async () => {
       const found = sender();
       if (!found?.track) return;
       const counted = await read(found);
-      if (counted && this.#losses.read(counted.sent, counted.lost)) changed(this.#losses.isLossy);
+      if (!counted) return;
+      this.#losses.read(counted.sent, counted.lost);
+      const { isLossy } = this.#losses;
+      if (isLossy === this.#told) return;
+      changed(isLossy);
+      this.#told = isLossy;
     };
-    // What a browser does not tell is no loss.
+    // What a browser does not tell is no loss; what it does not take now it may take later.
     this.#timer = setInterval(() => void look().catch(() => {}), READ_MS);
   }
 

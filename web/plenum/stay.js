@@ -12,6 +12,9 @@ import { Socket } from "./socket.js";
 /** @import {Source, Welcome} from "./messages.js" */
 /** @import {Lost, ServerMessage} from "./socket.js" */
 
+/** Addresses that are remembered as refused; further ones are not told of. */
+const REFUSED_URLS_MAX = 64;
+
 /**
  * What we send under one source name. Without a track the section only receives.
  * @typedef {{track: MediaStreamTrack|null, muted: boolean, codec: string|null}} LocalSource
@@ -56,6 +59,8 @@ export class Stay extends Emitter {
   #closed = false;
   /** STUN and TURN servers in use, as JSON. */
   #servers;
+  /** Addresses of servers the browser did not take: said once. @type {Set<string>} */
+  #refusedUrls = new Set();
   /** What we may publish; null until it was said. @type {Set<Source>|null} */
   #permitted = null;
 
@@ -236,11 +241,22 @@ export class Stay extends Emitter {
       } catch (error) {
         // One address of several is enough for a browser to take none.
         if (Array.isArray(urls) && urls.length > 1) left.unshift(...urls.map((url) => ({ ...rest, urls: url })));
-        else this.emit("failed", error);
+        else this.#refuse(String(urls), error);
       }
     }
     if (taken.length === 0) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [] });
     return taken.length > 0;
+  }
+
+  /**
+   * The browser does not take an address: with each new password it is told again, and we are not.
+   * @param {string} url
+   * @param {unknown} error
+   */
+  #refuse(url, error) {
+    if (this.#refusedUrls.has(url) || this.#refusedUrls.size >= REFUSED_URLS_MAX) return;
+    this.#refusedUrls.add(url);
+    this.emit("failed", error);
   }
 
   /**

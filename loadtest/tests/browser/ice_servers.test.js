@@ -37,9 +37,20 @@ test("servers that are told anew are those of the next gathering", async (contex
   await ada.join("ice-anew", "Ada");
   const used = await ada.ask(() => {
     const { stay } = /** @type {any} */ (window).plenum.connection;
-    const tell = (/** @type {RTCIceServer[]} */ ice_servers) => stay.useServers(ice_servers);
-    tell([{ urls: ["nonsense"] }, { urls: ["stun:127.0.0.1:9", "turn:a b"] }, { urls: "turn:127.0.0.1:9", username: "a", credential: "b" }]);
-    return stay.pc.getConfiguration().iceServers.map((/** @type {RTCIceServer} */ { urls, username }) => [String(urls), username ?? ""]);
+    /** @type {string[]} */
+    const failures = [];
+    stay.on("failed", (/** @type {unknown} */ error) => failures.push(String(error)));
+    const tell = (/** @type {string} */ username) => stay.useServers([
+      { urls: ["nonsense"] },
+      { urls: ["stun:127.0.0.1:9", "turn:a b"] },
+      { urls: "turn:127.0.0.1:9", username, credential: "b" },
+    ]);
+    tell("a");
+    // Another password for the same servers, as every few hours.
+    tell("c");
+    const servers = stay.pc.getConfiguration().iceServers;
+    return { failures, servers: servers.map((/** @type {RTCIceServer} */ { urls, username }) => [String(urls), username ?? ""]) };
   });
-  assert.deepEqual(used, [["stun:127.0.0.1:9", ""], ["turn:127.0.0.1:9", "a"]]);
+  assert.deepEqual(used.servers, [["stun:127.0.0.1:9", ""], ["turn:127.0.0.1:9", "c"]]);
+  assert.equal(used.failures.length, 2, `each address is said once: ${used.failures.join("; ")}`);
 });

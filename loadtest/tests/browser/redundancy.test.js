@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Losses } from "../../../web/plenum/redundancy.js";
+import { Losses, Redundancy } from "../../../web/plenum/redundancy.js";
 
 /** Fifty packets a second, of which a share is lost. @param {Losses} losses @param {number[]} perSecond */
 function play(losses, perSecond, from = { sent: 0, lost: 0 }) {
@@ -64,4 +64,30 @@ test("counts that begin anew are no loss", () => {
   play(losses, seconds(20, () => 0), { sent: 100_000, lost: 40 });
   assert.equal(play(losses, seconds(20, () => 0)).changes.length, 0);
   assert.equal(losses.isLossy, false);
+});
+
+test("what a browser would not take is tried again with the next reading, until it does", async (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const counted = { sent: 0, lost: 0 };
+  const sender = {
+    track: {},
+    getStats: async () => new Map([
+      ["out", { type: "outbound-rtp", packetsSent: counted.sent }],
+      ["in", { type: "remote-inbound-rtp", packetsLost: counted.lost }],
+    ]),
+  };
+  /** @type {boolean[]} */
+  const told = [];
+  const redundancy = new Redundancy(() => /** @type {any} */ (sender), (isLossy) => {
+    told.push(isLossy);
+    if (told.length < 3) throw new Error("not while an offer is made");
+  });
+  for (let second = 0; second < 8; second += 1) {
+    counted.sent += 50;
+    counted.lost += 5;
+    context.mock.timers.tick(1_000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  redundancy.close();
+  assert.deepEqual(told, [true, true, true]);
 });
