@@ -55,13 +55,12 @@ impl Patience {
             .is_some_and(|(known, since)| known == wait && now.since(since) >= within)
     }
 
-    /// Whether a target is one that has been given up.
-    pub(super) fn has_given_up(&self, now: Instant, target: Target) -> bool {
-        self.given_up.is_some_and(|(given_up, until)| {
-            now < until
-                && target.encoding == given_up.encoding
-                && target.layer.spatial >= given_up.layer.spatial
-        })
+    /// Until when a target is given up, where it has been.
+    pub(super) fn given_up_until(&self, now: Instant, target: Target) -> Option<Instant> {
+        let (given_up, until) = self.given_up?;
+        let is_it =
+            target.encoding == given_up.encoding && target.layer.spatial >= given_up.layer.spatial;
+        (is_it && now < until).then_some(until)
     }
 }
 

@@ -155,26 +155,27 @@ impl Router {
     }
 
     /// From now on the section is given this of its track, or the best. What it shows now goes on
-    /// until the other begins with a key frame, which is asked for where one is needed.
-    pub fn set_target(&mut self, now: Instant, section: SectionKey, target: Option<Target>) {
+    /// until the other begins with a key frame, which is asked for where one is needed. Some: it has
+    /// been tried in vain, and is not before this; what is shown is given.
+    pub fn set_target(
+        &mut self,
+        now: Instant,
+        section: SectionKey,
+        target: Option<Target>,
+    ) -> Option<Instant> {
         let wish = target.map_or(EVERYTHING, |target| self.wish_for(target));
-        let Some(found) = self.sections.get_mut(section.index()) else {
-            return;
-        };
+        let found = self.sections.get_mut(section.index())?;
         let track = found.track().and_then(|key| self.tracks.get(key.index()));
-        let Some(track) = track else {
-            return;
-        };
+        let track = track?;
         let target = target.filter(|target| track.encodings.contains(&target.encoding));
-        // Tried in vain a moment ago: what is shown is given.
-        let in_vain = target.is_some_and(|target| found.patience.has_given_up(now, target));
-        if in_vain && found.target.is_some() {
+        let in_vain = target.and_then(|target| found.patience.given_up_until(now, target));
+        if in_vain.is_some() && found.target.is_some() {
             // Nor is it left for what was given meanwhile.
             if let Some(shown) = found.selector.current() {
                 found.target = Some(shown);
                 found.layers.leave(false);
             }
-            return;
+            return in_vain;
         }
         let before = found.aim(track);
         found.target = target.map(|target| target.encoding);
@@ -197,6 +198,7 @@ impl Router {
         {
             self.want_keyframe(now, aim);
         }
+        None
     }
 
     /// What a section leaves for a lower rung costs its path nothing it lacks: all of it passes until

@@ -513,31 +513,43 @@ impl Room {
             let layer = decision.layer.and_then(|layer| layers.get(layer));
             let waits = scratch.waits(picture.section);
             let comes = layer.is_some() || picture.has_come && decision.reason == Reason::NoLayer;
-            member.give(decision, layer.copied(), comes && !waits);
             let rung = decision.layer.and_then(|layer| picture.rungs.get(layer));
             let target = rung.filter(|_| picture.rungs.len() > 1);
             let lowest = picture.lowest.filter(|_| spare.is_some());
             let target = target.map(|rung| rung.target).or(lowest);
-            give(now, &mut self.router, (decision, waits), target);
+            let router = &mut self.router;
+            let in_vain = give(now, router, (decision, waits), target);
+            let Some(until) = in_vain else {
+                member.give(decision, layer.copied(), comes && !waits);
+                continue;
+            };
+            // What passes is told, not what no key frame came for.
+            let passes = picture.passes(router).and_then(|place| layers.get(place));
+            let decision = Decision {
+                reason: Reason::Held { until },
+                ..*decision
+            };
+            member.give(&decision, passes.copied(), comes && !waits);
         }
     }
 }
 
-/// Does what was decided for one section.
+/// Does what was decided for one section. Some: it was tried in vain, and is not before this.
 fn give(
     now: Instant,
     router: &mut Router,
     (decision, waits): (&Decision, bool),
     target: Option<crate::router::rungs::Target>,
-) {
+) -> Option<Instant> {
     let is_starved = waits || matches!(decision.reason, Reason::Paused { .. });
     // Where nothing flows, or nothing is known to, what comes may be shown.
-    router.set_target(now, decision.section, target);
+    let in_vain = router.set_target(now, decision.section, target);
     // Nothing presses: what is left goes on as it is until the smaller one begins.
     if matches!(decision.reason, Reason::Full | Reason::WantedSize { .. }) {
         router.spare(decision.section);
     }
     router.set_starved(now, decision.section, is_starved);
+    in_vain
 }
 
 impl Member {

@@ -207,6 +207,12 @@ impl Picture {
         layers.get(self.layers.clone()).unwrap_or_default()
     }
 
+    /// The place of what its section is given now.
+    pub(super) fn passes(&self, router: &Router) -> Option<usize> {
+        let target = router.target(self.section)?;
+        self.rungs.iter().position(|rung| rung.target == target)
+    }
+
     pub(super) fn claim<'a>(&self, layers: &'a [Layer]) -> Claim<'a> {
         Claim {
             section: self.section,

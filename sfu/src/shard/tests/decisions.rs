@@ -134,3 +134,30 @@ fn what_is_told_has_the_estimate_and_comes_twice_a_second_at_most() {
     let used: u64 = given.map(|given| given.bitrate.as_bps()).sum();
     assert!(used > 0);
 }
+
+#[test]
+fn while_a_rise_is_given_up_what_passes_is_told() {
+    let mut scene = Scene::new(4_000);
+    scene.wish(0, 128, 360);
+    scene.run(6_000);
+    assert_eq!(scene.shows().0, 2, "{:?}", scene.shown);
+    told(&mut scene);
+    scene.keyless = Some(2);
+    scene.wish(0, 128, 720);
+    let began = scene.now;
+    let mut said = Vec::new();
+    for _ in 0..140 {
+        scene.run(20);
+        for facts in told(&mut scene) {
+            let one = facts.subscriptions[0];
+            let height = one.layer.map(|given| given.layer.spatial);
+            said.push((scene.now.since(began).as_millis(), height, one.reason));
+        }
+    }
+    assert_eq!(scene.shows().0, 2, "{:?}", scene.shown);
+    // It is waited for at most a second and a decision; then the middle one is told, and why.
+    let (at, height, reason) = said.last().copied().expect("something is told");
+    assert!((1_000..=2_500).contains(&at), "{said:?}");
+    assert_eq!(height, Some(1), "{said:?}");
+    assert!(matches!(reason, Reason::Held { .. }), "{said:?}");
+}
