@@ -33,6 +33,7 @@ limits! {
     TRANSPORTS: usize = 20_000, "transports on one shard; a further join is refused";
     TRACKS_PER_PARTICIPANT: usize = 16, "tracks one participant publishes; the m-line beyond is refused";
     ENCODINGS_PER_TRACK: usize = 4, "encodings of one track; a further rid or SSRC is dropped as limit_reached";
+    SSRCS_PER_REMB: usize = 16, "sources a REMB of ours names, it is about the transport as a whole, and browsers read no more than the figure";
     LAYERS_PER_TRACK: usize = 9, "layers of one track the allocator chooses among, three sizes at three rates; the surplus is not given";
     SECTIONS_PER_TRANSPORT: usize = 128, "m-lines of one transport, both ways; tracks beyond find no section";
     SUBSCRIPTIONS_PER_PARTICIPANT: usize = 256, "wishes one participant may state";

@@ -319,7 +319,13 @@ impl Registry {
                 offers: !by_http,
             },
         };
-        self.call(shard, command).await.map(drop)
+        self.call(shard, command).await?;
+        // Which rungs are wanted is told by the WebSocket alone.
+        if door != Door::WebSocket {
+            let room = id;
+            self.insist(shard, Command::HoldByRemb { room, participant });
+        }
+        Ok(())
     }
 
     /// Whoever of that name is inside is out.

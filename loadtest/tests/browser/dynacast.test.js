@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { find, sees } from "./support/media.js";
 import { sentRungs } from "./support/rungs.js";
+import { startSite } from "./support/site.js";
 import { assertFrames, startChromium } from "./support/tabs.js";
 import { until } from "./support/until.js";
 
@@ -11,8 +12,16 @@ import { until } from "./support/until.js";
 
 /** @type {Awaited<ReturnType<typeof startChromium>>} */
 let chromium;
-before(async () => void (chromium = await startChromium()));
-after(() => chromium.close());
+/** @type {Awaited<ReturnType<typeof startSite>>} */
+let site;
+before(async () => {
+  site = await startSite("whip.html");
+  chromium = await startChromium();
+});
+after(async () => {
+  await chromium.close();
+  site.close();
+});
 after(assertFrames);
 
 /**
@@ -63,4 +72,37 @@ test("small tiles leave the low rung, a pinned one brings the top back, and nobo
   context.after(() => grace.close());
   await grace.join("dynacast", "Grace", { camera: "0" });
   await sees(grace, "Ada", { within: 5_000 });
+});
+
+test("who publishes by WHIP is held by REMB under what is wanted, and let go when more is", async (context) => {
+  const [ada, encoder] = [await chromium.tab({ width: 1_600, height: 900 }), await chromium.tab()];
+  context.after(() => Promise.all([ada.close(), encoder.close()]));
+  await ada.join("dynacast-whip", "Ada", { camera: "0" });
+  await encoder.open("/", site.url);
+  await encoder.ask(async (url) => {
+    const { whip } = /** @type {any} */ (window);
+    whip.it = await whip.publish(url, { simulcast: true });
+  }, `${process.env.PLENUM_URL}/whip/dynacast-whip?participant=encoder&display_name=Encoder`);
+  const rungs = () => encoder.ask(() => /** @type {any} */ (window).whip.it.rungs());
+  const seesTop = (/** @type {number} */ within) => until(async () => (await find(ada, "Encoder", "CAMERA"))?.width === 960, {
+    within, every: 50, what: "the top rung is seen", last: () => Promise.all([rungs(), find(ada, "Encoder", "CAMERA")]),
+  });
+  await seesTop(40_000);
+
+  // So small a window that every tile is: the top is not sent any more, nor, later, the middle.
+  await ada.page.setViewportSize({ width: 400, height: 300 });
+  let before = await rungs();
+  await until(async () => {
+    const now = await rungs();
+    const grown = now.rungs.filter((/** @type {any} */ { bytes }, /** @type {number} */ place) => bytes > (before.rungs[place]?.bytes ?? 0));
+    before = now;
+    return grown.map((/** @type {any} */ { rid }) => rid).join("") === "q";
+  }, { within: 30_000, every: 1_000, what: "the lowest rung alone is sent", last: rungs });
+  const small = await sees(ada, "Encoder");
+  assert.equal(small.width, 240);
+
+  await ada.page.setViewportSize({ width: 1_600, height: 900 });
+  const asked = performance.now();
+  await seesTop(10_000);
+  context.diagnostic(`the top rung is back ${Math.round(performance.now() - asked)} ms after the window grew`);
 });

@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 
 use crate::id::{EncodingKey, Mid, SectionKey, TrackKey};
 use crate::limits::SSRCS_PER_TRANSPORT;
+use crate::router::allowance::Allowance;
 use crate::router::repair::RepairBudget;
 use crate::router::ticket::TicketQueue;
 use crate::router::track::Track;
@@ -58,6 +59,8 @@ pub(super) struct Member {
     pub(super) fir_number: u8,
     /// It is told what arrived by SSRC and sequence number (RFC 8888).
     pub(super) is_reported: bool,
+    /// What it may send, where it takes no orders.
+    pub(super) allowance: Option<Allowance>,
 }
 
 impl Member {
@@ -102,6 +105,7 @@ impl Member {
             clock: PublisherClock::default(),
             fir_number: 0,
             is_reported: false,
+            allowance: None,
         }
     }
 

@@ -27,6 +27,7 @@
 //! | [`rungs`] | what of a simulcast track each section is given, and padding that probes |
 //! | `patience` | how long a key frame is waited for that leads to another size |
 //! | `orders` | which rungs of a track its publisher is asked for |
+//! | `allowance` | how much a publisher may send that takes no orders |
 //! | [`allocator`] | one participant's bitrate to a layer for each section |
 //! | [`ticket`] | orders to send |
 //! | [`port`] | doors for plaintext media |
@@ -35,6 +36,7 @@
 
 mod again;
 pub mod allocator;
+mod allowance;
 pub mod decode_target;
 mod departure;
 mod encoding;

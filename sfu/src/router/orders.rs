@@ -5,7 +5,7 @@
 //! Up at once, down after a while: what is switched off costs whoever wants it next the time of a key
 //! frame. A rung that has never come is asked for as long as anybody looks, since nobody can be given
 //! what is not known. Who publishes may not obey (a page without our library): then what is not
-//! wanted flows all the same, and nothing here minds.
+//! wanted flows all the same, and nothing here minds (but see [`super::allowance`]).
 
 use arrayvec::ArrayVec;
 
@@ -52,7 +52,8 @@ enum State {
 }
 
 impl Order {
-    fn is_on(self) -> bool {
+    /// It is asked for.
+    pub(super) fn is_on(self) -> bool {
         self.state != State::Off
     }
 
@@ -115,6 +116,7 @@ impl Router {
                 self.ordered_anew.push(key);
             }
         }
+        self.review_allowances(now);
     }
 
     /// A track of which other rungs are asked for than before.
@@ -174,7 +176,7 @@ impl Router {
 
 impl Track {
     /// Its publisher sends several sizes, by rid.
-    fn has_rungs(&self) -> bool {
+    pub(super) fn has_rungs(&self) -> bool {
         self.kind() == MediaKind::Video && self.plan.rids.len() > 1
     }
 }

@@ -221,7 +221,7 @@ impl Router {
         }
     }
 
-    /// Writes NACK, PLI and FIR to a publisher where due.
+    /// Writes NACK, PLI, FIR and REMB to a publisher where due.
     pub fn write_feedback(
         &mut self,
         now: Instant,
@@ -238,6 +238,7 @@ impl Router {
                 self.write_feedback_of(now, (sender, key), writer);
             }
         }
+        self.write_allowance(now, (sender, member), writer);
         let next = self.next_rtcp(member);
         if let Some(due) = self.dues.get_mut(member.index()) {
             *due = next.unwrap_or(NEVER).max(now + Duration::from_micros(1));
@@ -513,7 +514,8 @@ impl Router {
                 ])
             })
             .min();
-        soonest([found.report_due, reports, feedback])
+        let allowance = found.allowance.and_then(|allowance| allowance.next_due());
+        soonest([found.report_due, reports, feedback, allowance])
     }
 
     /// Chooses the encoding each simulcast track should show.

@@ -333,6 +333,9 @@ fn plan_payload(
     let numbered = extensions.id(Extension::TransportWideCc).is_some();
     let transport_cc = numbered && offers(TRANSPORT_CC);
     let video = format.codec.kind() == MediaKind::Video;
+    // Of what we receive it is a ceiling over what the sender finds by transport-wide feedback; of
+    // what we send we find that ourselves.
+    let sends_only = video && section.direction == Direction::SendOnly;
     PayloadPlan {
         payload_type: payload.payload_type,
         rtx: rtx_of(section, payload.payload_type).filter(|_| video),
@@ -343,7 +346,7 @@ fn plan_payload(
         fir: offers(FIR),
         transport_cc,
         ccfb: !transport_cc && offers(CCFB),
-        remb: !transport_cc && offers(REMB),
+        remb: (!transport_cc || sends_only) && offers(REMB),
     }
 }
 

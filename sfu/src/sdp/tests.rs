@@ -423,6 +423,14 @@ fn remb_is_agreed_only_without_transport_wide_feedback() {
 }
 
 #[test]
+fn remb_is_agreed_beside_transport_wide_feedback_by_who_only_sends() {
+    let section = &mut offer("chromium-sendrecv").sections[1];
+    section.direction = Direction::SendOnly;
+    let agreed = negotiate::plan(section, &[]).unwrap().payloads.remove(0);
+    assert!(agreed.transport_cc && agreed.remb);
+}
+
+#[test]
 fn descriptors_come_with_what_is_sent_but_not_with_vp8() {
     let mut section = offer("chromium-sendrecv").sections[1].clone();
     let dependencies = Extension::DependencyDescriptor;

@@ -200,6 +200,15 @@ pub enum Command {
         /// At most `CONSENT_TIMEOUT`.
         silence_max: Duration,
     },
+    /// Nobody tells the participant which rungs of its tracks are wanted
+    /// ([`Event::EncodingsWanted`](crate::shard::Event::EncodingsWanted)), as its door cannot: where it
+    /// offers REMB, it is held by that under what they need.
+    HoldByRemb {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        participant: ParticipantId,
+    },
     /// A muted track's packets end at ingress.
     SetTrackMuted {
         /// Where.

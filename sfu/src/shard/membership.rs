@@ -72,6 +72,7 @@ impl Shard {
                 participant,
                 silence_max,
             } => self.set_silence_max(now, (room, participant), silence_max),
+            Command::HoldByRemb { room, participant } => self.hold_by_remb(room, participant),
             Command::SetTrackMuted { room, track, muted } => {
                 self.set_track_muted(now, room, track, muted)
             }
@@ -334,6 +335,22 @@ impl Shard {
         Some(member.published.iter().map(|track| track.id).collect())
     }
 
+    fn hold_by_remb(
+        &mut self,
+        room: RoomId,
+        participant: ParticipantId,
+    ) -> Result<Reply, CommandError> {
+        let place = self.place(room, participant)?;
+        self.current = Some(place.room);
+        if let Some(room) = self.rooms.get_mut(place.room.index()) {
+            room.router.hold_by_remb(place.member);
+            if let Some(member) = room.members.get_mut(place.member.index()) {
+                member.is_held_by_remb = true;
+            }
+        }
+        Ok(Reply::Done)
+    }
+
     fn set_silence_max(
         &mut self,
         now: Instant,
@@ -492,6 +509,7 @@ impl super::Commons {
             permissions: parameters.permissions,
             subscribe_all: parameters.subscribe_all,
             offers: parameters.offers,
+            is_held_by_remb: false,
             wishes: Vec::new(),
             audio_slots: None,
             slot_sizes: 0,

@@ -140,6 +140,9 @@ impl Shard {
         member.forget_room();
         let router = &mut room.router;
         router.add_member(place.member, &member.name);
+        if member.is_held_by_remb {
+            router.release_by_remb(now, place.member);
+        }
         router.set_receiving(now, place.member, false);
         router.set_barred(place.member, barred);
         if let Some(rtt) = member.transport.rtt() {

@@ -162,6 +162,8 @@ pub(super) struct Member {
     pub(super) subscribe_all: bool,
     /// Takes offers of ours.
     pub(super) offers: bool,
+    /// Nobody tells it what is wanted of its tracks.
+    pub(super) is_held_by_remb: bool,
     pub(super) wishes: Vec<Wish>,
     /// Voices it is sent, where it wishes another number than the room's.
     pub(super) audio_slots: Option<usize>,

@@ -70,6 +70,19 @@ class Exchange {
     return answer.status;
   }
 
+  /** What is sent of each rung, lowest first, and what may be sent in all. */
+  async rungs() {
+    const rungs = [];
+    let allowed = 0;
+    (await this.pc.getStats()).forEach((row) => {
+      if (row.type === "candidate-pair" && row.nominated) allowed = row.availableOutgoingBitrate ?? 0;
+      if (row.type !== "outbound-rtp" || row.kind !== "video") return;
+      rungs.push({ rid: row.rid ?? "", frames: row.framesEncoded ?? 0, bytes: row.bytesSent ?? 0, lines: row.frameHeight ?? 0, target: row.targetBitrate ?? 0 });
+    });
+    const order = ["q", "h", "f"];
+    return { allowed, rungs: rungs.sort((one, other) => order.indexOf(one.rid) - order.indexOf(other.rid)) };
+  }
+
   /** Sums of getStats(). */
   async sums() {
     const sums = { sent: 0, frames: 0, energy: 0, width: 0, height: 0, state: this.pc.connectionState, pair: "", rids: [] };

@@ -2,6 +2,8 @@
 
 use super::adaptation::Scene;
 use super::*;
+use crate::wire::feedback::Feedback;
+use crate::wire::rtcp::{RtcpPacket, packets};
 
 /// What the first publisher is asked for, in its order; the last word of those told meanwhile.
 fn asked(scene: &mut Scene, milliseconds: u64) -> Option<String> {
@@ -120,4 +122,89 @@ fn who_is_moved_with_rungs_off_is_asked_for_all_of_them_where_it_comes() {
     scene.run(4_000);
     // She wished for a small one in the room she left.
     assert_eq!(scene.shows().0, 3, "{:?}", scene.shown);
+}
+
+/// Nobody tells the first publisher what is wanted.
+fn hold(scene: &mut Scene) {
+    let command = Command::HoldByRemb {
+        room: scene.lin.room,
+        participant: scene.publishers[0].id,
+    };
+    assert!(scene.shard.handle_command(scene.now, command).is_ok());
+}
+
+/// What the first publisher is told by REMB, in kb/s, and how many milliseconds later.
+fn told(scene: &mut Scene, milliseconds: u64) -> Vec<(u64, u64)> {
+    let mut told = Vec::new();
+    for passed in (0..milliseconds).step_by(20) {
+        scene.run(20);
+        for compound in scene.publishers[0].compounds.drain(..) {
+            for packet in packets(&compound) {
+                if let Ok(RtcpPacket::Feedback(Feedback::Remb { bitrate, .. })) = packet {
+                    told.push((bitrate.as_bps() / 1_000, passed));
+                }
+            }
+        }
+    }
+    told
+}
+
+/// Nothing limits it, as 18 bits and an exponent say it.
+const OPEN: u64 = 999_997;
+
+fn figures(told: &[(u64, u64)]) -> Vec<u64> {
+    let mut figures: Vec<u64> = told.iter().map(|(kbps, _)| *kbps).collect();
+    figures.dedup();
+    figures
+}
+
+#[test]
+fn who_is_not_told_what_is_wanted_is_held_under_it_by_remb_and_let_go_at_once() {
+    let mut scene = Scene::new(4_000);
+    hold(&mut scene);
+    assert_eq!(told(&mut scene, 3_000), [], "all is wanted up to the top");
+    scene.wish(0, 128, 360);
+    // 200 kb/s for 180 lines and 691 for 360, with headers.
+    let middle = told(&mut scene, 8_000);
+    assert_eq!(figures(&middle), [980]);
+    assert!((2..=4).contains(&middle.len()), "once a second: {middle:?}");
+    scene.rungs = 0..2;
+    scene.wish(0, 128, 180);
+    assert_eq!(figures(&told(&mut scene, 8_000)), [980, 220]);
+    scene.rungs = 0..1;
+    assert_eq!(figures(&told(&mut scene, 5_000)), [220]);
+    scene.wish(0, 128, 720);
+    let open = told(&mut scene, 5_000);
+    assert_eq!(figures(&open), [OPEN]);
+    assert_eq!(open.len(), 3, "{open:?}");
+    assert!(open[0].1 < 100, "{open:?}");
+}
+
+#[test]
+fn who_is_told_what_is_wanted_is_not_held_by_remb() {
+    let mut scene = Scene::new(4_000);
+    scene.run(3_000);
+    scene.wish(0, 128, 180);
+    assert_eq!(told(&mut scene, 12_000), []);
+}
+
+#[test]
+fn who_was_held_and_is_moved_is_let_go_in_the_other_room() {
+    let mut scene = Scene::new(4_000);
+    hold(&mut scene);
+    scene.run(3_000);
+    scene.wish(0, 128, 180);
+    assert_eq!(figures(&told(&mut scene, 12_000)).last(), Some(&220));
+    scene.rungs = 0..1;
+    let there = RoomId(8);
+    support::create(&mut scene.shard, there.0, 10);
+    let go = Command::MoveParticipant {
+        room: scene.lin.room,
+        participant: scene.publishers[0].id,
+        destination: there,
+    };
+    assert!(scene.shard.handle_command(scene.now, go).is_ok());
+    let open = told(&mut scene, 4_000);
+    assert_eq!(figures(&open), [OPEN]);
+    assert!(open[0].1 < 100, "{open:?}");
 }
