@@ -108,7 +108,7 @@ impl Room {
                 self.visit(member);
             }
         }
-        while let Some(key) = self.visits.last().copied() {
+        while let Some(key) = self.visits.front().copied() {
             if let Some(member) = self.members.get_mut(key.index()) {
                 commons.stats.visits += 1;
                 let mut visit = Visit {
@@ -127,7 +127,7 @@ impl Room {
                 through?;
                 member.visiting = false;
             }
-            self.visits.pop();
+            self.visits.pop_front();
         }
         Ok(())
     }

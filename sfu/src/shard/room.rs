@@ -1,6 +1,8 @@
 //! What a shard keeps of one room: its router, and for each member the transport, the negotiation
 //! and what it publishes and wishes. Everything a room owns hangs here, so dropping it frees all.
 
+use std::collections::VecDeque;
+
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -28,8 +30,9 @@ pub(super) struct Room {
     /// Same keys as the router's members.
     pub(super) members: Slab<Member>,
     pub(super) timer: TimerId,
-    /// Members with control or RTCP to send, each once.
-    pub(super) visits: Vec<MemberKey>,
+    /// Members with something to send, each once. Whose turn came first departs first: those who
+    /// were there do not wait for hundreds who have just come.
+    pub(super) visits: VecDeque<MemberKey>,
     /// Members that had their turn in this departure and whose deadlines moved.
     pub(super) departed: Vec<MemberKey>,
     /// Stands in the shard's list of rooms to depart.
@@ -57,7 +60,7 @@ impl Room {
             router: Router::new(clock),
             members: Slab::new(),
             timer,
-            visits: Vec::new(),
+            visits: VecDeque::new(),
             departed: Vec::new(),
             departing: false,
             has_news: false,
@@ -97,7 +100,7 @@ impl Room {
             && !member.visiting
         {
             member.visiting = true;
-            self.visits.push(key);
+            self.visits.push_back(key);
         }
     }
 }

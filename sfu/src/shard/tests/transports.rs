@@ -2,7 +2,10 @@
 
 use super::guest::*;
 use super::*;
+use crate::outbox::{Outbox, Run};
+use crate::path::Path;
 use crate::sdp::description::{SdpType, Setup};
+use crate::wire::demux::{self, classify};
 
 #[test]
 fn the_dtls_role_follows_the_offer_and_media_flows_in_either() {
@@ -177,4 +180,40 @@ fn a_restart_without_description_is_refused_where_there_is_nothing_to_restart() 
         };
         assert_eq!(field, at_fault, "{ufrag} {pwd}");
     }
+}
+
+#[test]
+fn who_was_there_is_sent_a_packet_before_those_who_came_later() {
+    let mut shard = shard();
+    support::create(&mut shard, ROOM.0, 10);
+    let line_of = |direction, ssrc| [line("a", false, direction, ssrc)];
+    let mut ada = connected(
+        Instant::ZERO,
+        &mut shard,
+        1,
+        false,
+        &line_of("sendonly", 11),
+    );
+    let later = 2..=6;
+    let mut guests: Vec<Guest> = later
+        .map(|id| {
+            connected(
+                Instant::ZERO,
+                &mut shard,
+                id,
+                false,
+                &line_of("recvonly", 0),
+            )
+        })
+        .collect();
+    let mut all: Vec<&mut Guest> = guests.iter_mut().collect();
+    let now = pass(Instant::ZERO, 1_000, &mut shard, &mut all);
+    ada.rtp(now, &mut shard, (96, 11, 1), &[], &sound(1));
+    let mut outbox = Outbox::new();
+    assert_eq!(shard.depart(now, &mut outbox), Departed::Done);
+    let is_media = |run: &Run<'_>| classify(run.bytes) == Some(demux::Class::Rtp);
+    let order = outbox.runs().filter(is_media).map(|run| run.path);
+    let order: Vec<Path> = order.collect();
+    let joined: Vec<Path> = guests.iter().map(|guest| guest.path).collect();
+    assert_eq!(order, joined);
 }
