@@ -219,11 +219,12 @@ impl RtpHeader {
         out: &mut [u8],
     ) -> Option<usize> {
         let mut writer = Writer::new(out);
-        writer.u8(0x80)?;
-        writer.u8((self.payload_type & 0x7F) | if self.marker { 0x80 } else { 0 })?;
-        writer.u16(self.sequence)?;
-        writer.u32(self.timestamp)?;
-        writer.u32(self.ssrc)?;
+        let [q0, q1] = self.sequence.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
+        let [s0, s1, s2, s3] = self.ssrc.to_be_bytes();
+        let marker = if self.marker { 0x80 } else { 0 };
+        let second = (self.payload_type & 0x7F) | marker;
+        writer.put(&[0x80, second, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3])?;
         if extensions.write(map, descriptor, &mut writer)? {
             writer.set(0, &[0x90])?;
         }
