@@ -158,7 +158,7 @@ impl Router {
         };
         let class = ticket.class();
         let subscriber = section.member;
-        let is_reported = section.plan.reports_packets();
+        let is_reported = section.is_reported;
         let before = section.timeline.shown();
         let before = before.filter(|&(key, _)| key != ticket.encoding);
         let before = before.and_then(|(key, timestamp)| {
@@ -225,8 +225,11 @@ impl Departure<'_> {
         if entry.empty || verdict.is_some_and(|verdict| !verdict.passes) {
             return fill(section, (self.key, encoding), entry, stamps, out).map(|len| (len, false));
         }
-        let plan = payload_plan(self.track, section, entry)?;
-        let (payload_type, codec) = (plan.payload_type, plan.format.codec);
+        let input = self.track.plan.payload(entry.payload_type);
+        let (input, _) = input.ok_or(DropReason::UnknownPayloadType)?;
+        let payload_type = section.payload_type_of(&input.format);
+        let payload_type = payload_type.ok_or(DropReason::UnknownPayloadType)?;
+        let codec = input.format.codec;
         let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
         let timeline = section.timeline;
         let told =

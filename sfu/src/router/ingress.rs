@@ -451,7 +451,9 @@ impl Offer<'_> {
     /// Makes tickets of what passes. How many tickets left the queue for them.
     fn to(&self, section: &mut Section, subscriber: &mut Member, sequences: &[u64]) -> u64 {
         let encoding = self.encoding;
-        let is_target = section.aim(self.track) == Some(self.key);
+        let is_shown = section.selector.current() == Some(self.key);
+        // Of what is shown already the selector does not ask.
+        let is_target = !is_shown && section.aim(self.track) == Some(self.key);
         let mut started = None;
         let mut dropped = 0;
         for &sequence in sequences {

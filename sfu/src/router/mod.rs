@@ -18,6 +18,7 @@
 //! | `member` | one participant: its SSRCs, tickets and clock |
 //! | `subscription` | a wish that has a section |
 //! | `section` | one outgoing m-line: SSRCs, numbering, repeats, sender report |
+//! | `sent` | what is remembered of one outgoing number |
 //! | `selector` | which encoding passes now |
 //! | [`decode_target`] | which frames of a scalable encoding pass |
 //! | `foresight` | what is about to be sent, as far as it can be known before |
@@ -60,6 +61,7 @@ mod report;
 pub mod rungs;
 mod section;
 mod selector;
+mod sent;
 mod speaker;
 mod subscription;
 pub mod ticket;

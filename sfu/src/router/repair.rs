@@ -187,7 +187,7 @@ impl Router {
         let mut sections = sections
             .iter()
             .filter_map(|key| self.sections.get(key.index()));
-        sections.any(|section| section.plan.reports_packets())
+        sections.any(|section| section.is_reported)
     }
 
     /// So much is lost on the path to a member, in thousandths: its sound gets copies,

@@ -397,7 +397,7 @@ impl Router {
             let section = self.sections.get(key.index());
             section.is_some_and(|section| {
                 let is_told = section.plan.extensions.id(Extension::TransportWideCc);
-                let is_told = is_told.is_some() || section.plan.reports_packets();
+                let is_told = is_told.is_some() || section.is_reported;
                 section.rtx_ssrc.is_some() && is_told
             })
         })

@@ -31,12 +31,13 @@ use crate::router::patience::Patience;
 use crate::router::playout::Playout;
 use crate::router::redundancy::Redundancy;
 use crate::router::selector::Selector;
+use crate::router::sent::Sent;
 use crate::router::subscription::Subscription;
 use crate::router::track::Track;
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
-use crate::wire::payload::Codec;
+use crate::wire::payload::{Codec, Format};
 
 /// A packet is not repeated twice within this, or within a round trip where that is shorter.
 const REPEAT_WINDOW: Duration = Duration::from_millis(100);
@@ -65,25 +66,6 @@ struct Anchor {
     highest: u64,
     timestamp: u32,
     pictures: PictureOffsets,
-}
-
-/// One outgoing number.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    number: u64,
-    input: u64,
-    answered_at: Option<Instant>,
-    binding: u16,
-    answers: u8,
-    sent: bool,
-    /// Nothing was sent but the number, of what had been left out.
-    is_filling: bool,
-    /// It was given the marker.
-    ends_picture: bool,
-    /// Pictures that were left out before it.
-    dropped: u16,
-    /// What its dependency descriptor told instead.
-    change: FrameChange,
 }
 
 /// Where a departing packet stands.
@@ -162,6 +144,10 @@ pub(super) struct Section {
     /// Payload type last sent, for filling.
     pub(super) payload_type: u8,
     rtx_sequence: u16,
+    /// [`MediaPlan::reports_packets`] of its plan.
+    pub(super) is_reported: bool,
+    /// What [`Section::payload_type_of`] said last.
+    asked: Option<(Format, u8)>,
 }
 
 impl Section {
@@ -204,6 +190,8 @@ impl Section {
             report: ReportState::default(),
             payload_type,
             rtx_sequence,
+            is_reported: plan.reports_packets(),
+            asked: None,
         }
     }
 
@@ -231,10 +219,25 @@ impl Section {
     /// It was negotiated again.
     pub(super) fn negotiated(&mut self, plan: &MediaPlan) {
         self.plan = plan.clone();
+        self.is_reported = plan.reports_packets();
+        self.asked = None;
         self.redundancy.negotiated(plan);
         if repeats_itself(plan, self.rtx_ssrc) {
             self.numbers.keep_stamps();
         }
+    }
+
+    /// What it calls `format`. The plan is elsewhere in memory, and has left the cache since the last
+    /// frame: it is looked at once.
+    pub(super) fn payload_type_of(&mut self, format: &Format) -> Option<u8> {
+        if let Some((known, payload_type)) = self.asked
+            && known == *format
+        {
+            return Some(payload_type);
+        }
+        let payload_type = self.plan.for_format(format)?.payload_type;
+        self.asked = Some((*format, payload_type));
+        Some(payload_type)
     }
 
     /// Whether a NACK is answered.
@@ -472,14 +475,14 @@ impl Numbers {
         let binding = self.bindings.iter().find(|b| b.number == sent.binding)?;
         // Who asks again after a round trip asks a little sooner now and then, as jitter has it.
         let window = rtt.min(REPEAT_WINDOW) * 3 / 4;
-        let too_soon = |at: Instant| now.since(at) < window;
-        if sent.answers >= RETRANSMISSIONS_PER_PACKET || sent.answered_at.is_some_and(too_soon) {
+        let is_too_soon = sent.is_answered_within(now, window);
+        if sent.answers >= RETRANSMISSIONS_PER_PACKET || is_too_soon {
             return None;
         }
         Some(Asked {
             encoding: binding.encoding,
             number,
-            input: sent.input,
+            input: sent.input(binding.anchor?.highest),
             is_again: sent.answers > 0,
         })
     }
@@ -488,8 +491,7 @@ impl Numbers {
     pub(super) fn answered(&mut self, now: Instant, number: u64) {
         let slot = slot(&self.ring, number);
         if let Some(sent) = self.ring.get_mut(slot) {
-            sent.answers = sent.answers.saturating_add(1);
-            sent.answered_at = Some(now);
+            sent.answer(now);
         }
     }
 
@@ -501,14 +503,14 @@ impl Numbers {
         Some(Repeated {
             encoding: binding.encoding,
             serial: binding.serial,
-            input: sent.input,
+            input: sent.input(anchor.highest),
             offsets: Offsets {
                 timestamp: anchor.timestamp,
                 pictures: anchor.pictures.less(sent.dropped),
             },
-            is_filling: sent.is_filling,
-            ends_picture: sent.ends_picture,
-            change: sent.change,
+            is_filling: sent.is_filling(),
+            ends_picture: sent.ends_picture(),
+            change: sent.change(),
         })
     }
 
@@ -516,10 +518,7 @@ impl Numbers {
     fn note(&mut self, number: u64, verdict: Verdict, passes: bool) {
         let slot = slot(&self.ring, number);
         if let Some(sent) = self.ring.get_mut(slot) {
-            sent.is_filling = !passes;
-            sent.dropped = verdict.dropped;
-            sent.change = verdict.change;
-            sent.ends_picture = verdict.ends_picture;
+            sent.note(&verdict, passes);
         }
     }
 
@@ -532,7 +531,7 @@ impl Numbers {
 
     fn sent(&self, number: u64) -> Option<&Sent> {
         let sent = self.ring.get(slot(&self.ring, number))?;
-        (sent.number == number && sent.sent).then_some(sent)
+        (sent.is(number) && sent.is_sent()).then_some(sent)
     }
 
     /// A number for an input newer than all: passes over what lies between.
@@ -548,13 +547,7 @@ impl Numbers {
         let reserve = |ring: &mut [Sent], out: u64, input: u64, sent: bool| {
             let place = slot(ring, out);
             if let Some(place) = ring.get_mut(place) {
-                *place = Sent {
-                    number: out,
-                    input,
-                    binding: number,
-                    sent,
-                    ..Sent::default()
-                };
+                *place = Sent::new(out, input, number, sent);
             }
         };
         if input - anchor.highest > self.ring.len() as u64 {
@@ -585,12 +578,12 @@ impl Numbers {
     pub(super) fn keeps_place(&self, encoding: (EncodingKey, u32), input: u64) -> bool {
         let place = self.tied(encoding, input);
         let place = place.and_then(|place| self.place_of(place, input));
-        let kept = place.and_then(|place| self.ring.get(place));
-        kept.is_some_and(|kept| !kept.sent)
+        let kept = place.and_then(|(_, place)| self.ring.get(place));
+        kept.is_some_and(|kept| !kept.is_sent())
     }
 
     /// Where in the ring an input of a binding stands that has a number, or had one kept.
-    fn place_of(&self, place: usize, input: u64) -> Option<usize> {
+    fn place_of(&self, place: usize, input: u64) -> Option<(u64, usize)> {
         let binding = self.bindings.get(place)?;
         let anchor = binding.anchor.filter(|anchor| input <= anchor.highest)?;
         // Paddings only push it upwards from here.
@@ -600,20 +593,20 @@ impl Numbers {
         let is_it = |&(out, place): &(u64, usize)| {
             let sent = self.ring.get(place);
             sent.is_some_and(|sent| {
-                (sent.number, sent.binding, sent.input) == (out, binding.number, input)
+                sent.is(out) && sent.binding == binding.number && sent.is_of(input)
             })
         };
-        places.find(is_it).map(|(_, place)| place)
+        places.find(is_it)
     }
 
     /// The number that was kept for a late input.
     fn fill(&mut self, place: usize, input: u64) -> Result<u64, DropReason> {
-        let place = self.place_of(place, input).ok_or(DropReason::TooLate)?;
+        let (number, place) = self.place_of(place, input).ok_or(DropReason::TooLate)?;
         let sent = self.ring.get_mut(place).ok_or(DropReason::Bug)?;
-        if std::mem::replace(&mut sent.sent, true) {
+        if !sent.send() {
             return Err(DropReason::Duplicate);
         }
-        Ok(sent.number)
+        Ok(number)
     }
 }
 

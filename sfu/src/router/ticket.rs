@@ -85,10 +85,9 @@ impl TicketQueue {
     }
 
     pub(super) fn pop(&mut self) -> Option<Ticket> {
-        self.audio
-            .pop_front()
-            .or_else(|| self.repair.pop_front())
-            .or_else(|| self.video.pop_front())
+        take(&mut self.audio)
+            .or_else(|| take(&mut self.repair))
+            .or_else(|| take(&mut self.video))
     }
 
     /// The next one, where it is sound or `pictures` may leave too.
@@ -96,7 +95,7 @@ impl TicketQueue {
         if pictures {
             return self.pop();
         }
-        self.audio.pop_front()
+        take(&mut self.audio)
     }
 
     /// Pictures and repairs.
@@ -122,6 +121,16 @@ impl TicketQueue {
             queue.retain(|ticket| ticket.section != section);
         }
     }
+}
+
+/// The first one. An empty queue begins again at its beginning: what is used of it stays a line or
+/// two of the cache, and does not wander through all its room.
+fn take(queue: &mut VecDeque<Ticket>) -> Option<Ticket> {
+    let first = queue.pop_front();
+    if queue.is_empty() {
+        queue.clear();
+    }
+    first
 }
 
 #[cfg(test)]
