@@ -375,8 +375,8 @@ impl Room {
             while let Some(ticket) = self.router.next_ticket(self.now, member) {
                 let written = self.router.rewrite(self.now, ticket, || 7, 9, &mut out);
                 if let Ok(written) = written {
-                    let packet =
-                        RtpPacket::parse(&out[..written.len]).expect("what is written parses");
+                    let whole = written.tail.copy(&mut out, written.len).expect("room");
+                    let packet = RtpPacket::parse(&out[..whole]).expect("what is written parses");
                     let (unwrapper, seen) = self.numbers.entry(packet.ssrc()).or_default();
                     let number = unwrapper.unwrap(packet.sequence());
                     let is_new = seen.insert(number);

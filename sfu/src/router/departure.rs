@@ -12,22 +12,25 @@ use crate::router::encoding::Encoding;
 use crate::router::forwarder::PictureOffsets;
 use crate::router::history::Entry;
 use crate::router::redundancy::wrap;
-use crate::router::section::{Offsets, Section};
+use crate::router::section::{Offsets, Placed, Section};
 use crate::router::ticket::{Ticket, TicketClass};
 use crate::router::track::Track;
-use crate::router::{Router, member_mut};
+use crate::router::{Router, member_mut, touch};
 use crate::sdp::negotiate::PayloadPlan;
 use crate::time::Instant;
 use crate::units::MediaKind;
 use crate::wire::extension::{Extension, ExtensionValues};
 use crate::wire::payload::Codec;
-use crate::wire::rtp::{RtpHeader, pad};
+use crate::wire::rtp::{RtpHeader, Tail, mark_padded, pad};
 
 /// A packet written for departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewritten {
+pub struct Rewritten<'a> {
     /// Bytes of plaintext in the slot.
     pub len: usize,
+    /// What follows them: a payload that is the same for everybody stays in the history until it is
+    /// sealed.
+    pub tail: Tail<'a>,
     /// Its class.
     pub class: TicketClass,
     /// Whether its number is a new one.
@@ -138,7 +141,7 @@ impl Router {
         transport_sequence: impl FnOnce() -> u16,
         abs_send: u32,
         out: &mut [u8],
-    ) -> Result<Rewritten, DropReason> {
+    ) -> Result<Rewritten<'_>, DropReason> {
         let section = self
             .sections
             .get_mut(ticket.section.index())
@@ -172,21 +175,25 @@ impl Router {
             before,
             section,
         };
-        let (len, seal) = match class {
+        let (len, tail, seal) = match class {
             TicketClass::Audio | TicketClass::Video => {
-                let (len, first) = departure.packet(now, ticket.number(), stamps, out)?;
+                let (len, tail, first) = departure.packet(now, ticket.number(), stamps, out)?;
                 if first {
-                    self.touch(subscriber, now);
+                    touch(&mut self.dues, &mut self.due_next, subscriber, Some(now));
                 }
                 if let Some(found) = member_mut(&mut self.members, subscriber) {
-                    found.repairs.sent(len);
+                    found.repairs.sent(len + tail.len());
                 }
-                (len, Seal::Once)
+                (len, tail, Seal::Once)
             }
-            TicketClass::Repair => departure.repeat(ticket.number(), stamps, out)?,
+            TicketClass::Repair => {
+                let (len, seal) = departure.repeat(ticket.number(), stamps, out)?;
+                (len, Tail::default(), seal)
+            }
         };
         Ok(Rewritten {
             len,
+            tail,
             class,
             seal,
             is_reported,
@@ -204,50 +211,27 @@ struct Departure<'a> {
     section: &'a mut Section,
 }
 
-impl Departure<'_> {
-    /// Writes an input packet. Its length, and whether a sender report should go with it.
+impl<'a> Departure<'a> {
+    /// Writes an input packet. The length of what is written, what follows it, and whether a sender
+    /// report should go with it.
     fn packet(
-        self,
+        mut self,
         now: Instant,
         input: u64,
         stamps: impl FnOnce() -> Stamps,
         out: &mut [u8],
-    ) -> Result<(usize, bool), DropReason> {
-        let before = self.before;
-        let Self {
-            encoding, section, ..
-        } = self;
+    ) -> Result<(usize, Tail<'a>, bool), DropReason> {
+        let encoding = self.encoding;
         let entry = encoding.history.get(input).ok_or(DropReason::Expired)?;
-        let binding = section
-            .numbers
-            .binding_of((self.key, encoding.serial), input);
-        let verdict = binding.and_then(|binding| section.layers.verdict(binding, entry));
-        if entry.empty || verdict.is_some_and(|verdict| !verdict.passes) {
-            return fill(section, (self.key, encoding), entry, stamps, out).map(|len| (len, false));
+        if !self.passes(entry) {
+            let of = (self.key, encoding);
+            let len = fill(self.section, of, entry, stamps, out)?;
+            return Ok((len, Tail::default(), false));
         }
-        let input = self.track.plan.payload(entry.payload_type);
-        let (input, _) = input.ok_or(DropReason::UnknownPayloadType)?;
-        let payload_type = section.payload_type_of(&input.format);
-        let payload_type = payload_type.ok_or(DropReason::UnknownPayloadType)?;
-        let codec = input.format.codec;
+        let (payload_type, codec) = self.format(entry)?;
         let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
-        let timeline = section.timeline;
-        let told =
-            before.and_then(|it| encoding.taken_after(entry.timestamp, it, codec.clock_rate()));
-        let (placed, offsets) = section.numbers.place(
-            (self.key, encoding.serial),
-            entry,
-            (&encoding.history, &section.layers),
-            |first| Offsets {
-                timestamp: timeline.timestamp_offset(
-                    entry.timestamp,
-                    entry.arrived_at,
-                    (codec.clock_rate(), told),
-                    first,
-                ),
-                pictures: timeline.picture_offsets(codec, payload),
-            },
-        )?;
+        let (placed, offsets) = self.place(entry, codec, payload)?;
+        let section = self.section;
         // RFC 3551 §4.1: sound that begins anew carries the marker.
         let begins = placed.first && encoding.kind == MediaKind::Audio;
         let copies = section.redundancy.copies(payload_type);
@@ -266,12 +250,16 @@ impl Departure<'_> {
         let stamps = stamps();
         let described = Described::of(encoding, entry, placed.change);
         let start = write_header(section, &header, &described, stamps, out)?;
+        // What is the same for everybody is not copied.
+        let is_as_it_came = red.is_none() && offsets.pictures.is_none();
+        let is_shared = is_as_it_came && section.numbers.again().is_none();
         let written = match red {
             Some((_, red)) => {
                 let place = out.get_mut(start..).ok_or(DropReason::TooLarge)?;
                 let len = red.write(place).ok_or(DropReason::TooLarge)?;
                 place.get(..len).unwrap_or_default()
             }
+            None if is_shared => payload,
             None => write_payload(payload, codec, offsets.pictures, start, out)?,
         };
         if placed.newest {
@@ -282,11 +270,59 @@ impl Departure<'_> {
         }
         section.payload_type = payload_type;
         let first = section.report.count(now, written.len(), placed.first);
+        if is_shared {
+            let tail = share(payload, entry.pad, start, out).ok_or(DropReason::TooLarge)?;
+            return Ok((start, tail, first));
+        }
         let end = start + written.len();
         let len = level(out, end, entry);
         let packet = out.get(..len).ok_or(DropReason::TooLarge)?;
         section.numbers.went_out(placed.number, stamps, packet);
-        Ok((len, first))
+        Ok((len, Tail::default(), first))
+    }
+
+    /// Whether there is more to send of a packet than its number.
+    fn passes(&self, entry: &Entry) -> bool {
+        let of = (self.key, self.encoding.serial);
+        let binding = self.section.numbers.binding_of(of, entry.sequence);
+        let verdict = binding.and_then(|binding| self.section.layers.verdict(binding, entry));
+        !entry.empty && verdict.is_none_or(|verdict| verdict.passes)
+    }
+
+    /// What a packet is coded in, and what the section calls that.
+    fn format(&mut self, entry: &Entry) -> Result<(u8, Codec), DropReason> {
+        let input = self.track.plan.payload(entry.payload_type);
+        let (input, _) = input.ok_or(DropReason::UnknownPayloadType)?;
+        let payload_type = self.section.payload_type_of(&input.format);
+        let payload_type = payload_type.ok_or(DropReason::UnknownPayloadType)?;
+        Ok((payload_type, input.format.codec))
+    }
+
+    /// The number of a packet, and what is added to what it says.
+    fn place(
+        &mut self,
+        entry: &Entry,
+        codec: Codec,
+        payload: &[u8],
+    ) -> Result<(Placed, Offsets), DropReason> {
+        let (encoding, clock_rate) = (self.encoding, codec.clock_rate());
+        let before = self.before;
+        let told = before.and_then(|it| encoding.taken_after(entry.timestamp, it, clock_rate));
+        let timeline = self.section.timeline;
+        self.section.numbers.place(
+            (self.key, encoding.serial),
+            entry,
+            (&encoding.history, &self.section.layers),
+            |first| Offsets {
+                timestamp: timeline.timestamp_offset(
+                    entry.timestamp,
+                    entry.arrived_at,
+                    (clock_rate, told),
+                    first,
+                ),
+                pictures: timeline.picture_offsets(codec, payload),
+            },
+        )
     }
 
     /// Writes outgoing packet `number` again: as a retransmission (RFC 4588 §4), or as it was.
@@ -368,6 +404,20 @@ fn again(
 fn level(out: &mut [u8], len: usize, entry: &Entry) -> usize {
     let target = len + usize::from(entry.pad);
     if pad(out, len, target) { target } else { len }
+}
+
+/// The same of a payload that stays where it is, behind a header of `start` bytes. `None` where
+/// `out` has no room for both.
+fn share<'a>(payload: &'a [u8], pad: u8, start: usize, out: &mut [u8]) -> Option<Tail<'a>> {
+    let room = out.len().checked_sub(start + payload.len())?;
+    let padding = if room < pad.into() { 0 } else { pad };
+    if padding > 0 {
+        mark_padded(out);
+    }
+    Some(Tail {
+        bytes: payload,
+        padding,
+    })
 }
 
 /// Fills a number that was kept for an input which turned out to be padding.

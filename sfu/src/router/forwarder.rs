@@ -107,6 +107,11 @@ impl Timeline {
 }
 
 impl PictureOffsets {
+    /// Whether payloads stay as they came.
+    pub(super) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
     /// Where so many VP8 pictures were left out.
     pub(super) const fn less(self, dropped: u16) -> Self {
         Self {
@@ -117,7 +122,7 @@ impl PictureOffsets {
 
     /// Changes the picture numbers of a payload in place.
     pub(super) fn apply(self, codec: Codec, payload: &mut [u8]) {
-        if self == Self::default() {
+        if self.is_none() {
             return;
         }
         let found = pictures(codec, payload);

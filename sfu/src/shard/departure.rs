@@ -108,11 +108,13 @@ impl Room {
                 self.visit(member);
             }
         }
+        let abs_send = abs_send_time(commons.config.clock.ntp(now));
         while let Some(key) = self.visits.front().copied() {
             if let Some(member) = self.members.get_mut(key.index()) {
                 commons.stats.visits += 1;
                 let mut visit = Visit {
                     now,
+                    abs_send,
                     key,
                     member,
                     router: &mut self.router,
@@ -158,6 +160,8 @@ impl Room {
 /// One transport's turn.
 struct Visit<'a> {
     now: Instant,
+    /// The same as 6.18 fixed point.
+    abs_send: u32,
     key: MemberKey,
     member: &'a mut Member,
     router: &'a mut Router,
@@ -308,7 +312,7 @@ impl Visit<'_> {
         let slot = outbox.slot(path, limits::PACKET_BYTES)?;
         let plain = slot.get_mut(..limits::PACKET_BYTES - SRTP_OVERHEAD)?;
         let transport = &mut self.member.transport;
-        let abs_send = abs_send_time(self.commons.config.clock.ntp(self.now));
+        let abs_send = self.abs_send;
         if !self.router.can_pad(self.key) {
             return None;
         }
@@ -340,7 +344,7 @@ impl Visit<'_> {
         let space = limits::PACKET_BYTES - SRTP_OVERHEAD;
         let plain = slot.get_mut(..space).ok_or(DropReason::TooLarge)?;
         let transport = &mut self.member.transport;
-        let abs_send = abs_send_time(self.commons.config.clock.ntp(self.now));
+        let abs_send = self.abs_send;
         let mut numbered = false;
         let written = self.router.rewrite(
             self.now,
@@ -353,7 +357,7 @@ impl Visit<'_> {
             plain,
         )?;
         let length = match written.seal {
-            Seal::Once => transport.seal_rtp(slot, written.len)?,
+            Seal::Once => transport.seal_rtp_tail(slot, written.len, written.tail)?,
             Seal::Again { transport_sequence } => {
                 let length = transport.reseal_rtp(slot, written.len)?;
                 transport.forget_sent(transport_sequence);

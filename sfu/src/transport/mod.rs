@@ -45,6 +45,7 @@ use crate::path::Path;
 use crate::sdp::description::{Fingerprint, IceCredentials, Setup};
 use crate::time::{Duration, Instant};
 use crate::wheel::soonest;
+use crate::wire::rtp::Tail;
 
 /// Headers below ours on the wire (RFC 791 §3.1, RFC 768; RFC 8200 §3).
 const IPV4_UDP: u32 = 20 + 8;
@@ -418,8 +419,22 @@ impl Transport {
     /// # Errors
     /// Why it must not be sent.
     pub fn seal_rtp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        self.seal_rtp_tail(slot, length, Tail::default())
+    }
+
+    /// As [`Transport::seal_rtp`], of a packet of which `tail` is the rest, for which the slot has
+    /// room as well.
+    ///
+    /// # Errors
+    /// Why it must not be sent.
+    pub fn seal_rtp_tail(
+        &mut self,
+        slot: &mut [u8],
+        length: usize,
+        tail: Tail<'_>,
+    ) -> Result<usize, DropReason> {
         let srtp = self.srtp.as_deref_mut().ok_or(DropReason::NotReady)?;
-        srtp.seal_rtp(slot, length)
+        srtp.seal_rtp_tail(slot, length, tail)
     }
 
     /// As [`Transport::seal_rtp`], of a packet that was sealed before and is the same, byte for

@@ -232,6 +232,51 @@ impl RtpHeader {
     }
 }
 
+/// What follows the part of a packet that stands in its slot: bytes where they lie, and padding.
+/// They need not be copied before they are sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail<'a> {
+    /// Mostly the payload.
+    pub bytes: &'a [u8],
+    /// So many bytes of padding (RFC 3550 §5.1), of which the header has to tell.
+    pub padding: u8,
+}
+
+impl Tail<'_> {
+    /// Bytes that follow.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len() + self.padding as usize
+    }
+
+    /// Whether nothing follows.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies it behind `packet[..len]`; the whole length. `None` where it does not fit.
+    #[must_use]
+    pub fn copy(&self, packet: &mut [u8], len: usize) -> Option<usize> {
+        let end = len + self.bytes.len();
+        packet.get_mut(len..end)?.copy_from_slice(self.bytes);
+        let padding = packet.get_mut(end..end + usize::from(self.padding))?;
+        let whole = end + padding.len();
+        if let Some((last, zeros)) = padding.split_last_mut() {
+            zeros.fill(0);
+            *last = self.padding;
+        }
+        Some(whole)
+    }
+}
+
+/// Says in a header that padding ends its packet.
+pub fn mark_padded(header: &mut [u8]) {
+    if let Some(first) = header.first_mut() {
+        *first |= 0x20;
+    }
+}
+
 /// Pads the packet in `packet[..len]` to `target` bytes (RFC 3550 §5.1) and says so in its header.
 /// False, and nothing changed, where it is padded already, would need more than 255 bytes, or has
 /// no room.
@@ -375,6 +420,24 @@ mod tests {
         map.set(Extension::TransportWideCc, 3);
         assert_eq!(header.write(&all_values(), &map, &mut out), Some(20));
         assert_eq!(out[12..20], [0xBE, 0xDE, 0, 1, 0x31, 0xFE, 0xDC, 0]);
+    }
+
+    #[test]
+    fn a_tail_is_what_follows() {
+        let mut bytes = packet(0x80, &[]);
+        bytes.resize(40, 0xFF);
+        let tail = |padding| Tail {
+            bytes: &[1, 2, 3],
+            padding,
+        };
+        assert_eq!(tail(0).copy(&mut bytes, 12), Some(15));
+        check(&bytes[..15], Ok((12, &[1, 2, 3], 0)));
+        mark_padded(&mut bytes);
+        assert_eq!(tail(5).copy(&mut bytes, 12), Some(20));
+        check(&bytes[..20], Ok((12, &[1, 2, 3], 5)));
+        assert_eq!(bytes[15..20], [0, 0, 0, 0, 5]);
+        assert_eq!(tail(26).copy(&mut bytes, 12), None);
+        assert!(Tail::default().is_empty() && !tail(0).is_empty());
     }
 
     #[test]

@@ -320,7 +320,8 @@ impl Room {
                 continue;
             };
             self.seals.push(written.seal);
-            let packet = RtpPacket::parse(&out[..written.len]).unwrap();
+            let whole = written.tail.copy(&mut out, written.len).unwrap();
+            let packet = RtpPacket::parse(&out[..whole]).unwrap();
             seen.push(Seen {
                 ssrc: packet.ssrc(),
                 payload_type: packet.payload_type(),

@@ -19,7 +19,7 @@ use suite::{Place, Suite, Use};
 use crate::error::DropReason;
 use crate::invariant;
 use crate::limits::{REPLAY_WINDOW_PACKETS, SSRCS_PER_TRANSPORT, SSRCS_SENT_PER_TRANSPORT};
-use crate::wire::rtp;
+use crate::wire::rtp::{self, Tail};
 
 /// Words of a replay window's bit field.
 const WINDOW_WORDS: usize = 16;
@@ -98,7 +98,21 @@ impl Srtp {
     /// # Errors
     /// Why it must not be sent.
     pub fn seal_rtp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
-        self.outbound.seal_rtp(slot, length)
+        self.outbound.seal_rtp(slot, length, Tail::default())
+    }
+
+    /// Seals the RTP packet of which `slot[..length]` is the beginning and `tail` the rest, into the
+    /// slot; the whole length.
+    ///
+    /// # Errors
+    /// Why it must not be sent.
+    pub fn seal_rtp_tail(
+        &mut self,
+        slot: &mut [u8],
+        length: usize,
+        tail: Tail<'_>,
+    ) -> Result<usize, DropReason> {
+        self.outbound.seal_rtp(slot, length, tail)
     }
 
     /// Seals an RTP packet that was sealed before and is the same, byte for byte: the one case in
@@ -423,13 +437,22 @@ struct Outbound {
 }
 
 impl Outbound {
-    fn seal_rtp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
+    fn seal_rtp(
+        &mut self,
+        slot: &mut [u8],
+        length: usize,
+        tail: Tail<'_>,
+    ) -> Result<usize, DropReason> {
         let packet = slot.get(..length).ok_or(DropReason::TooLarge)?;
         let header = rtp::header_bytes(packet)?;
         let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
         let index = self.next_index(ssrc, sequence)?;
-        self.rtp
-            .seal_rtp(slot, length, header, Place { ssrc, index })
+        let place = Place { ssrc, index };
+        if header == length && !tail.is_empty() {
+            return self.rtp.seal_rtp_tail(slot, header, tail, place);
+        }
+        let length = tail.copy(slot, length).ok_or(DropReason::TooLarge)?;
+        self.rtp.seal_rtp(slot, length, header, place)
     }
 
     fn reseal_rtp(&self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {

@@ -9,6 +9,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 
 use crate::error::DropReason;
+use crate::limits::LEVEL_BYTES;
+use crate::wire::rtp::Tail;
 
 /// Longest part of an SRTP packet behind its payload: a GCM tag.
 const GCM_TAG_BYTES: usize = 16;
@@ -179,6 +181,40 @@ impl Suite {
         }
     }
 
+    /// Seals an RTP packet of which `slot` has the `header` and `tail` the rest; the whole length. Out
+    /// of place, where the suite can: a payload that goes to many is not copied for each of them.
+    pub(super) fn seal_rtp_tail(
+        &self,
+        slot: &mut [u8],
+        header: usize,
+        tail: Tail<'_>,
+        place: Place,
+    ) -> Result<usize, DropReason> {
+        let Self::Gcm { key, salt } = self else {
+            let length = tail.copy(slot, header).ok_or(DropReason::TooLarge)?;
+            return self.seal_rtp(slot, length, header, place);
+        };
+        let padding = padding(tail.padding);
+        let padding = padding.get(..usize::from(tail.padding));
+        let padding = padding.ok_or(DropReason::TooLarge)?;
+        let bytes = tail.bytes;
+        let length = header + bytes.len() + padding.len() + GCM_TAG_BYTES;
+        let packet = slot.get_mut(..length).ok_or(DropReason::TooLarge)?;
+        let (header, rest) = packet.split_at_mut(header);
+        let (sealed, behind) = rest.split_at_mut(bytes.len());
+        let nonce = Nonce::assume_unique_for_key(gcm_nonce(salt, place));
+        key.seal_out_of_place_scatter(
+            nonce,
+            aead::Aad::from(&*header),
+            bytes,
+            sealed,
+            padding,
+            behind,
+        )
+        .map_err(|_| DropReason::Bug)?;
+        Ok(length)
+    }
+
     /// Verifies and opens an RTP packet whose header is `header` bytes; the plaintext's length.
     pub(super) fn open_rtp(
         &self,
@@ -309,6 +345,16 @@ impl Suite {
             }
         }
     }
+}
+
+/// The first `count` bytes are so much padding (RFC 3550 §5.1); more than `LEVEL_BYTES` is not there.
+fn padding(count: u8) -> [u8; LEVEL_BYTES] {
+    let mut padding = [0; LEVEL_BYTES];
+    let last = usize::from(count).checked_sub(1);
+    if let Some(last) = last.and_then(|last| padding.get_mut(last)) {
+        *last = count;
+    }
+    padding
 }
 
 /// Which packet of which stream: 48 bits of index (31 for SRTCP).

@@ -67,6 +67,45 @@ fn sealed_rtcp(from: &mut Srtp, packet: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_packet_whose_rest_lies_elsewhere_is_sealed_as_if_it_stood_there() {
+    for profile in PROFILES {
+        let (mut client, mut server) = pair(profile);
+        let (mut again, _) = pair(profile);
+        for (sequence, (bytes, padding)) in (1..).zip([(1_200, 0), (1_199, 1), (1, 16), (0, 3)]) {
+            let bytes: Vec<u8> = (0..=250).cycle().take(bytes).collect();
+            let tail = Tail {
+                bytes: &bytes,
+                padding,
+            };
+            let mut header = rtp(7, sequence, &[]);
+            if padding > 0 {
+                rtp::mark_padded(&mut header);
+            }
+            let mut slot = header.clone();
+            slot.resize(1_300, 0xEE);
+            let length = client.seal_rtp_tail(&mut slot, header.len(), tail).unwrap();
+            slot.truncate(length);
+
+            let mut whole = header.clone();
+            whole.resize(header.len() + tail.len(), 0xEE);
+            assert_eq!(tail.copy(&mut whole, header.len()), Some(whole.len()));
+            assert_eq!(slot, sealed(&mut again, &whole), "{profile:?} {sequence}");
+            let opened = server.open_rtp(&mut slot).unwrap();
+            assert_eq!(slot[..opened], whole);
+        }
+        let tail = Tail {
+            bytes: &[7; 100],
+            padding: 0,
+        };
+        let mut slot = rtp(7, 9, &[0; 100]);
+        assert_eq!(
+            client.seal_rtp_tail(&mut slot, 12, tail),
+            Err(DropReason::TooLarge)
+        );
+    }
+}
+
+#[test]
 fn the_key_stream_is_that_of_rfc_3711_b_2() {
     let key = hex("2B7E151628AED2A6ABF7158809CF4F3C");
     let key = EncryptingKey::ctr(UnboundCipherKey::new(&cipher::AES_128, &key).unwrap()).unwrap();
