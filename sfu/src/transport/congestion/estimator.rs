@@ -125,6 +125,10 @@ pub struct Estimator {
     capacity: Option<f64>,
     probe_at: Instant,
     probe_wait: Duration,
+    /// The last probe went through whole, and more is wanted than it asked for.
+    is_unmet: bool,
+    /// So many in a row could not be read.
+    unread: u8,
     /// Until then a short queue is the probe's.
     probed_until: Instant,
     /// Initial or chained: does not wait for its time.
@@ -190,6 +194,8 @@ impl Estimator {
             capacity: None,
             probe_at: now,
             probe_wait: PROBE_EVERY,
+            is_unmet: false,
+            unread: 0,
             probed_until: now,
             probe_next: VecDeque::from([target * 3.0, target * 6.0]),
             lows: VecDeque::with_capacity(STABLE_KEPT),
@@ -400,7 +406,8 @@ impl Estimator {
         let is_silent = self
             .waiting_since
             .is_some_and(|at| now.since(at) > SILENCE + self.rtt * 2);
-        if is_sending && is_silent {
+        // Who has never spoken may have no keys yet.
+        if is_sending && is_silent && self.is_heard {
             self.target = (self.target * 0.5).max(number(LEAST));
             self.cause = Cause::Silence;
             self.waiting_since = Some(now);
@@ -557,6 +564,10 @@ impl Estimator {
             let step = growth * since.as_secs_f64();
             let ceiling = (used * 1.5 + 10_000.0).max(self.target);
             self.target = (self.target + step).min(ceiling);
+            // What comes through for a while without a queue fits, whoever allowed it.
+            if now.since(self.clear_since) > THROUGH {
+                self.target = self.target.max(arrived);
+            }
         }
         if self
             .capacity
@@ -572,6 +583,13 @@ impl Estimator {
     fn learn(&mut self, now: Instant, found: Option<Found>, is_queued: bool) {
         let before = self.target;
         self.probed_until = now + self.rtt + Duration::from_millis(100);
+        if found.is_none() && !is_queued && self.unread < UNREAD {
+            // Chance took too much of it to be read: nothing is known of the path by that.
+            self.unread += 1;
+            self.probe_at = now + self.rtt;
+            return;
+        }
+        self.unread = 0;
         if let Some(found) = found {
             let rate = if found.is_saturated {
                 found.rate * YIELD
@@ -587,6 +605,7 @@ impl Estimator {
                 {
                     self.capacity = None;
                 }
+                self.is_unmet = !found.is_saturated;
                 // It is evidence: `stable` need not wait for more of it.
                 self.lows.clear();
                 if !found.is_saturated && self.probe_next.is_empty() && rate < self.wanted {
@@ -622,16 +641,23 @@ impl Estimator {
         };
         if let Some(rate) = self.probe_next.pop_front() {
             let goal = rate.min((self.wanted * 1.2).max(self.target * 1.5));
-            return Some(self.prober.begin(now, self.target, goal, media, self.rtt));
+            return Some(self.begin_probe(now, goal, media));
         }
         let is_clear = now.since(self.clear_since) > CLEAR && self.is_empty;
         // What is used and bounded by a queue grows by itself, and gently.
         let is_growing = self.capacity.is_some() && self.cause != Cause::Unused;
-        if !is_clear || is_growing || now < self.probe_at || !self.is_heard {
+        let waits = now < self.probe_at && !self.is_unmet;
+        if !is_clear || is_growing || waits || !self.is_heard {
             return None;
         }
         let goal = (self.wanted * 1.1).min(self.target * LEAP);
-        Some(self.prober.begin(now, self.target, goal, media, self.rtt))
+        Some(self.begin_probe(now, goal, media))
+    }
+
+    fn begin_probe(&mut self, now: Instant, goal: f64, media: f64) -> Probe {
+        self.is_unmet = false;
+        let beside = (media, self.owd.noise());
+        self.prober.begin(now, self.target, goal, beside, self.rtt)
     }
 
     /// The receiver's clock was set: what was measured against it says nothing any more. The path
@@ -761,6 +787,10 @@ const CLEAR: Duration = Duration::from_secs(1);
 const PROBE_EVERY: Duration = Duration::from_millis(1_000);
 /// Else half as long again each time, up to this.
 const PROBE_SELDOM: Duration = Duration::from_millis(2_000);
+/// So many that could not be read in a row are chance.
+const UNREAD: u8 = 2;
+/// What comes through for so long without a queue is what fits.
+const THROUGH: Duration = Duration::from_millis(500);
 /// Queue that a probe may leave behind, µs.
 const PROBED: f64 = 30_000.0;
 /// A probe leaps by no more than this.

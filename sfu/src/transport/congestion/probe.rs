@@ -6,8 +6,11 @@ use crate::units::Bitrate;
 /// A probe and the media beside it are what the target carries in this time: that long the queue
 /// will be if nothing of it fits.
 const COST: f64 = 0.020;
-/// At least this long, for the clocks' ticks.
+/// At least this long, for the clocks' ticks,
 const SPAN_MIN: f64 = 0.006;
+/// and so many times the path's jitter, or chance decides what is read, up to this long.
+const SPAN_NOISES: f64 = 12.0;
+const SPAN_NOISY: f64 = 0.040;
 /// Packets of a probe, at least: fewer say nothing about a rate.
 const PACKETS_MIN: u32 = 5;
 /// Bytes of one packet on the wire, at most and at least.
@@ -55,10 +58,50 @@ struct Flight {
     told: u32,
     arrived: u32,
     bytes: u32,
-    /// Of arrived packets: first and last, by our clock and by theirs (µs); the bytes of the last
-    /// sent and of the first arrived, which no span covers.
+    /// Of arrived packets: first and last by our clock, the bytes of the last, which no span covers.
     sent: Option<(Instant, Instant, u32)>,
-    received: Option<(i64, i64, u32)>,
+    line: Line,
+}
+
+/// How long a byte takes to leave and to arrive: the slopes of both times over the bytes so far, by
+/// least squares. First and last alone would be pulled apart by jitter, and so read every path as
+/// narrow.
+#[derive(Debug, Default)]
+struct Line {
+    /// The first packet, by our clock and by theirs (µs).
+    origin: Option<(Instant, i64)>,
+    bytes: f64,
+    count: f64,
+    /// Sums: of bytes and their squares, of times, and of their products with bytes.
+    along: (f64, f64),
+    sent: (f64, f64),
+    arrived: (f64, f64),
+}
+
+impl Line {
+    fn add(&mut self, bytes: u32, sent_at: Instant, arrived: i64) {
+        let (first, first_arrived) = *self.origin.get_or_insert((sent_at, arrived));
+        let sent = sent_at.since(first).as_secs_f64() - first.since(sent_at).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a span of milliseconds")]
+        let arrived = (arrived - first_arrived) as f64 / 1e6;
+        self.bytes += f64::from(bytes);
+        self.count += 1.0;
+        self.along.0 += self.bytes;
+        self.along.1 += self.bytes * self.bytes;
+        self.sent.0 += sent;
+        self.sent.1 += sent * self.bytes;
+        self.arrived.0 += arrived;
+        self.arrived.1 += arrived * self.bytes;
+    }
+
+    /// Seconds a byte took to leave, and to arrive.
+    fn slopes(&self) -> (f64, f64) {
+        let spread = (self.count * self.along.1 - self.along.0 * self.along.0).max(1.0);
+        let slope = |(sum, product): (f64, f64)| {
+            ((self.count * product - self.along.0 * sum) / spread).max(1e-9)
+        };
+        (slope(self.sent), slope(self.arrived))
+    }
 }
 
 /// Sends one probe at a time and reads it.
@@ -70,7 +113,7 @@ pub(super) struct Prober {
 
 impl Prober {
     /// Begins a probe of `goal` bits per second in all, beside media of `media`; `target` is what
-    /// is known to fit.
+    /// is known to fit, `noise` the path's jitter in µs.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -81,12 +124,13 @@ impl Prober {
         now: Instant,
         target: f64,
         goal: f64,
-        media: f64,
+        (media, noise): (f64, f64),
         rtt: Duration,
     ) -> Probe {
         self.last_id = self.last_id.wrapping_add(1).max(1);
         let rate = (goal - media).max(goal * 0.3);
-        let lasts = (target * COST / goal.max(1.0)).max(SPAN_MIN);
+        let noisy = (noise * SPAN_NOISES / 1e6).min(SPAN_NOISY);
+        let lasts = (target * COST / goal.max(1.0)).max(SPAN_MIN).max(noisy);
         let (least, most) = PACKET_BYTES;
         let bytes = ((rate * lasts / 8.0) as u32).max(PACKETS_MIN * least);
         let probe = Probe {
@@ -105,7 +149,7 @@ impl Prober {
             arrived: 0,
             bytes: 0,
             sent: None,
-            received: None,
+            line: Line::default(),
         });
         probe
     }
@@ -145,11 +189,7 @@ impl Prober {
             Some((first, last, size)) if sent_at < last => (first.min(sent_at), last, size),
             Some((first, _, _)) => (first, sent_at, bytes),
         });
-        flight.received = Some(match flight.received {
-            None => (at, at, bytes),
-            Some((first, last, _)) if at < first => (at, last, bytes),
-            Some((first, last, size)) => (first, last.max(at), size),
-        });
+        flight.line.add(bytes, sent_at, at);
     }
 
     /// What was found, once all is told or the time is up. On a `steady` path, one without jitter,
@@ -177,20 +217,17 @@ fn read(flight: &Flight, steady: bool) -> Option<Found> {
     {
         return None;
     }
-    let (sent_first, sent_last, last_bytes) = flight.sent?;
-    let (first, last, first_bytes) = flight.received?;
-    let out = sent_last.since(sent_first).as_secs_f64().max(1e-4);
-    #[expect(clippy::cast_precision_loss, reason = "a span of milliseconds")]
-    let back = ((last - first) as f64 / 1e6).max(1e-4);
+    let (first, last, last_bytes) = flight.sent?;
+    let out = last.since(first).as_secs_f64().max(1e-4);
     let sent = f64::from(flight.bytes - last_bytes) * 8.0 / out;
-    let received = f64::from(flight.bytes - first_bytes) * 8.0 / back;
-    if steady && received > sent * PRESSED {
+    let (left, arrived) = flight.line.slopes();
+    if steady && arrived * PRESSED < left {
         return None;
     }
     // Faster than it was sent it cannot have gone: jitter pressed it together.
     Some(Found {
-        rate: sent.min(received),
-        is_saturated: received < sent * SATURATED,
+        rate: sent.min(8.0 / arrived),
+        is_saturated: arrived * SATURATED > left,
     })
 }
 
@@ -201,7 +238,7 @@ mod tests {
     fn flown(sent_every: u64, arrived_every: i64, lost: usize) -> Option<Option<Found>> {
         let mut prober = Prober::default();
         let rtt = Duration::from_millis(50);
-        let probe = prober.begin(Instant::ZERO, 1.5e6, 2e6, 0.0, rtt);
+        let probe = prober.begin(Instant::ZERO, 1.5e6, 2e6, (0.0, 0.0), rtt);
         assert_eq!((probe.id, probe.bytes, probe.packet_bytes), (1, 3_750, 750));
         for packet in 0..5_u64 {
             assert_eq!(prober.sent(1, 750), 1);
@@ -235,7 +272,13 @@ mod tests {
     #[test]
     fn a_probe_nobody_tells_of_ends_by_itself() {
         let mut prober = Prober::default();
-        let probe = prober.begin(Instant::ZERO, 0.5e6, 1e6, 0.5e6, Duration::from_millis(50));
+        let probe = prober.begin(
+            Instant::ZERO,
+            0.5e6,
+            1e6,
+            (0.5e6, 0.0),
+            Duration::from_millis(50),
+        );
         assert_eq!(prober.sent(0, 1_200), 0, "media before it");
         assert_eq!(prober.sent(probe.id, 375), probe.id);
         assert_eq!(prober.sent(0, 1_200), probe.id, "media beside it");
