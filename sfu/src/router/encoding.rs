@@ -76,6 +76,8 @@ pub(super) struct Encoding {
     /// Tells this stream from an earlier one in the same place.
     pub(super) serial: u32,
     pub(super) origin: Origin,
+    /// Its name among the rungs of its track, also where its SSRC was declared: Firefox declares both.
+    pub(super) rid: Option<Rid>,
     pub(super) ssrc: u32,
     pub(super) history: History,
     pub(super) nack: NackList,
@@ -120,6 +122,7 @@ impl Encoding {
             kind,
             serial,
             origin,
+            rid: None,
             ssrc,
             history: History::new(kind),
             nack: NackList::default(),

@@ -310,6 +310,8 @@ impl Router {
         let serial = self.next_serial;
         self.next_serial = serial.wrapping_add(1);
         let track = self.track(track_key).ok_or(DropReason::UnknownTrack)?;
+        let rid = input.values.rid;
+        let rid = rid.filter(|rid| track.plan.rids.contains(rid));
         let same = match origin {
             // A declared stream takes the place of one that is declared no more.
             Origin::Declared => self.encoding_undeclared(track),
@@ -345,6 +347,9 @@ impl Router {
             }
             key
         };
+        if let Some(encoding) = self.encodings.get_mut(key.index()) {
+            encoding.rid = rid;
+        }
         self.tell_ports_started(input.now, key);
         let shown = self
             .track(track_key)

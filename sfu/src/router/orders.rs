@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use super::Router;
 use crate::id::{EncodingKey, Rid, TrackKey};
 use crate::limits::ENCODINGS_PER_TRACK;
-use crate::router::encoding::{Encoding, Origin};
+use crate::router::encoding::Encoding;
 use crate::router::track::Track;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
@@ -132,7 +132,7 @@ impl Router {
             let mut encodings = track.encodings.iter();
             let known = encodings.find_map(|key| {
                 let encoding = self.encodings.get(key.index())?;
-                (encoding.origin == Origin::Rid(rid)).then_some(encoding)
+                (encoding.rid == Some(rid)).then_some(encoding)
             });
             known.filter(|known| known.flow.usual() > 0)
         };

@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 
 use crate::id::{EncodingKey, MemberKey, SectionKey, TrackKey};
 use crate::limits::RUNGS_AT_ONCE;
-use crate::router::encoding::{ClockReport, Origin, ticks};
+use crate::router::encoding::{ClockReport, ticks};
 use crate::router::history::PagePool;
 use crate::router::member::Source;
 use crate::router::rungs::{STEP_MILLIS, STOPS_EVERY};
@@ -72,7 +72,7 @@ impl Router {
         };
         let track = encoding.track;
         let before = self.tracks.get(track.index()).and_then(|t| t.best);
-        if matches!(encoding.origin, Origin::Rid(_)) {
+        if encoding.rid.is_some() {
             encoding.nack.clear();
             encoding.keyframe.satisfy();
             encoding.flow.stop();

@@ -111,12 +111,17 @@ impl Scene {
 
     /// So many publish, and begin to send when Lin is there.
     fn beginning(kbps: u64, publishers: u64) -> Self {
-        Self::build(kbps, publishers, (0..3, true))
+        Self::build(kbps, publishers, (0..3, true, false))
     }
 
     /// One picture of 1,500 kb/s, as who does not publish rungs.
     pub(super) fn single(kbps: u64) -> Self {
         Self::of(kbps, 1, 2..3)
+    }
+
+    /// Its publisher declares the SSRCs of its rungs beside their rids, as Firefox does.
+    pub(super) fn declaring(kbps: u64) -> Self {
+        Self::build(kbps, 1, (0..3, false, true))
     }
 
     pub(super) fn with(kbps: u64, publishers: u64) -> Self {
@@ -125,13 +130,13 @@ impl Scene {
 
     /// So many publish these rungs when Lin comes, who is guest 1.
     fn of(kbps: u64, publishers: u64, rungs: std::ops::Range<usize>) -> Self {
-        Self::build(kbps, publishers, (rungs, false))
+        Self::build(kbps, publishers, (rungs, false, false))
     }
 
     fn build(
         kbps: u64,
         publishers: u64,
-        (rungs, is_silent): (std::ops::Range<usize>, bool),
+        (rungs, is_silent, declares): (std::ops::Range<usize>, bool, bool),
     ) -> Self {
         let mut shard = shard();
         support::create(&mut shard, 7, 50);
@@ -143,6 +148,9 @@ impl Scene {
                     .to_owned();
         }
         publishes[0].more += "a=rtcp-fb:120 goog-remb\r\n";
+        for (ssrc, ..) in RUNGS.into_iter().filter(|_| declares) {
+            publishes[0].more += &format!("a=ssrc:{ssrc} cname:guest\r\n");
+        }
         let join = |place| connected(Instant::ZERO, &mut shard, place + 2, false, &publishes);
         let publishers = (0..publishers).map(join).collect();
         let mut scene = Self {

@@ -48,6 +48,18 @@ fn what_nobody_is_given_is_asked_for_no_more_and_again_at_once_when_somebody_wan
 }
 
 #[test]
+fn who_declares_its_ssrcs_is_asked_for_by_rid_all_the_same() {
+    let mut scene = Scene::declaring(4_000);
+    scene.run(3_000);
+    scene.wish(0, 128, 180);
+    assert_eq!(asked(&mut scene, 8_000).as_deref(), Some("q"));
+    scene.rungs = 0..1;
+    scene.run(1_000);
+    scene.wish(0, 128, 720);
+    assert_eq!(asked(&mut scene, 200).as_deref(), Some("qf"));
+}
+
+#[test]
 fn a_rung_that_does_not_come_when_asked_for_is_not_waited_for() {
     let mut scene = Scene::new(4_000);
     scene.run(3_000);
