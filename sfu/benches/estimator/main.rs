@@ -10,23 +10,17 @@
     reason = "a benchmark that cannot run as it should ends at once and says why"
 )]
 
-use std::hint::black_box;
+mod estimation;
+
 use std::time::Duration as Wall;
 
 use nix::time::{ClockId, clock_gettime};
 
-use sfu::time::{Duration, Instant};
-use sfu::transport::congestion::{Estimator, Pacer, START};
-use sfu::units::Bitrate;
-use sfu::wire::twcc::{TransportFeedback, TransportFeedbackWriter};
+use estimation::{BYTES, Estimation, TOLD};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
 
-/// Bytes of a packet on the wire.
-const BYTES: u32 = 1_200;
-/// Packets between two feedbacks: 3 Mb/s are 312 a second.
-const TOLD: usize = 16;
 /// Feedbacks of one round.
 const FEEDBACKS: u32 = 4_000;
 /// The median of so many rounds counts.
@@ -56,24 +50,15 @@ fn main() -> std::process::ExitCode {
 
 /// Microseconds for a packet, and bytes allocated, where packets wait up to `queue` µs by turns.
 fn measure(queue: u64) -> (f64, usize) {
-    let mut stage = Stage {
-        estimator: Estimator::new(Instant::ZERO, START),
-        pacer: Pacer::default(),
-        now: Instant::from_millis(1),
-        sequence: 0,
-        count: 0,
-        queue,
-        feedback: vec![0; 1_200],
-        arrivals: [None; TOLD],
-    };
+    let mut estimation = Estimation::new(queue);
     // Buffers grow to their size before anything is counted.
-    stage.play(false);
+    play(&mut estimation, false);
     let mut rounds = Vec::new();
     let mut allocated = 0;
     for _ in 0..ROUNDS {
-        let idle = stage.play(true);
+        let idle = play(&mut estimation, true);
         let before = ALLOCATOR.total_allocated();
-        let spent = stage.play(false);
+        let spent = play(&mut estimation, false);
         allocated += ALLOCATOR.total_allocated() - before;
         let packets = f64::from(FEEDBACKS) * TOLD as f64;
         rounds.push(spent.saturating_sub(idle).as_secs_f64() * 1e6 / packets);
@@ -82,67 +67,11 @@ fn measure(queue: u64) -> (f64, usize) {
     (rounds[ROUNDS / 2], allocated)
 }
 
-struct Stage {
-    estimator: Estimator,
-    pacer: Pacer,
-    now: Instant,
-    sequence: u64,
-    count: u8,
-    queue: u64,
-    feedback: Vec<u8>,
-    arrivals: [Option<Instant>; TOLD],
-}
-
-impl Stage {
-    /// CPU time of so many feedbacks; `is_idle`: only what the receiver does for them.
-    fn play(&mut self, is_idle: bool) -> Wall {
-        let before = thread_time();
-        for turn in 0..u64::from(FEEDBACKS) {
-            let first = self.sequence;
-            for place in 0..TOLD {
-                self.now += Duration::from_micros(3_200);
-                if !is_idle {
-                    self.send();
-                }
-                self.sequence += 1;
-                let waits = self.queue * (turn / 8 % 8) / 8;
-                self.arrivals[place] = Some(self.now + Duration::from_micros(20_000 + waits));
-            }
-            self.told(first, is_idle);
-        }
-        thread_time() - before
-    }
-
-    fn send(&mut self) {
-        let target = self.estimator.estimate().fast;
-        black_box(self.pacer.poll(self.now, target, u64::from(BYTES)));
-        self.pacer.spend(BYTES);
-        self.estimator.sent(self.now, self.sequence, BYTES, 0);
-    }
-
-    fn told(&mut self, first: u64, is_idle: bool) {
-        let writer = TransportFeedbackWriter {
-            sender: 1,
-            media: 2,
-            feedback_count: self.count,
-        };
-        self.count = self.count.wrapping_add(1);
-        let [.., high, low] = first.to_be_bytes();
-        let base = u16::from_be_bytes([high, low]);
-        let told = self.arrivals.iter().copied();
-        let written = writer.write(base, told, &mut self.feedback);
-        let bytes = written.expect("sixteen packets fit").bytes;
-        let parsed = TransportFeedback::parse(&self.feedback[4..bytes]);
-        let feedback = parsed.expect("it is ours");
-        if is_idle {
-            black_box(&feedback);
-            return;
-        }
-        self.estimator.want(Bitrate::from_kbps(3_000));
-        self.estimator.feedback(self.now, &feedback);
-        self.estimator.tick(self.now);
-        black_box(self.estimator.estimate());
-    }
+/// CPU time of one round.
+fn play(estimation: &mut Estimation, is_idle: bool) -> Wall {
+    let before = thread_time();
+    estimation.play(FEEDBACKS, is_idle);
+    thread_time() - before
 }
 
 fn thread_time() -> Wall {

@@ -10,7 +10,7 @@ const FILE: &str = concat!(
     "/benches/instructions/counts.txt"
 );
 const HEAD: &str = "\
-# Instructions of each forwarded packet, without cryptography and libc, by valgrind's callgrind.
+# Instructions of each packet, without cryptography and libc, by valgrind's callgrind.
 # `make check` fails where it counts 4 % more than this. To renew, where that is meant, or a gain:
 #     cargo bench -p sfu --bench instructions -- --renew
 ";

@@ -1,5 +1,6 @@
 //! The guard against slower forwarding: instructions for each forwarded packet, which unlike times
-//! repeat, at fan-out 1, 10 and 100 and for the rewriting of each codec.
+//! repeat, at fan-out 1, 10 and 100 and for the rewriting of each codec; and for each packet that the
+//! estimator and the pacer look at.
 //!
 //! `cargo bench -p sfu --bench instructions` counts them with valgrind's callgrind and compares
 //! them with `counts.txt`; it exits 1 where forwarding takes over 4 % more. `-- --renew` writes the
@@ -25,12 +26,15 @@
 
 mod callgrind;
 mod counts;
+#[path = "../estimator/estimation.rs"]
+mod estimation;
 #[path = "../forward/host.rs"]
 mod host;
 
 use std::process::ExitCode;
 
 use counts::Counts;
+use estimation::{Estimation, TOLD};
 use host::{Media, Stage};
 
 /// Bytes of one RTP packet of a picture, header and all, before it is sealed.
@@ -41,15 +45,23 @@ const FRAME_PACKETS: usize = 10;
 const WARM_UP_FRAMES: usize = 60;
 /// Forwarded packets that are counted, at least.
 const PACKETS: usize = 4_000;
+/// Feedbacks of as many packets.
+const FEEDBACKS: u32 = (PACKETS / TOLD) as u32;
+/// What packets wait at most before the estimator hears of them, by turns, in µs.
+const QUEUE: u64 = 6_000;
 
 /// What is counted.
 struct Case {
     name: &'static str,
-    fan_out: usize,
-    media: Media,
+    work: Work,
 }
 
-const CASES: [Case; 8] = [
+enum Work {
+    Forward { fan_out: usize, media: Media },
+    Estimate,
+}
+
+const CASES: [Case; 9] = [
     case("fan-out-1", 1, Media::Vp8Plain),
     case("fan-out-10", 10, Media::Vp8Plain),
     case("fan-out-100", 100, Media::Vp8Plain),
@@ -58,45 +70,59 @@ const CASES: [Case; 8] = [
     case("vp9", 10, Media::Vp9),
     case("h264", 10, Media::H264),
     case("av1", 10, Media::Av1),
+    Case {
+        name: "estimator",
+        work: Work::Estimate,
+    },
 ];
 
 const fn case(name: &'static str, fan_out: usize, media: Media) -> Case {
     Case {
         name,
-        fan_out,
-        media,
+        work: Work::Forward { fan_out, media },
     }
 }
 
 impl Case {
-    const fn frames(&self) -> usize {
-        (PACKETS / FRAME_PACKETS).div_ceil(self.fan_out)
-    }
-
-    /// Forwards under callgrind's eyes.
+    /// Works under callgrind's eyes.
     fn play(&self) {
-        let mut stage = Stage::new(self.fan_out, self.media);
-        stage.refresh();
-        let mut warm_up = stage.frames(WARM_UP_FRAMES);
-        stage.play(&mut warm_up);
-        stage.refresh();
-        let mut sealed = stage.frames(self.frames());
-        measured(&mut stage, &mut sealed);
-        let sent = stage.sent();
-        let wanted = (WARM_UP_FRAMES + self.frames()) * FRAME_PACKETS * self.fan_out;
-        assert_eq!(
-            sent.packets as usize, wanted,
-            "packets went missing in {} runs",
-            sent.runs
-        );
+        match self.work {
+            Work::Forward { fan_out, media } => forward(fan_out, media),
+            Work::Estimate => Estimation::new(QUEUE).play(FEEDBACKS, false),
+        }
     }
 
-    /// Instructions for each forwarded packet.
+    /// Instructions for each packet.
     fn count(&self) -> u64 {
         let instructions = callgrind::count(self.name, callgrind::MEASURED);
-        let packets = self.frames() * FRAME_PACKETS * self.fan_out;
+        let packets = match self.work {
+            Work::Forward { fan_out, .. } => frames(fan_out) * FRAME_PACKETS * fan_out,
+            Work::Estimate => FEEDBACKS as usize * TOLD,
+        };
         instructions / packets as u64
     }
+}
+
+/// Frames that are counted.
+const fn frames(fan_out: usize) -> usize {
+    (PACKETS / FRAME_PACKETS).div_ceil(fan_out)
+}
+
+fn forward(fan_out: usize, media: Media) {
+    let mut stage = Stage::new(fan_out, media);
+    stage.refresh();
+    let mut warm_up = stage.frames(WARM_UP_FRAMES);
+    stage.play(&mut warm_up);
+    stage.refresh();
+    let mut sealed = stage.frames(frames(fan_out));
+    measured(&mut stage, &mut sealed);
+    let sent = stage.sent();
+    let wanted = (WARM_UP_FRAMES + frames(fan_out)) * FRAME_PACKETS * fan_out;
+    assert_eq!(
+        sent.packets as usize, wanted,
+        "packets went missing in {} runs",
+        sent.runs
+    );
 }
 
 /// What callgrind counts, by its name.
