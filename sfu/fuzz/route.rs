@@ -339,7 +339,9 @@ impl Room {
                     .and_then(|track| self.router.track(track));
                 if let Some(track) = track.map(|track| track.id()) {
                     let wanted = PortMessage::EncodingsWanted { track, mask };
-                    let _ = self.router.handle_port(self.now, port, &wanted);
+                    let _ = self
+                        .router
+                        .handle_port(self.now, port, &wanted, &mut self.pages);
                 }
             }
             1 => {
@@ -350,7 +352,9 @@ impl Room {
             }
             _ => {
                 if let Ok(message) = PortMessage::decode(program.take(usize::from(mask))) {
-                    let _ = self.router.handle_port(self.now, port, &message);
+                    let _ = self
+                        .router
+                        .handle_port(self.now, port, &message, &mut self.pages);
                 } else {
                     self.router.close_port(port);
                 }

@@ -3,14 +3,14 @@
 
 use std::net::SocketAddr;
 
-use sfu::id::{Mid, Rid, TrackId};
+use sfu::id::{Mid, ParticipantId, Rid, TrackId};
 use sfu::sdp::description::SdpType;
 use sfu::sdp::{parse, write};
 use sfu::time::{Instant, NtpTime};
-use sfu::units::{AudioLevel, Bitrate};
+use sfu::units::{AudioLevel, Bitrate, MediaKind};
 use sfu::wire::extension::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues};
 use sfu::wire::payload::{Codec, Format};
-use sfu::wire::port::{PortEncoding, PortMedia, PortMessage};
+use sfu::wire::port::{PortEncoding, PortFormats, PortMedia, PortMessage, PortTrack};
 use sfu::wire::rtcp::{CompoundWriter, ReportBlock, SenderReport};
 use sfu::wire::rtp::{RtpHeader, pad};
 use sfu::wire::stun::{Class, IceRole, IntegrityKey, Writer};
@@ -29,6 +29,7 @@ pub(crate) fn all() -> Vec<Seed> {
     twcc(&mut seeds);
     payload(&mut seeds);
     port(&mut seeds);
+    port_tracks(&mut seeds);
     sdp(&mut seeds);
     route(&mut seeds);
     datagram(&mut seeds);
@@ -343,19 +344,45 @@ fn payload(seeds: &mut Vec<Seed>) {
     }
 }
 
+fn port_tracks(seeds: &mut Vec<Seed>) {
+    let track = TrackId(0x0304_0506_0708_090A);
+    let format = Format {
+        codec: Codec::H264,
+        profile: 0x42_E0,
+        packetization_mode: 1,
+    };
+    let mut formats = Vec::new();
+    let told = PortTrack {
+        track,
+        participant: ParticipantId(5),
+        name: "ada",
+        kind: MediaKind::Video,
+        muted: false,
+        forbidden: false,
+        screen: true,
+        rungs: 3,
+        formats: PortFormats::write([(100, format)].into_iter(), &mut formats),
+    };
+    for (name, message) in [
+        ("opened", PortMessage::Opened),
+        ("track", PortMessage::TrackChanged(told)),
+        ("unpublished", PortMessage::TrackUnpublished { track }),
+    ] {
+        let mut out = [0; 200];
+        let len = message.encode(&mut out).unwrap();
+        seeds.push(("port", name.to_owned(), out[..len].to_vec()));
+    }
+}
+
 fn port(seeds: &mut Vec<Seed>) {
     let encoding = PortEncoding(3);
     let track = TrackId(0x0304_0506_0708_090A);
     let media = |orientation| {
-        PortMessage::Media(PortMedia {
-            encoding,
-            sequence: 1 << 40,
-            timestamp: (1 << 33) + 90,
-            arrived_at: Instant::from_millis(5),
-            marker: true,
-            orientation,
-            payload: &[0x90, 0x80, 1, 2],
-        })
+        let mut media = PortMedia::plain(encoding, 1 << 40, (1 << 33) + 90, &[0x90, 0x80, 1, 2]);
+        media.arrived_at = Instant::from_millis(5);
+        media.marker = true;
+        media.values.orientation = orientation;
+        PortMessage::Media(media)
     };
     let format = Format {
         codec: Codec::H264,

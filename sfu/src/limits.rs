@@ -41,6 +41,12 @@ limits! {
     PORT_QUEUE_BYTES: usize = 1 << 20, "media waiting for one port; full: drop, Gap, KeyframeWanted";
     PORT_PARAMETERS_BYTES: usize = 1_024, "a=fmtp of an encoding told through a port; browsers write about 100";
     PORT_QUEUE_MESSAGES: usize = 1_024, "messages waiting for one port";
+    DISTANT_PER_ROOM: usize = 10_000, "participants of other shards who publish in one room on one shard";
+    PORT_FORMATS: usize = 32, "payload types of a track told through a port; an m-line of a browser has about twenty without their RTX";
+    PIPES_PER_ROOM: usize = 63, "shards a room is spread over beside this one: SHARDS less one";
+    PIPE_QUEUE_BYTES: usize = 2 << 20, "media waiting for one room of another shard, about 15 ms at 1 Gb/s; full: drop, Gap, KeyframeWanted";
+    PIPE_QUEUE_MESSAGES: usize = 8_192, "messages waiting for one room of another shard; a receive batch has 2,048 packets at most";
+    PIPE_TRACKS: usize = 16_000, "tracks of one room another shard may want encodings of: PARTICIPANTS_PER_ROOM with TRACKS_PER_PARTICIPANT";
     PORT_TRACKS: usize = 1_024, "tracks one port may want encodings of";
 
     DATAGRAM_BYTES: usize = 1_500, "an incoming datagram; a longer one is cut by the socket and fails authentication";
@@ -124,6 +130,8 @@ limits! {
     SHARDS: usize = 64, "threads of one node, each with its own UDP port";
     CANDIDATES: usize = 32, "addresses the engine binds, advertises or offers; host addresses beyond are left out";
     LOCAL_ADDRESSES: usize = 256, "local addresses one shard tells apart; what arrives at a further one is answered from the address the routing table picks";
+    PARCELS: usize = 32, "parcels from other shards waiting for one shard; full: what is said waits in the rooms, PIPE_QUEUE_BYTES each";
+    PARCEL_SPARES: usize = 32, "empty buffers of parcels kept by one shard; the surplus is given back";
     ORDERS_PER_BATCH: usize = 64, "commands carried out between two receive batches";
     DEPARTURES_PER_BATCH: usize = 16, "full outboxes sent between two receive batches";
     PANICS_PER_MINUTE: usize = 3, "rooms that may fall to a bug; one more ends the process";

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey, Rid, SectionKey, TrackKey};
-use crate::limits::{CATCH_UP_PACKETS, ENCODINGS_PER_TRACK, RED_BLOCKS, SSRCS_PER_TRANSPORT};
+use crate::limits::{CATCH_UP_PACKETS, RED_BLOCKS, SSRCS_PER_TRANSPORT};
 use crate::router::encoding::{Arrival, Encoding, Origin};
 use crate::router::history::{Entry, PagePool, Passed};
 use crate::router::layers::{Layering, Offered};
@@ -66,16 +66,48 @@ enum Learned {
 }
 
 /// A packet of an encoding, be it the original or its repeat.
-struct Media<'a> {
-    payload_type: u8,
-    format: Format,
+pub(super) struct Media<'a> {
+    pub(super) payload_type: u8,
+    pub(super) format: Format,
     /// Its gaps are worth asking for.
-    repairs: bool,
-    repeat: bool,
-    number: u16,
-    payload: &'a [u8],
+    pub(super) repairs: bool,
+    pub(super) repeat: bool,
+    pub(super) number: u16,
+    pub(super) payload: &'a [u8],
     /// Copies of earlier packets.
-    copies: ArrayVec<Block<'a>, RED_BLOCKS>,
+    pub(super) copies: ArrayVec<Block<'a>, RED_BLOCKS>,
+}
+
+/// When a packet came, and what it says of itself beside its content: over a transport or a port.
+pub(super) struct Arrived<'a> {
+    pub(super) now: Instant,
+    pub(super) arrived_at: Instant,
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+    /// Whether what is gathered leaves with it; none: that is to be seen by the packet.
+    pub(super) leaves: Option<bool>,
+    pub(super) passed: Passed,
+    pub(super) descriptor: &'a [u8],
+}
+
+impl<'a> From<&Input<'a>> for Arrived<'a> {
+    fn from(input: &Input<'a>) -> Self {
+        let values = &input.values;
+        Self {
+            now: input.now,
+            arrived_at: input.arrived_at,
+            timestamp: input.packet.timestamp(),
+            marker: input.packet.marker(),
+            leaves: None,
+            passed: Passed {
+                audio_level: values.audio_level,
+                orientation: values.orientation,
+                playout_delay: values.playout_delay,
+                abs_capture_time: values.abs_capture_time,
+            },
+            descriptor: input.descriptor,
+        }
+    }
 }
 
 impl Router {
@@ -121,12 +153,26 @@ impl Router {
         let key = self.source(input, pages)?;
         let source = key.encoding;
         let publisher = self.member(input.member);
-        let (rtt, is_reported_to) = publisher.map_or((Duration::ZERO, true), |found| {
-            (found.rtt, found.report_due.is_some())
-        });
-        if !is_reported_to {
+        if publisher.is_some_and(|found| found.report_due.is_none()) {
             self.report_soon(input);
         }
+        let encoding = self.encodings.get(source.index());
+        let track = encoding.and_then(|encoding| self.tracks.get(encoding.track.index()));
+        let track = track.ok_or(DropReason::UnknownTrack)?;
+        match read(track, input, key.repair)? {
+            Some(media) => self.take_in(source, &Arrived::from(input), &media, pages),
+            None => Ok(false),
+        }
+    }
+
+    /// A packet of an encoding, wherever from. True: it reached its track. False: consumed.
+    pub(super) fn take_in(
+        &mut self,
+        source: EncodingKey,
+        input: &Arrived<'_>,
+        media: &Media<'_>,
+        pages: &mut PagePool,
+    ) -> Result<bool, DropReason> {
         let is_shut = self.ends_at_door(source);
         let encoding = self
             .encodings
@@ -136,41 +182,47 @@ impl Router {
             .tracks
             .get_mut(encoding.track.index())
             .ok_or(DropReason::UnknownTrack)?;
-        let Some(media) = read(track, input, key.repair)? else {
-            return Ok(false);
-        };
+        let member = encoding.member;
+        let publisher = self.members.get(member.index()).and_then(Option::as_ref);
+        let rtt = publisher.map_or(Duration::ZERO, |found| found.rtt);
         let stops = if track.is_silent() {
             Some(DropReason::Muted)
         } else {
             is_shut.then_some(DropReason::Quieter)
         };
-        let of = (input.member, encoding.track);
+        let of = (member, encoding.track);
         let is_sound = encoding.kind == MediaKind::Audio && !track.is_silent();
-        let received = receive(encoding, stops, input, &media, pages);
+        let received = receive(encoding, stops, input, media, pages);
         // Gaps that this packet showed, or a hopeless loss, are asked for soon.
         let due = soonest([encoding.nack.next_due(rtt), encoding.keyframe.next_due()]);
-        touch(&mut self.dues, &mut self.due_next, input.member, due);
+        touch(&mut self.dues, &mut self.due_next, member, due);
         let is_new = matches!(received, Ok((Arrival::New(_), _)));
         if is_sound && (is_new || received == Err(DropReason::Quieter)) {
-            let level = input.values.audio_level.map(|(level, _)| level);
+            let level = input.passed.audio_level.map(|(level, _)| level);
             let ears = (&mut self.speakers, &mut self.loudest);
             hear(input.now, ears, of, level, media.payload.len());
         }
         let (_, entry) = received?;
-        let recovered = recover(encoding, &media, &entry, pages);
+        let recovered = recover(encoding, media, &entry, pages);
         if is_new && !media.repeat && !entry.empty && track.comes_in(input.now, media.format) {
             self.changed.push(encoding.track);
         }
         let leaves = is_new
             && !entry.empty
-            && encoding.hold(input.now, entry.sequence, ends(encoding.kind, &entry));
+            && encoding.hold(
+                input.now,
+                entry.sequence,
+                input.leaves.unwrap_or_else(|| ends(encoding.kind, &entry)),
+            );
         // They belong before it.
         if !recovered.is_empty() {
             self.offer(input.now, source, &recovered);
         }
         if entry.empty {
             // Where a place was kept for it, it is filled.
-            if !is_new {
+            if is_new {
+                self.offer_to_ports(input.now, source, &[entry.sequence]);
+            } else {
                 self.offer(input.now, source, &[entry.sequence]);
             }
             return Ok(false);
@@ -281,81 +333,21 @@ impl Router {
         }
     }
 
-    fn encoding_of(&self, track: &Track, origin: Origin) -> Option<EncodingKey> {
-        let is_it = |key: &&EncodingKey| {
-            let encoding = self.encodings.get(key.index());
-            encoding.is_some_and(|encoding| encoding.origin == origin)
-        };
-        track.encodings.iter().find(is_it).copied()
-    }
-
-    fn encoding_undeclared(&self, track: &Track) -> Option<EncodingKey> {
-        let declared = |ssrc: u32| track.plan.ssrcs.iter().any(|&(main, _)| main == ssrc);
-        let is_it = |key: &&EncodingKey| {
-            let encoding = self.encodings.get(key.index());
-            encoding.is_some_and(|e| e.origin == Origin::Declared && !declared(e.ssrc))
-        };
-        track.encodings.iter().find(is_it).copied()
-    }
-
     /// A stream begins: a new encoding, or one whose publisher changed its SSRC.
     fn begin(
         &mut self,
         input: &Input<'_>,
-        track_key: TrackKey,
+        track: TrackKey,
         origin: Origin,
         pages: &mut PagePool,
     ) -> Result<EncodingKey, DropReason> {
-        let ssrc = input.packet.ssrc();
-        let serial = self.next_serial;
-        self.next_serial = serial.wrapping_add(1);
-        let track = self.track(track_key).ok_or(DropReason::UnknownTrack)?;
-        let rid = input.values.rid;
-        let rid = rid.filter(|rid| track.plan.rids.contains(rid));
-        let same = match origin {
-            // A declared stream takes the place of one that is declared no more.
-            Origin::Declared => self.encoding_undeclared(track),
-            Origin::Rid(_) | Origin::Only => self.encoding_of(track, origin),
-        };
-        let kind = track.kind();
-        let full = track.encodings.len() >= ENCODINGS_PER_TRACK;
-        let key = if let Some(key) = same {
-            self.clear_encoding(key, pages);
-            if let Some(publisher) = member_mut(&mut self.members, input.member) {
-                let member = input.member;
-                publisher.forget_sources(key, |ssrc| self.forgotten.push((member, ssrc)));
-            }
-            if let Some(encoding) = self.encodings.get_mut(key.index()) {
-                encoding.restart(ssrc, serial);
-            }
-            key
-        } else if full {
-            return Err(DropReason::LimitReached);
-        } else {
-            let place = (track_key, input.member);
-            let encoding = Encoding::new(place, kind, origin, ssrc, serial);
-            let key = EncodingKey::from_index(self.encodings.insert(encoding));
-            let track = self.tracks.get_mut(track_key.index());
-            let track = track.ok_or(DropReason::UnknownTrack)?;
-            track.encodings.push(key);
-            track.best = track.best.or(Some(key));
-            if kind == MediaKind::Video {
-                self.flows_due = self.flows_due.or(Some(input.now));
-                if !self.begun.contains(&track_key) {
-                    self.begun.push(track_key);
-                }
-            }
-            key
-        };
+        let planned = self.track(track).map(|track| &track.plan.rids);
+        let is_planned = |rid: &Rid| planned.is_some_and(|rids| rids.contains(rid));
+        let rid = input.values.rid.filter(is_planned);
+        let of = (track, input.member);
+        let key = self.begin_encoding(input.now, of, (origin, input.packet.ssrc()), pages)?;
         if let Some(encoding) = self.encodings.get_mut(key.index()) {
             encoding.rid = rid;
-        }
-        self.tell_ports_started(input.now, key);
-        let shown = self
-            .track(track_key)
-            .is_some_and(|track| !track.sections.is_empty());
-        if shown {
-            self.want_keyframe(input.now, key);
         }
         Ok(key)
     }
@@ -643,7 +635,7 @@ fn recover(
 fn receive(
     encoding: &mut Encoding,
     stops: Option<DropReason>,
-    input: &Input<'_>,
+    input: &Arrived<'_>,
     media: &Media<'_>,
     pages: &mut PagePool,
 ) -> Result<(Arrival, Entry), DropReason> {
@@ -653,21 +645,19 @@ fn receive(
         encoding.receive(input.now, media.number, media.repairs && stops.is_none())?
     };
     let (Arrival::New(sequence) | Arrival::Late(sequence)) = arrival;
-    let timestamp = input.packet.timestamp();
+    let timestamp = input.timestamp;
     let mut entry = Entry::new(sequence, timestamp, input.arrived_at);
     entry.payload_type = media.payload_type;
-    entry.marker = input.packet.marker();
+    entry.marker = input.marker;
     if stops.is_some() || media.payload.is_empty() {
         encoding.history.insert_empty(entry);
         return stops.map_or(Ok((arrival, entry)), Err);
     }
-    encoding.orientation = input.values.orientation.or(encoding.orientation);
+    encoding.orientation = input.passed.orientation.or(encoding.orientation);
     entry.passed = Passed {
-        audio_level: input.values.audio_level,
         // Said on every packet, so that late joiners know and sizes within a frame are equal.
         orientation: encoding.orientation,
-        playout_delay: input.values.playout_delay,
-        abs_capture_time: input.values.abs_capture_time,
+        ..input.passed
     };
     judge(encoding, &mut entry, input.descriptor, media);
     entry.empty = false;

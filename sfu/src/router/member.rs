@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::id::{EncodingKey, Mid, SectionKey, TrackKey};
+use crate::id::{EncodingKey, Mid, ParticipantId, PortId, SectionKey, TrackKey};
 use crate::limits::SSRCS_PER_TRANSPORT;
 use crate::router::allowance::Allowance;
 use crate::router::repair::RepairBudget;
@@ -34,6 +34,10 @@ pub(super) struct Source {
 )]
 pub(super) struct Member {
     pub(super) cname: String,
+    /// As the world knows it; told to other shards.
+    pub(super) participant: ParticipantId,
+    /// It is on the other side of this.
+    pub(super) port: Option<PortId>,
     /// Sorted by SSRC; at most `SSRCS_PER_TRANSPORT`.
     pub(super) sources: Vec<Source>,
     /// SSRCs of tracks that were taken from it while their m-lines stand: they lead nowhere. At
@@ -88,6 +92,8 @@ impl Member {
     pub(super) fn new(cname: &str) -> Self {
         Self {
             cname: cname.to_owned(),
+            participant: ParticipantId(0),
+            port: None,
             sources: Vec::new(),
             barred: Vec::new(),
             extensions: ExtensionMap::default(),

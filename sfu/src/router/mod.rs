@@ -4,6 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `ingress` | the way in: one packet to its encoding, its history, the sections that take it |
+//! | `beginning` | a stream begins, for the first time or anew |
 //! | `departure` | the way out: tickets in order, and the packet written |
 //! | `report` | RTCP in and out, and everything that is due by the clock |
 //! | [`track`] | a published track and its encodings |
@@ -31,13 +32,14 @@
 //! | `allowance` | how much a publisher may send that takes no orders |
 //! | [`allocator`] | one participant's bitrate to a layer for each section |
 //! | [`ticket`] | orders to send |
-//! | [`port`] | doors for plaintext media |
+//! | [`port`] | doors for plaintext media: out, and in from another shard |
 //! | `speaker` | audio levels to active speaker |
 //! | [`loudest`] | audio levels to the voices that are heard in a large room |
 
 mod again;
 pub mod allocator;
 mod allowance;
+mod beginning;
 pub mod decode_target;
 mod departure;
 mod encoding;
@@ -77,7 +79,7 @@ use rand_chacha::rand_core::Rng;
 use slab::Slab;
 
 use crate::error::CommandError;
-use crate::id::{EncodingKey, MemberKey, Mid, SectionKey, TrackId, TrackKey};
+use crate::id::{EncodingKey, MemberKey, Mid, ParticipantId, SectionKey, TrackId, TrackKey};
 use crate::limits::{SECTIONS_PER_TRANSPORT, TRACKS_PER_PARTICIPANT};
 use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Instant, ServerClock};
@@ -132,6 +134,12 @@ pub struct RouterStats {
     pub over_budget: u64,
     /// NACKs not listened to: more than any loss explains.
     pub nack_storms: u64,
+    /// Packets put into pipes.
+    pub piped: u64,
+    /// Packets that found a pipe full.
+    pub pipe_full: u64,
+    /// Packets that came out of pipes.
+    pub piped_in: u64,
 }
 
 /// The tables of one room on one shard.
@@ -233,6 +241,13 @@ impl Router {
         }
     }
 
+    /// What the world calls a member: other shards are told.
+    pub fn set_participant(&mut self, member: MemberKey, participant: ParticipantId) {
+        if let Some(found) = member_mut(&mut self.members, member) {
+            found.participant = participant;
+        }
+    }
+
     /// Frees everything of a member: its tracks, sections, tickets.
     pub fn remove_member(&mut self, now: Instant, member: MemberKey, pages: &mut PagePool) {
         let leaving = member_mut(&mut self.members, member);
@@ -310,6 +325,9 @@ impl Router {
         publisher.merge_extensions(&plan.extensions);
         publisher.is_reported |= plan.reports_packets();
         publisher.reduced_size = plan.reduced_size;
+        if publisher.port.is_none() {
+            self.tell_pipes(key);
+        }
         Ok(key)
     }
 
@@ -344,6 +362,7 @@ impl Router {
         if let Some(next) = next {
             self.want_keyframe(now, next);
         }
+        self.tell_pipes(track);
     }
 
     /// A track is gone; sections that showed it are unbound.
@@ -373,7 +392,7 @@ impl Router {
         self.changed.retain(|&key| key != track);
         self.begun.retain(|&key| key != track);
         self.ordered_anew.retain(|&key| key != track);
-        self.forget_in_ports(found.id());
+        self.forget_in_ports(&found);
     }
 
     /// What a track sends, it will send to no other: a payload type alone leads to nothing any more
@@ -604,8 +623,10 @@ impl Router {
 
     /// What a track shows.
     pub fn set_screen(&mut self, track: TrackKey, screen: bool) {
-        if let Some(track) = self.tracks.get_mut(track.index()) {
-            track.screen = screen;
+        if let Some(found) = self.tracks.get_mut(track.index())
+            && std::mem::replace(&mut found.screen, screen) != screen
+        {
+            self.tell_pipes(track);
         }
     }
 
@@ -650,14 +671,18 @@ impl Router {
         let Some(track) = self.tracks.get_mut(key.index()) else {
             return;
         };
-        let before = track.is_silent();
+        let before = (track.is_silent(), track.muted, track.forbidden);
         change(track);
         let silent = track.is_silent();
-        if silent == before {
+        if before != (silent, track.muted, track.forbidden) {
+            self.tell_pipes(key);
+        }
+        if silent == before.0 {
             return;
         }
-        if silent && track.kind() == MediaKind::Audio {
-            let publisher = track.member();
+        let sound = self.track(key).filter(|it| it.kind() == MediaKind::Audio);
+        let publisher = sound.map(Track::member);
+        if silent && let Some(publisher) = publisher {
             self.speakers.forget(publisher);
             self.loudest.forget(key);
         }

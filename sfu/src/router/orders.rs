@@ -13,6 +13,7 @@ use super::Router;
 use crate::id::{EncodingKey, Rid, TrackKey};
 use crate::limits::ENCODINGS_PER_TRACK;
 use crate::router::encoding::Encoding;
+use crate::router::section::Section;
 use crate::router::track::Track;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
@@ -97,9 +98,11 @@ impl Router {
     pub(super) fn review_orders(&mut self, now: Instant) {
         self.orders_due = None;
         for index in 0..self.tracks.capacity() {
-            let Some(track) = self.tracks.get(index).filter(|track| track.has_rungs()) else {
+            let asks = |track: &&Track| track.has_rungs() || track.is_distant_picture();
+            let Some(track) = self.tracks.get(index).filter(asks) else {
                 continue;
             };
+            let is_distant = track.port.is_some();
             let ladder = ladder(track, &self.encodings);
             let wanted = self.wanted(track, &ladder);
             let mut changed = false;
@@ -112,11 +115,37 @@ impl Router {
                 changed |= encoding.order.step(now, seen, down);
             }
             let key = TrackKey::from_index(index);
-            if changed && !self.ordered_anew.contains(&key) {
+            if is_distant {
+                let mask = self.wanted_mask(key);
+                self.tell_wanted(key, mask);
+            } else if changed && !self.ordered_anew.contains(&key) {
                 self.ordered_anew.push(key);
             }
         }
         self.review_allowances(now);
+    }
+
+    /// Which rungs of a picture of another shard are wanted here: bit i stands for rung i. Those that
+    /// are not known yet where anybody looks.
+    fn wanted_mask(&self, key: TrackKey) -> u8 {
+        let Some(track) = self.track(key) else {
+            return 0;
+        };
+        let mut sections = track.sections.iter();
+        let looks = sections.any(|key| {
+            let section = self.sections.get(key.index());
+            section.is_some_and(Section::is_wanted)
+        });
+        let is_on = |rung: u8| {
+            let mut encodings = track.encodings.iter().copied();
+            let known = encodings.find(|&key| self.rung(key).is_some_and(|(_, of)| of == rung));
+            let known = known.and_then(|key| self.encodings.get(key.index()));
+            let known = known.filter(|known| known.flow.usual() > 0);
+            known.map_or(looks, |known| known.order.is_on())
+        };
+        let rungs = u8::try_from(track.plan.rids.len().max(1)).unwrap_or(1);
+        let on = (0..rungs).filter(|&rung| is_on(rung));
+        on.fold(0, |mask, rung| mask | 1 << rung)
     }
 
     /// A track of which other rungs are asked for than before.
@@ -175,6 +204,11 @@ impl Router {
 }
 
 impl Track {
+    /// A picture whose publisher is on another shard: what nobody here looks at is not carried.
+    fn is_distant_picture(&self) -> bool {
+        self.kind() == MediaKind::Video && self.port.is_some()
+    }
+
     /// Its publisher sends several sizes, by rid.
     pub(super) fn has_rungs(&self) -> bool {
         self.kind() == MediaKind::Video && self.plan.rids.len() > 1

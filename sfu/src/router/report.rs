@@ -73,23 +73,37 @@ impl Router {
         let track = encoding.track;
         let before = self.tracks.get(track.index()).and_then(|t| t.best);
         if encoding.rid.is_some() {
-            encoding.nack.clear();
-            encoding.keyframe.satisfy();
-            encoding.flow.stop();
-            if before == Some(key) {
-                self.choose_best(track);
-            }
-            let best = self.tracks.get(track.index()).and_then(|t| t.best);
-            let other = self.instead_of(key).flatten().or(best);
-            if self.retarget(key, other)
-                && let Some(other) = other
-            {
-                self.want_keyframe(now, other);
-            }
-        } else {
-            self.end_encoding(key, pages);
+            self.halt_encoding(now, key);
+            return;
+        }
+        self.end_encoding(key, pages);
+        let best = self.tracks.get(track.index()).and_then(|t| t.best);
+        if let Some(best) = best.filter(|_| best != before) {
+            self.want_keyframe(now, best);
+        }
+    }
+
+    /// An encoding has stopped and may go on. What was shown of it is shown of another one, where there
+    /// is one.
+    pub(super) fn halt_encoding(&mut self, now: Instant, key: EncodingKey) {
+        let Some(encoding) = self.encodings.get_mut(key.index()) else {
+            return;
+        };
+        encoding.nack.clear();
+        encoding.keyframe.satisfy();
+        encoding.flow.stop();
+        let track = encoding.track;
+        let before = self.tracks.get(track.index()).and_then(|t| t.best);
+        if before == Some(key) {
+            self.choose_best(track);
         }
         let best = self.tracks.get(track.index()).and_then(|t| t.best);
+        let other = self.instead_of(key).flatten().or(best);
+        if self.retarget(key, other)
+            && let Some(other) = other
+        {
+            self.want_keyframe(now, other);
+        }
         if let Some(best) = best.filter(|_| best != before) {
             self.want_keyframe(now, best);
         }
@@ -292,10 +306,13 @@ impl Router {
                 // Written soon, and set anew then; should nobody write it, no spinning.
                 *due = now + RTCP_RETRY;
                 let member = MemberKey::from_index(place);
-                if let Some(found) = member_mut(&mut self.members, member) {
+                let found = member_mut(&mut self.members, member);
+                if found.as_ref().is_some_and(|found| found.port.is_some()) {
+                    self.ask_distant(now, member);
+                } else if let Some(found) = found {
                     found.rtcp_pending = true;
+                    self.activate(member);
                 }
-                self.activate(member);
             }
             let due = self.dues.get(place).copied().unwrap_or(NEVER);
             self.due_next = self.due_next.min(due);
@@ -488,7 +505,7 @@ impl Router {
     }
 
     /// Whether anybody is shown an encoding's track.
-    fn is_wanted(&self, key: EncodingKey) -> bool {
+    pub(super) fn is_wanted(&self, key: EncodingKey) -> bool {
         let encoding = self.encodings.get(key.index());
         let track = encoding.and_then(|encoding| self.track(encoding.track));
         track.is_some_and(|track| !track.sections.is_empty()) || self.is_wanted_by_port(key)

@@ -1,6 +1,6 @@
 //! A published track: what its m-line negotiated, its encodings, and the sections that show it.
 
-use crate::id::{EncodingKey, MemberKey, Mid, SectionKey, TrackId};
+use crate::id::{EncodingKey, MemberKey, Mid, PortId, SectionKey, TrackId};
 use crate::sdp::negotiate::{MediaPlan, PayloadPlan};
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
@@ -19,6 +19,10 @@ const FORMAT_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Track {
     id: TrackId,
     member: MemberKey,
+    /// Its publisher is on the other side of this.
+    pub(super) port: Option<PortId>,
+    /// Which encodings the other side was told to send: bit i stands for rung i.
+    pub(super) wanted: u8,
     pub(super) plan: MediaPlan,
     pub(super) muted: bool,
     pub(super) screen: bool,
@@ -45,6 +49,8 @@ impl Track {
         Self {
             id,
             member,
+            port: None,
+            wanted: 0,
             plan: plan.clone(),
             muted: false,
             screen: false,

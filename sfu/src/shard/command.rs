@@ -268,6 +268,16 @@ pub enum Command {
         /// Which.
         port: PortId,
     },
+    /// Joins a room to the same room on another shard, by a port that has the same id there. Closed by
+    /// [`Command::ClosePort`]. The same again: done.
+    OpenPipe {
+        /// Which; it is made on both shards first.
+        room: RoomId,
+        /// Drawn by the caller.
+        port: PortId,
+        /// The other shard's number.
+        shard: u16,
+    },
     /// Counters and sizes of all tables.
     Inspect,
 }

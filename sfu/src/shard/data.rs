@@ -159,7 +159,7 @@ impl Room {
     /// `from` may send nothing more: what waits for receivers without an association is dropped.
     /// Its channels stay, for it may be allowed again.
     pub(super) fn drop_early(&mut self, from: ParticipantId) {
-        for (_, receiver) in &mut self.members {
+        for (_, receiver) in self.members.iter_mut() {
             receiver.channels.drop_early(from);
         }
     }

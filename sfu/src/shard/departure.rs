@@ -142,6 +142,9 @@ impl Room {
         stats.nacks_out += router.nacks_out;
         stats.keyframe_requests_in += router.keyframe_requests_in;
         stats.keyframe_requests_out += router.keyframe_requests_out;
+        stats.pipe_packets_out += router.piped;
+        stats.pipe_packets_dropped += router.pipe_full;
+        stats.pipe_packets_in += router.piped_in;
         stats
             .tickets_dropped
             .count_many(DropReason::QueueFull, router.queue_full);

@@ -94,12 +94,17 @@ impl Shard {
             }
             Command::RequestKeyframe { room, track } => self.request_keyframe(now, room, track),
             Command::OpenPort { room, port } => self.open_port(room, port),
-            Command::ClosePort { port } => self.close_port(port),
-            Command::Inspect => Ok(Reply::Inspected(Box::new(Inspection {
-                stats: self.commons.stats.clone(),
-                sizes: self.sizes(),
-            }))),
+            Command::ClosePort { port } => self.close_port(now, port),
+            Command::OpenPipe { room, port, shard } => self.open_pipe(room, port, shard),
+            Command::Inspect => Ok(self.inspect()),
         }
+    }
+
+    fn inspect(&self) -> Reply {
+        Reply::Inspected(Box::new(Inspection {
+            stats: self.commons.stats.clone(),
+            sizes: self.sizes(),
+        }))
     }
 
     fn create_room(
@@ -218,6 +223,7 @@ impl Shard {
             .commons
             .new_member(now, place, transport_key, participant, parameters);
         room.router.add_member(place.member, &member.name);
+        room.router.set_participant(place.member, participant);
         // Until its transport is connected nothing piles up for it.
         room.router.set_receiving(now, place.member, false);
         room.members.insert(member);
@@ -394,7 +400,7 @@ impl Shard {
                 published.news = true;
             }
         }
-        for (_, member) in &mut room.members {
+        for (_, member) in room.members.iter_mut() {
             let shows = member.sections.iter().any(|one| one.track == Some(track));
             member.dirty.subscriptions |= shows;
         }
@@ -420,7 +426,7 @@ impl Shard {
                 published.news = true;
             }
         }
-        for (_, member) in &mut room.members {
+        for (_, member) in room.members.iter_mut() {
             member.adaptation.press();
         }
         self.settle_room(now, key);
@@ -439,8 +445,10 @@ impl Shard {
         let room = self.rooms.get(place.room.index());
         for wish in wishes {
             let missing = CommandError::NotFound(Missing::Track(wish.track));
-            room.and_then(|room| room.track(wish.track))
-                .ok_or(missing)?;
+            // What another shard has told the world may not have been told here yet.
+            let is_there =
+                |room: &&Room| room.router.is_spread() || room.track(wish.track).is_some();
+            room.filter(is_there).ok_or(missing)?;
         }
         let Some(member) = self.member_mut(place) else {
             return Ok(Reply::Done);

@@ -22,6 +22,8 @@
 //! | `quality` | how good each connection is, in one word |
 //! | `report` | RTCP of our own, one compound at a time |
 //! | `port` | plaintext doors of its rooms |
+//! | `members` | places in a room: participants here, and of other shards |
+//! | `distant` | participants of other shards, in a room that is spread |
 //! | `data` | data channels across a room |
 //! | `news` | events from dirty bits |
 
@@ -31,10 +33,12 @@ mod data;
 mod decisions;
 mod departure;
 mod description;
+mod distant;
 pub mod event;
 mod feedback;
 mod ingress;
 mod lifecycle;
+mod members;
 mod membership;
 pub mod negotiation;
 mod news;
@@ -147,6 +151,8 @@ pub struct Shard {
     room_keys: HashMap<RoomId, RoomKey, SeedableRandomState>,
     /// Where each plaintext door leads; at most `PORTS_PER_ROOM` to a room.
     ports: HashMap<PortId, RoomKey, SeedableRandomState>,
+    /// Those of them that lead to other shards.
+    pipes: Vec<distant::Pipe>,
     handshakes: Handshakes,
     /// Rooms with something to send, each once.
     departing: VecDeque<RoomKey>,
@@ -183,6 +189,7 @@ impl Shard {
             rooms: Slab::new(),
             room_keys: HashMap::with_hasher(keyed.clone()),
             ports: HashMap::with_hasher(keyed),
+            pipes: Vec::new(),
             handshakes: Handshakes::default(),
             departing: VecDeque::new(),
             with_news: VecDeque::new(),

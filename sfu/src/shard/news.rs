@@ -35,7 +35,7 @@ impl Room {
             return;
         };
         let named = ranking.into_iter().filter_map(|(member, level)| {
-            let participant = self.members.get(member.index())?.id;
+            let (participant, _) = self.participant(member)?;
             Some(Speaker { participant, level })
         });
         self.speakers = Some(named.collect());

@@ -156,13 +156,13 @@ impl Room {
                 if pinned && !wish.pinned && member.subscribe_all {
                     return None;
                 }
-                let publisher = self.members.get(publisher.index())?;
+                let (_, name) = self.participant(publisher)?;
                 wish.wanted.then(|| Wanted {
                     id: track.id,
                     key: track.key,
                     paused: wish.paused,
                     pinned,
-                    stream: publisher.name.clone(),
+                    stream: name.to_owned(),
                 })
             })
             .collect()

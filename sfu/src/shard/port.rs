@@ -19,9 +19,10 @@ impl Shard {
         Ok(Reply::Done)
     }
 
-    pub(super) fn close_port(&mut self, port: PortId) -> Result<Reply, CommandError> {
+    pub(super) fn close_port(&mut self, now: Instant, port: PortId) -> Result<Reply, CommandError> {
         let missing = CommandError::NotFound(Missing::Port(port));
         let key = self.ports.remove(&port).ok_or(missing)?;
+        self.forget_pipe(now, key, port);
         if let Some(room) = self.rooms.get_mut(key.index()) {
             room.router.close_port(port);
         }
@@ -31,6 +32,7 @@ impl Shard {
     /// The room is gone, and its ports with it.
     pub(super) fn forget_ports(&mut self, room: RoomKey) {
         self.ports.retain(|_, key| *key != room);
+        self.pipes.retain(|pipe| !pipe.is_of(room));
     }
 
     /// A message came in through a port.
@@ -49,13 +51,15 @@ impl Shard {
         self.current = Some(key);
         let room = self.rooms.get_mut(key.index());
         let room = room.ok_or(DropReason::UnknownTrack)?;
-        let taken = room.router.handle_port(now, port, message);
+        let taken = room
+            .router
+            .handle_port(now, port, message, &mut self.commons.pages);
         self.settle_departure(now, key);
         taken
     }
 
     /// The next message for the other side of `port`, in its binary form (`wire::port`); its
-    /// length. `out` holds `PACKET_BYTES`.
+    /// length. `out` holds `wire::port::MESSAGE_BYTES_MAX`.
     pub fn poll_port(&mut self, port: PortId, out: &mut [u8]) -> Option<usize> {
         let key = self.ports.get(&port).copied()?;
         let room = self.rooms.get_mut(key.index())?;

@@ -143,6 +143,7 @@ impl Shard {
         if member.is_held_by_remb {
             router.release_by_remb(now, place.member);
         }
+        router.set_participant(place.member, member.id);
         router.set_receiving(now, place.member, false);
         router.set_barred(place.member, barred);
         if let Some(rtt) = member.transport.rtt() {

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::id::{MemberKey, Mid, ParticipantId, RoomId, SectionKey, TrackId, TrackKey};
@@ -13,7 +12,9 @@ use crate::sdp::negotiate::MediaPlan;
 use crate::shard::adaptation::Adaptation;
 use crate::shard::command::{Permissions, RoomParameters, Wish};
 use crate::shard::data::Channels;
+use crate::shard::distant::Distant;
 use crate::shard::event::{PauseReason, Speaker};
+use crate::shard::members::Members;
 use crate::shard::negotiation::Negotiation;
 use crate::shard::quality::Judgement;
 use crate::time::{Duration, Instant, ServerClock};
@@ -28,7 +29,9 @@ pub(super) struct Room {
     pub(super) parameters: RoomParameters,
     pub(super) router: Router,
     /// Same keys as the router's members.
-    pub(super) members: Slab<Member>,
+    pub(super) members: Members,
+    /// Those of other shards who publish; at most `DISTANT_PER_ROOM`.
+    pub(super) distant: Vec<Distant>,
     pub(super) timer: TimerId,
     /// Members with something to send, each once. Whose turn came first departs first: those who
     /// were there do not wait for hundreds who have just come.
@@ -58,7 +61,8 @@ impl Room {
             id,
             parameters,
             router: Router::new(clock),
-            members: Slab::new(),
+            members: Members::default(),
+            distant: Vec::new(),
             timer,
             visits: VecDeque::new(),
             departed: Vec::new(),
@@ -80,18 +84,18 @@ impl Room {
 
     /// Who publishes `track`, and its key in the router.
     pub(super) fn track(&self, track: TrackId) -> Option<(MemberKey, TrackKey)> {
-        self.members.iter().find_map(|(index, member)| {
-            let published = member.published.iter().find(|one| one.id == track)?;
-            Some((MemberKey::from_index(index), published.key))
-        })
+        let mut tracks = self.tracks();
+        let (publisher, published) = tracks.find(|(_, one)| one.id == track)?;
+        Some((publisher, published.key))
     }
 
     /// Everything published here, with its publisher.
     pub(super) fn tracks(&self) -> impl Iterator<Item = (MemberKey, &Published)> {
-        self.members.iter().flat_map(|(index, member)| {
+        let own = self.members.iter().flat_map(|(index, member)| {
             let key = MemberKey::from_index(index);
             member.published.iter().map(move |track| (key, track))
-        })
+        });
+        own.chain(self.distant_tracks())
     }
 
     /// `member` has control or RTCP to send.

@@ -56,7 +56,7 @@ impl Room {
         }
         if changed & self.slot_sizes != 0 {
             self.slot_sizes = 0;
-            for (index, member) in &mut self.members {
+            for (index, member) in self.members.iter_mut() {
                 if changed & member.slot_sizes != 0 {
                     let key = MemberKey::from_index(index);
                     let places = member.places(self.parameters.audio_slots);
@@ -74,7 +74,7 @@ impl Room {
         if self.slots_told_at.is_some_and(waits) {
             return;
         }
-        for (_, member) in &mut self.members {
+        for (_, member) in self.members.iter_mut() {
             if std::mem::take(&mut member.slots_changed) {
                 member.dirty.subscriptions = true;
                 self.slots_told_at = Some(now);

@@ -46,6 +46,14 @@ pub struct ShardStats {
     pub deadlines: u64,
     /// Participants that had their turn in a departure.
     pub visits: u64,
+    /// Packets of media handed to other shards.
+    pub pipe_packets_out: u64,
+    /// Packets that did not go to another shard: too much waited for it.
+    pub pipe_packets_dropped: u64,
+    /// Packets of media that came from other shards.
+    pub pipe_packets_in: u64,
+    /// Messages of other shards that led nowhere: of a track or a room that is gone.
+    pub pipe_refused: u64,
     /// Data channel messages received.
     pub data_messages_in: u64,
     /// Data channel messages sent.

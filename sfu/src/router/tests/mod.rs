@@ -24,6 +24,7 @@ mod keyframes;
 mod layers;
 mod numbering;
 mod patience;
+mod pipes;
 mod ports;
 mod red;
 mod repair;

@@ -12,7 +12,10 @@ const PORT: PortId = PortId(3);
 fn want(room: &mut Room, track: crate::id::TrackKey, mask: u8) {
     let track = room.router.track(track).unwrap().id();
     let message = PortMessage::EncodingsWanted { track, mask };
-    room.router.handle_port(room.now, PORT, &message).unwrap();
+    let Room {
+        router, pages, now, ..
+    } = room;
+    router.handle_port(*now, PORT, &message, pages).unwrap();
 }
 
 /// Calls `see` with each message that has come through.
@@ -56,7 +59,10 @@ fn media_goes_through_a_port_and_a_request_comes_back() {
     let wanted = PortMessage::KeyframeWanted {
         encoding: PortEncoding(0),
     };
-    room.router.handle_port(room.now, PORT, &wanted).unwrap();
+    let Room {
+        router, pages, now, ..
+    } = &mut room;
+    router.handle_port(*now, PORT, &wanted, pages).unwrap();
     assert_eq!(room.rtcp(ADA).plis, [1]);
     want(&mut room, track, 0);
     let mut ended = 0;

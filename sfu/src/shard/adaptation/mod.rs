@@ -311,7 +311,7 @@ impl Room {
             let Some(track) = self.router.track(key).map(Track::id) else {
                 continue;
             };
-            for (index, member) in &mut self.members {
+            for (index, member) in self.members.iter_mut() {
                 let mut shown = member.sections.iter().filter_map(|open| open.track);
                 if member.adaptation.decided_at.is_some() && shown.any(|shown| shown == track) {
                     member.adaptation.is_beginning = true;

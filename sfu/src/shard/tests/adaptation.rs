@@ -297,7 +297,7 @@ impl Scene {
         let owner = self.publishers[publisher].id;
         let room = self.shard.rooms.iter().next().expect("a room").1;
         let member = room.member(owner).expect("inside");
-        room.members[member.index()].published[0].id
+        room.members.get(member.index()).unwrap().published[0].id
     }
 
     pub(super) fn wish(&mut self, publisher: usize, priority: u8, height: u16) {

@@ -14,6 +14,7 @@ mod quality;
 mod reasons;
 mod simulcast;
 mod slots;
+mod spread;
 mod tracks;
 mod transports;
 
@@ -315,14 +316,19 @@ mod support {
     };
 
     pub(super) fn shard() -> Shard {
+        shard_of(0)
+    }
+
+    pub(super) fn shard_of(index: u16) -> Shard {
         let (identity, _) = crate::transport::support::identities();
         let config = ShardConfig {
-            index: 0,
+            index,
             candidates: vec![([127, 0, 0, 1], 10_000).into()],
             identity: Arc::new(identity),
             clock: ServerClock::from_unix(Duration::from_secs(1_700_000_000)),
         };
-        Shard::new(config, [7; 32], Instant::ZERO).expect("a usable certificate")
+        let seed = [7 + u8::try_from(index).unwrap(); 32];
+        Shard::new(config, seed, Instant::ZERO).expect("a usable certificate")
     }
 
     pub(super) fn create(shard: &mut Shard, room: u64, participants_max: usize) {

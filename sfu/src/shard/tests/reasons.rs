@@ -165,7 +165,7 @@ fn causes(scene: &mut Scene, milliseconds: u64) -> Vec<Cause> {
         scene.run(20);
         let room = scene.shard.rooms.iter().next().expect("a room").1;
         let lin = room.member(scene.lin.id).expect("inside");
-        let estimate = room.members[lin.index()].transport.estimate();
+        let estimate = room.members.get(lin.index()).unwrap().transport.estimate();
         causes.extend(estimate.map(|estimate| estimate.cause));
         causes.dedup();
     }

@@ -3,44 +3,43 @@
 //!
 //! A message is the version, a kind, and its fields, big-endian; what has no fixed length comes
 //! last. Every message has exactly one form, so bytes that decode encode to themselves again.
-//! Frame lengths around messages, where a carrier needs them, are the carrier's.
+//! Many messages that travel together are a *parcel*: each behind its length ([`split`]).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `mod` | the messages |
+//! | [`media`] | one packet of media |
+//! | [`track`] | a track, as the other side shows it |
+
+mod media;
+mod track;
 
 use crate::error::DropReason;
 use crate::id::TrackId;
 use crate::limits;
-use crate::time::{Instant, NtpTime};
+use crate::time::NtpTime;
 use crate::units::{AudioLevel, Bitrate};
 use crate::wire::bytes::{Reader, Writer};
 use crate::wire::payload::{Codec, Format};
 
-/// The form written and read here.
-pub const VERSION: u8 = 1;
+pub use media::{PortMedia, PortValues};
+pub use track::{PortFormats, PortTrack};
 
-/// The longest message without its payload or parameters.
-pub const HEADER_BYTES_MAX: usize = 32;
+/// The form written and read here.
+pub const VERSION: u8 = 2;
+
+/// The longest message without what has no fixed length: a packet of media that says everything.
+pub const HEADER_BYTES_MAX: usize = 56;
+
+/// The longest message: a packet of media with its dependency descriptor.
+pub const MESSAGE_BYTES_MAX: usize = HEADER_BYTES_MAX + u8::MAX as usize + limits::PACKET_BYTES;
 
 /// An encoding's number within one port, given by the side that sends its media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortEncoding(pub u16);
 
-/// One packet of media, after repair, without header extensions and padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortMedia<'a> {
-    /// Whose.
-    pub encoding: PortEncoding,
-    /// Unwrapped ([`crate::wire::sequence`]).
-    pub sequence: u64,
-    /// Unwrapped.
-    pub timestamp: u64,
-    /// When it came in from the network, on the clock of the shards that share this port.
-    pub arrived_at: Instant,
-    /// The marker bit.
-    pub marker: bool,
-    /// Camera, flip and rotation bits, where the packet said so.
-    pub orientation: Option<u8>,
-    /// At most [`limits::PACKET_BYTES`].
-    pub payload: &'a [u8],
-}
+/// Before each message of a parcel.
+const LENGTH_BYTES: usize = 2;
 
 /// A message through a port. Forward is where the media goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +89,16 @@ pub enum PortMessage<'a> {
         /// Which of the two.
         muted: bool,
     },
+    /// Forward: what was said before of tracks and encodings is void, and what was wanted of them is
+    /// forgotten; what there is follows.
+    Opened,
+    /// Forward: a track of a participant of that side is there, or something about it changed.
+    TrackChanged(PortTrack<'a>),
+    /// Forward: such a track is gone.
+    TrackUnpublished {
+        /// Which.
+        track: TrackId,
+    },
     /// Forward: the queue was full, and so many messages of media were dropped here.
     Gap {
         /// How many.
@@ -125,14 +134,13 @@ mod kind {
     pub(super) const LEVEL: u8 = 5;
     pub(super) const MUTED: u8 = 6;
     pub(super) const GAP: u8 = 7;
+    pub(super) const OPENED: u8 = 8;
+    pub(super) const TRACK_CHANGED: u8 = 9;
+    pub(super) const TRACK_UNPUBLISHED: u8 = 10;
     pub(super) const KEYFRAME_WANTED: u8 = 16;
     pub(super) const ENCODINGS_WANTED: u8 = 17;
     pub(super) const BITRATE_MAX: u8 = 18;
 }
-
-/// Flags of a packet of media.
-const MARKER: u8 = 0x01;
-const ORIENTATION: u8 = 0x02;
 
 impl<'a> PortMessage<'a> {
     /// Writes the message; its length. `None` where it does not fit, or is longer than allowed.
@@ -141,7 +149,19 @@ impl<'a> PortMessage<'a> {
         let mut out = Writer::new(out);
         out.u8(VERSION)?;
         match *self {
-            Self::Media(media) => media.encode(&mut out)?,
+            Self::Media(media) => {
+                out.u8(kind::MEDIA)?;
+                media.encode(&mut out)?;
+            }
+            Self::Opened => out.u8(kind::OPENED)?,
+            Self::TrackChanged(track) => {
+                out.u8(kind::TRACK_CHANGED)?;
+                track.encode(&mut out)?;
+            }
+            Self::TrackUnpublished { track } => {
+                out.u8(kind::TRACK_UNPUBLISHED)?;
+                out.u64(track.0)?;
+            }
             Self::EncodingStarted {
                 encoding,
                 track,
@@ -152,9 +172,8 @@ impl<'a> PortMessage<'a> {
                 out.u8(kind::ENCODING_STARTED)?;
                 out.u16(encoding.0)?;
                 out.u64(track.0)?;
-                out.put(&[rung, codec_number(format.codec)])?;
-                out.u32(format.profile)?;
-                out.u8(format.packetization_mode)?;
+                out.u8(rung)?;
+                encode_format(format, &mut out)?;
                 if parameters.len() > limits::PORT_PARAMETERS_BYTES {
                     return None;
                 }
@@ -192,6 +211,15 @@ impl<'a> PortMessage<'a> {
                 out.u8(kind::GAP)?;
                 out.u32(messages)?;
             }
+            Self::KeyframeWanted { .. }
+            | Self::EncodingsWanted { .. }
+            | Self::BitrateMax { .. } => self.encode_backward(&mut out)?,
+        }
+        Some(out.len())
+    }
+
+    fn encode_backward(&self, out: &mut Writer<'_>) -> Option<()> {
+        match *self {
             Self::KeyframeWanted { encoding } => {
                 out.u8(kind::KEYFRAME_WANTED)?;
                 out.u16(encoding.0)?;
@@ -206,8 +234,38 @@ impl<'a> PortMessage<'a> {
                 out.u64(track.0)?;
                 out.u64(bitrate.as_bps())?;
             }
+            Self::Media(_)
+            | Self::EncodingStarted { .. }
+            | Self::EncodingEnded { .. }
+            | Self::Clock { .. }
+            | Self::Level { .. }
+            | Self::Muted { .. }
+            | Self::Opened
+            | Self::TrackChanged(_)
+            | Self::TrackUnpublished { .. }
+            | Self::Gap { .. } => return None,
         }
-        Some(out.len())
+        Some(())
+    }
+
+    /// Not less than what it takes on the wire.
+    fn bytes_max(&self) -> usize {
+        HEADER_BYTES_MAX
+            + match self {
+                Self::Media(media) => media.descriptor.len() + media.payload.len(),
+                Self::EncodingStarted { parameters, .. } => parameters.len(),
+                Self::TrackChanged(track) => track.bytes_max(),
+                Self::EncodingEnded { .. }
+                | Self::Clock { .. }
+                | Self::Level { .. }
+                | Self::Muted { .. }
+                | Self::Opened
+                | Self::TrackUnpublished { .. }
+                | Self::Gap { .. }
+                | Self::KeyframeWanted { .. }
+                | Self::EncodingsWanted { .. }
+                | Self::BitrateMax { .. } => 0,
+            }
     }
 
     /// Reads the message that fills `bytes`.
@@ -224,6 +282,11 @@ impl<'a> PortMessage<'a> {
         let message = match kind {
             kind::MEDIA => Self::Media(PortMedia::decode(&mut reader)?),
             kind::ENCODING_STARTED => Self::decode_started(&mut reader)?,
+            kind::OPENED => Self::Opened,
+            kind::TRACK_CHANGED => Self::TrackChanged(PortTrack::decode(&mut reader)?),
+            kind::TRACK_UNPUBLISHED => Self::TrackUnpublished {
+                track: TrackId(reader.u64()?),
+            },
             kind::CLOCK => Self::Clock {
                 encoding: PortEncoding(reader.u16()?),
                 timestamp: reader.u64()?,
@@ -268,11 +331,7 @@ impl<'a> PortMessage<'a> {
         let encoding = PortEncoding(reader.u16()?);
         let track = TrackId(reader.u64()?);
         let rung = reader.u8()?;
-        let format = Format {
-            codec: codec(reader.u8()?).ok_or(DropReason::Unsupported)?,
-            profile: reader.u32()?,
-            packetization_mode: reader.u8()?,
-        };
+        let format = decode_format(reader)?;
         let parameters = rest(reader, limits::PORT_PARAMETERS_BYTES)?;
         let parameters = std::str::from_utf8(parameters).map_err(|_| DropReason::Malformed)?;
         Ok(Self::EncodingStarted {
@@ -285,42 +344,43 @@ impl<'a> PortMessage<'a> {
     }
 }
 
-impl<'a> PortMedia<'a> {
-    fn encode(&self, out: &mut Writer<'_>) -> Option<()> {
-        let orientation = self.orientation.map_or(0, |_| ORIENTATION);
-        let flags = orientation | if self.marker { MARKER } else { 0 };
-        out.u8(kind::MEDIA)?;
-        out.u16(self.encoding.0)?;
-        out.u64(self.sequence)?;
-        out.u64(self.timestamp)?;
-        out.u64(self.arrived_at.as_micros())?;
-        out.put(&[flags, self.orientation.unwrap_or(0)])?;
-        if self.payload.len() > limits::PACKET_BYTES {
-            return None;
-        }
-        out.put(self.payload)
-    }
+fn encode_format(format: Format, out: &mut Writer<'_>) -> Option<()> {
+    out.u8(codec_number(format.codec))?;
+    out.u32(format.profile)?;
+    out.u8(format.packetization_mode)
+}
 
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DropReason> {
-        let encoding = PortEncoding(reader.u16()?);
-        let sequence = reader.u64()?;
-        let timestamp = reader.u64()?;
-        let arrived_at = Instant::from_micros(reader.u64()?);
-        let [flags, orientation] = reader.array()?;
-        let oriented = flags & ORIENTATION != 0;
-        if flags & !(MARKER | ORIENTATION) != 0 || (!oriented && orientation != 0) {
-            return Err(DropReason::Malformed);
-        }
-        Ok(Self {
-            encoding,
-            sequence,
-            timestamp,
-            arrived_at,
-            marker: flags & MARKER != 0,
-            orientation: oriented.then_some(orientation),
-            payload: rest(reader, limits::PACKET_BYTES)?,
-        })
-    }
+fn decode_format(reader: &mut Reader<'_>) -> Result<Format, DropReason> {
+    Ok(Format {
+        codec: codec(reader.u8()?).ok_or(DropReason::Unsupported)?,
+        profile: reader.u32()?,
+        packetization_mode: reader.u8()?,
+    })
+}
+
+/// Puts a message behind its length at the end of a parcel, where that grows to `bytes_max` at most.
+pub fn append(message: &PortMessage<'_>, parcel: &mut Vec<u8>, bytes_max: usize) -> bool {
+    let start = parcel.len();
+    let room = (bytes_max.saturating_sub(start)).min(LENGTH_BYTES + message.bytes_max());
+    parcel.resize(start + room, 0);
+    let end = put_behind_length(message, parcel.get_mut(start..).unwrap_or_default());
+    parcel.truncate(start + end.unwrap_or(0));
+    end.is_some()
+}
+
+fn put_behind_length(message: &PortMessage<'_>, out: &mut [u8]) -> Option<usize> {
+    let (prefix, out) = out.split_first_chunk_mut::<LENGTH_BYTES>()?;
+    let len = message.encode(out)?;
+    *prefix = u16::try_from(len).ok()?.to_be_bytes();
+    Some(LENGTH_BYTES + len)
+}
+
+/// Takes the bytes of the next message off a parcel. What is cut short ends it.
+pub fn split<'a>(parcel: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (prefix, rest) = parcel.split_first_chunk::<LENGTH_BYTES>()?;
+    let (message, rest) = rest.split_at_checked(u16::from_be_bytes(*prefix).into())?;
+    *parcel = rest;
+    Some(message)
 }
 
 /// All that is left, where that is not too much.
@@ -372,160 +432,4 @@ fn codec(number: u8) -> Option<Codec> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ENCODING: PortEncoding = PortEncoding(0x0102);
-    const TRACK: TrackId = TrackId(0x0304_0506_0708_090A);
-
-    fn media(orientation: Option<u8>, payload: &[u8]) -> PortMessage<'_> {
-        PortMessage::Media(PortMedia {
-            encoding: ENCODING,
-            sequence: 1 << 40,
-            timestamp: (1 << 33) + 90,
-            arrived_at: Instant::from_millis(5),
-            marker: true,
-            orientation,
-            payload,
-        })
-    }
-
-    fn every_kind() -> Vec<PortMessage<'static>> {
-        let encoding = ENCODING;
-        let track = TRACK;
-        let mut all = vec![
-            media(None, &[]),
-            media(None, &[1, 2, 3]),
-            media(Some(0), &[4]),
-            media(Some(3), &[9; limits::PACKET_BYTES]),
-            PortMessage::EncodingEnded { encoding },
-            PortMessage::Clock {
-                encoding,
-                timestamp: u64::MAX,
-                server: NtpTime(7),
-            },
-            PortMessage::Level {
-                encoding,
-                level: AudioLevel(42),
-                voice: true,
-            },
-            PortMessage::Muted { track, muted: true },
-            PortMessage::Muted {
-                track,
-                muted: false,
-            },
-            PortMessage::Gap {
-                messages: 1_000_000,
-            },
-            PortMessage::KeyframeWanted { encoding },
-            PortMessage::EncodingsWanted { track, mask: 0b101 },
-            PortMessage::BitrateMax {
-                track,
-                bitrate: Bitrate::UNLIMITED,
-            },
-        ];
-        all.extend(Codec::ALL.map(|codec| PortMessage::EncodingStarted {
-            encoding,
-            track,
-            rung: 2,
-            format: Format {
-                codec,
-                profile: 0x42_E0,
-                packetization_mode: 1,
-            },
-            parameters: "level-asymmetry-allowed=1;profile-level-id=42e01f",
-        }));
-        all
-    }
-
-    fn check(input: &[u8], expected: Result<PortMessage<'_>, DropReason>) {
-        assert_eq!(PortMessage::decode(input), expected, "{input:02x?}");
-    }
-
-    #[test]
-    fn every_message_is_read_back_as_written() {
-        for message in every_kind() {
-            let mut out = [0xEE; 2_000];
-            let len = message.encode(&mut out).unwrap();
-            check(&out[..len], Ok(message));
-            for short in 0..len {
-                assert_eq!(message.encode(&mut out[..short]), None);
-            }
-        }
-    }
-
-    #[test]
-    fn a_message_cut_short_is_malformed_unless_its_end_is_open() {
-        for message in every_kind() {
-            let mut out = [0; 2_000];
-            let len = message.encode(&mut out).unwrap();
-            let open = if let PortMessage::Media(media) = message {
-                media.payload.len()
-            } else if let PortMessage::EncodingStarted { parameters, .. } = message {
-                parameters.len()
-            } else {
-                0
-            };
-            for short in 0..len - open {
-                check(&out[..short], Err(DropReason::Malformed));
-            }
-            if open == 0 && !matches!(message, PortMessage::Media(_)) {
-                check(&out[..=len], Err(DropReason::Malformed));
-            }
-            assert!(len - open <= HEADER_BYTES_MAX);
-        }
-    }
-
-    #[test]
-    fn the_form_is_fixed() {
-        check(&[1, 7, 0, 0, 0, 9], Ok(PortMessage::Gap { messages: 9 }));
-        let level = PortMessage::Level {
-            encoding: ENCODING,
-            level: AudioLevel(5),
-            voice: false,
-        };
-        check(&[1, 5, 1, 2, 5, 0], Ok(level));
-        check(&[1, 5, 1, 2, 5, 2], Err(DropReason::Malformed));
-        check(&[1, 5, 1, 2, 128, 0], Err(DropReason::Malformed));
-        check(&[2, 7, 0, 0, 0, 9], Err(DropReason::Unsupported));
-        check(&[1, 99], Err(DropReason::Unsupported));
-        check(&[], Err(DropReason::Malformed));
-        let head = [1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        check(
-            &[&head[..], &[10, 0, 0, 0, 0, 0]].concat(),
-            Err(DropReason::Unsupported),
-        );
-        check(
-            &[&head[..], &[1, 0, 0, 0, 0, 0, 0xFF]].concat(),
-            Err(DropReason::Malformed),
-        );
-        let mut bytes = [0; 40];
-        let len = media(None, &[1]).encode(&mut bytes).unwrap();
-        bytes[28] = 4;
-        check(&bytes[..len], Err(DropReason::Malformed));
-        bytes[28..30].copy_from_slice(&[1, 4]);
-        check(&bytes[..len], Err(DropReason::Malformed));
-    }
-
-    #[test]
-    fn what_is_too_long_is_neither_written_nor_read() {
-        let mut out = [0; 4_000];
-        assert_eq!(
-            media(None, &[0; limits::PACKET_BYTES + 1]).encode(&mut out),
-            None
-        );
-        let len = media(None, &[0; limits::PACKET_BYTES])
-            .encode(&mut out)
-            .unwrap();
-        check(&out[..=len], Err(DropReason::Malformed));
-        let parameters = "p".repeat(limits::PORT_PARAMETERS_BYTES + 1);
-        let started = PortMessage::EncodingStarted {
-            encoding: ENCODING,
-            track: TRACK,
-            rung: 0,
-            format: Format::of(Codec::Vp8),
-            parameters: &parameters,
-        };
-        assert_eq!(started.encode(&mut out), None);
-    }
-}
+mod tests;
