@@ -13,10 +13,11 @@ use super::EngineError;
 use super::bundle::Headers;
 use super::clock::{Clock, Deadline, arrived_at, unix_time};
 use super::handle::{Order, ShardInspection};
+use super::pipe::{Incoming, Outgoing, Parcel};
 use super::socket::{Batch, Bound, Sockets};
 use super::stats::IoStats;
 use crate::error::CommandError;
-use crate::limits::{DEPARTURES_PER_BATCH, ORDERS_PER_BATCH, PANICS_PER_MINUTE};
+use crate::limits::{DEPARTURES_PER_BATCH, ORDERS_PER_BATCH, PANICS_PER_MINUTE, PARCELS};
 use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::shard::command::Inspection;
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) stopped: watch::Receiver<bool>,
+    pub(super) pipes: (Outgoing, Incoming),
 }
 
 /// How a loop came to its end.
@@ -51,6 +53,8 @@ enum Woken {
     Work,
     /// A command.
     Order(Order),
+    /// Something from another shard.
+    Parcel(Parcel),
     /// The end.
     Stop,
 }
@@ -80,6 +84,8 @@ pub(super) struct Driver {
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<Event>,
     stopped: watch::Receiver<bool>,
+    outgoing: Outgoing,
+    incoming: Incoming,
     batch: Batch,
     outbox: Outbox,
     stats: IoStats,
@@ -108,6 +114,7 @@ impl Driver {
                 "no segmentation offload here: sending costs more"
             );
         }
+        let (outgoing, incoming) = parts.pipes;
         let driver = Self {
             index: parts.index,
             shard: parts.shard,
@@ -117,6 +124,8 @@ impl Driver {
             orders: parts.orders,
             events: parts.events,
             stopped: parts.stopped,
+            outgoing,
+            incoming,
             batch: Batch::new(),
             outbox: Outbox::new(),
             stats: IoStats::default(),
@@ -133,16 +142,22 @@ impl Driver {
         loop {
             let woken = self.sleep().await;
             let stop = matches!(woken, Woken::Stop);
-            if let Woken::Order(order) = woken {
-                self.carry_out(order);
+            match woken {
+                Woken::Order(order) => self.carry_out(order),
+                Woken::Parcel(parcel) => self.take_parcel(parcel),
+                Woken::Work | Woken::Stop => {}
             }
             for socket in 0..self.sockets.count() {
                 self.receive(socket);
             }
+            self.take_parcels();
             self.take_orders(if stop { usize::MAX } else { ORDERS_PER_BATCH });
             let now = self.clock.now();
             self.do_what_is_due(now);
+            // First, so that the other shard sends while this one does.
+            self.hand_over();
             self.depart(now, &mut headers).await;
+            self.hand_over();
             self.tell();
             if self.panics.too_many() {
                 return Ended::TooManyPanics;
@@ -174,8 +189,10 @@ impl Driver {
             }
             order = self.orders.recv() => order.map_or(Woken::Stop, Woken::Order),
             () = self.sockets.readable() => Woken::Work,
+            Some(parcel) = self.incoming.next() => Woken::Parcel(parcel),
             () = self.deadline.passed() => Woken::Work,
             _ = self.events.reserve(), if self.news_waits => Woken::Work,
+            () = self.outgoing.room(), if self.outgoing.is_waiting() => Woken::Work,
         }
     }
 
@@ -214,6 +231,37 @@ impl Driver {
                 panics.note(now, *index, stats);
                 discard_room(shard, now);
             }
+        }
+    }
+
+    fn take_parcels(&mut self) {
+        for _ in 0..PARCELS {
+            match self.incoming.take() {
+                Some(parcel) => self.take_parcel(parcel),
+                None => break,
+            }
+        }
+    }
+
+    fn take_parcel(&mut self, parcel: Parcel) {
+        self.stats.parcels_in += 1;
+        let now = self.clock.now();
+        let taken = guarded(|| self.shard.handle_parcel(now, parcel.port, &parcel.bytes));
+        if taken.is_none() {
+            self.note_panic(now);
+        }
+        self.incoming.give_back(parcel);
+    }
+
+    fn hand_over(&mut self) {
+        let Self {
+            outgoing,
+            shard,
+            stats,
+            ..
+        } = self;
+        if guarded(|| outgoing.hand_over(shard, stats)).is_none() {
+            self.note_panic(self.clock.now());
         }
     }
 

@@ -9,6 +9,7 @@
 //! | `driver` | one shard's loop: receive, feed, depart, send, sleep |
 //! | `socket` | batches in by GRO, runs out by GSO, local addresses |
 //! | `bundle` | runs of many destinations with one call |
+//! | `pipe` | packets between shards |
 //! | `clock` | the one reading of real time; the deadline timer |
 //! | [`stats`] | counters of sockets and threads |
 
@@ -23,6 +24,7 @@ mod clock;
 pub mod config;
 mod driver;
 pub mod handle;
+mod pipe;
 mod socket;
 pub mod stats;
 #[cfg(test)]
@@ -127,7 +129,7 @@ impl Engine {
         let (stop, stopped) = watch::channel(false);
         let (alive, all_ended) = mpsc::channel(1);
         let (mut drivers, mut doors, mut news) = (Vec::new(), Vec::new(), Vec::new());
-        for index in 0..count {
+        for (index, pipes) in pipe::join(count).into_iter().enumerate() {
             let bound = socket::bind(&config, index)?;
             let local: Vec<SocketAddr> = bound.iter().map(|socket| socket.address).collect();
             let candidates = address::candidates(
@@ -167,6 +169,7 @@ impl Engine {
                 orders,
                 events,
                 stopped: stopped.clone(),
+                pipes,
             })?);
         }
         let mut joins = Vec::with_capacity(count);

@@ -54,6 +54,10 @@ pub struct IoStats {
     pub dropped_too_large: u64,
     /// Datagrams the kernel refused for another reason (a firewall, a vanished address).
     pub dropped_refused: u64,
+    /// Parcels handed to other shards.
+    pub parcels_out: u64,
+    /// Parcels that came from other shards.
+    pub parcels_in: u64,
     /// Panics caught around the shard.
     pub panics: u64,
 }
