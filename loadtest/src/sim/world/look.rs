@@ -27,10 +27,17 @@ impl World {
         self.now
     }
 
-    /// The shard.
+    /// The shard, or the first of several.
     #[must_use]
-    pub const fn shard(&self) -> &Shard {
-        &self.shard
+    #[expect(clippy::indexing_slicing, reason = "a world is made with one at least")]
+    pub fn shard(&self) -> &Shard {
+        &self.shards[0]
+    }
+
+    /// All shards.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
     }
 
     /// How many have joined, whether or not they are still here.

@@ -1,4 +1,4 @@
-//! One virtual clock over a shard, robots and the links between them.
+//! One virtual clock over a shard, or several, robots and the links between them.
 //!
 //! Time jumps from one deadline to the next: a datagram's arrival, a signal's, a robot's timer,
 //! the shard's. All that is due at one moment is handed in, then the shard departs, as the engine
@@ -8,8 +8,10 @@
 //! |---|---|
 //! | `step` | what lands, what departs, what the laws are asked |
 //! | `look` | what can be looked at |
+//! | `spread` | rooms that are on several shards |
 
 mod look;
+mod spread;
 mod step;
 
 use std::cmp::Reverse;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sfu::error::{CommandError, LeaveReason};
-use sfu::id::{Mid, ParticipantId, RoomId, TrackId};
+use sfu::id::{Mid, ParticipantId, PortId, RoomId, TrackId};
 use sfu::outbox::Outbox;
 use sfu::shard::command::{ParticipantParameters, RoomParameters};
 use sfu::shard::event::{LayersFacts, SectionBinding, SubscriptionFacts, TrackFacts};
@@ -102,6 +104,8 @@ pub struct Published {
 /// One who joined.
 struct Member {
     robot: Robot,
+    /// Where its transport is.
+    shard: usize,
     room: RoomId,
     participant: ParticipantId,
     up: Link,
@@ -139,6 +143,11 @@ enum Flight {
         member: usize,
         signal: (bool, String),
     },
+    Parcel {
+        shard: usize,
+        port: PortId,
+        bytes: Vec<u8>,
+    },
 }
 
 /// The simulated world.
@@ -147,7 +156,8 @@ pub struct World {
     now: Instant,
     epoch: std::time::Instant,
     chance: ChaCha8Rng,
-    shard: Shard,
+    /// One, or several over which every room is spread.
+    shards: Vec<Shard>,
     outbox: Outbox,
     members: Vec<Member>,
     /// When each robot wants to be called.
@@ -189,27 +199,40 @@ impl World {
     ///
     /// # Errors
     /// The shard would not be made.
+    pub fn new(seed: u64) -> Result<Self, WorldError> {
+        Self::spread(seed, 1)
+    }
+
+    /// The same with so many shards: every room is on all of them, and those who join take turns.
+    ///
+    /// # Errors
+    /// A shard would not be made.
     #[expect(
         clippy::disallowed_methods,
         reason = "the robots' stack counts from some moment of its own"
     )]
-    pub fn new(seed: u64) -> Result<Self, WorldError> {
+    pub fn spread(seed: u64, shards: u16) -> Result<Self, WorldError> {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
-        let config = ShardConfig {
-            index: 0,
-            candidates: vec![SERVER],
-            identity: Arc::new(crate::identity::node()),
-            clock: ServerClock::from_unix(Duration::from_secs(1_764_000_000)),
-        };
-        let mut shard_seed = [0; 32];
-        chance.fill_bytes(&mut shard_seed);
-        let shard = Shard::new(config, shard_seed, Instant::ZERO).map_err(WorldError::Shard)?;
+        let identity = Arc::new(crate::identity::node());
+        let mut all = Vec::new();
+        for index in 0..shards.max(1) {
+            let config = ShardConfig {
+                index,
+                candidates: vec![SERVER],
+                identity: Arc::clone(&identity),
+                clock: ServerClock::from_unix(Duration::from_secs(1_764_000_000)),
+            };
+            let mut shard_seed = [0; 32];
+            chance.fill_bytes(&mut shard_seed);
+            let shard = Shard::new(config, shard_seed, Instant::ZERO);
+            all.push(shard.map_err(WorldError::Shard)?);
+        }
         Ok(Self {
             seed,
             now: Instant::ZERO,
             epoch: std::time::Instant::now(),
             chance,
-            shard,
+            shards: all,
             outbox: Outbox::new(),
             members: Vec::new(),
             wakes: Vec::new(),
@@ -293,6 +316,7 @@ impl World {
         self.rooms.push(room);
         let parameters = RoomParameters::default();
         self.command_as(None, Command::CreateRoom { room, parameters });
+        self.join_shards(room);
         room
     }
 
@@ -325,6 +349,7 @@ impl World {
         let outside = self.draw_outside();
         let member = Member {
             robot: Robot::new(parameters, self.now)?,
+            shard: index % self.shards.len(),
             room,
             participant,
             up: Link::new(self.link, self.chance.next_u64()),
@@ -380,7 +405,7 @@ impl World {
         {
             self.laws.handle_muted(source);
         }
-        let reply = self.shard.handle_command(self.now, command);
+        let reply = self.carry_out(command);
         self.depart();
         reply
     }
@@ -467,7 +492,7 @@ impl World {
             self.command_as(None, Command::DeleteRoom { room, reason });
         }
         self.run_for(REST);
-        let sizes = self.tap.sizes(self.shard.sizes());
+        let sizes = self.tap.sizes(self.sizes());
         self.laws.handle_end(self.now, &sizes);
     }
 

@@ -10,7 +10,7 @@ use sfu::sdp::Description;
 use sfu::sdp::description::SdpType;
 use sfu::shard::command::Negotiated;
 use sfu::shard::event::SectionBinding;
-use sfu::shard::{Command, Datagram, Departed, Event, Reply};
+use sfu::shard::{Command, Datagram, Departed, Event, Reply, Shard};
 use sfu::time::{Duration, Instant};
 
 use super::{Flight, Published, SERVER, World};
@@ -35,7 +35,7 @@ impl World {
     pub(super) fn step(&mut self, until: Instant) -> bool {
         let flight = self.flying.peek().map(|Reverse(it)| it.0);
         let robot = self.wakes.iter().flatten().min().copied();
-        let shard = self.shard.poll_timeout();
+        let shard = self.shards.iter().filter_map(Shard::poll_timeout).min();
         let Some(next) = [flight, robot, shard].into_iter().flatten().min() else {
             return false;
         };
@@ -76,8 +76,10 @@ impl World {
                 self.handle_robot(member);
             }
         }
-        if shard.is_some_and(|at| at <= self.now) {
-            self.shard.handle_timeout(self.now);
+        for shard in &mut self.shards {
+            if shard.poll_timeout().is_some_and(|at| at <= self.now) {
+                shard.handle_timeout(self.now);
+            }
         }
         self.depart();
         self.check();
@@ -100,6 +102,11 @@ impl World {
                 self.handle_robot(member);
             }
             Flight::SignalToServer { member, signal } => self.land_signal(member, signal),
+            Flight::Parcel { shard, port, bytes } => {
+                if let Some(shard) = self.shards.get_mut(shard) {
+                    shard.handle_parcel(self.now, port, &bytes);
+                }
+            }
             Flight::SignalToRobot {
                 member,
                 signal: (offer, text),
@@ -136,7 +143,10 @@ impl World {
             ecn: Ecn::NotEct,
             bytes: &mut bytes,
         };
-        self.shard.handle_datagram(self.now, datagram);
+        let shard = self.members.get(member).map_or(0, |it| it.shard);
+        if let Some(shard) = self.shards.get_mut(shard) {
+            shard.handle_datagram(self.now, datagram);
+        }
         if let Seen::Rtp(packet) = seen
             && self.refused() == refused
         {
@@ -146,8 +156,10 @@ impl World {
 
     /// Media that reached the shard and was not for it to forward: as good as lost on the way.
     fn refused(&self) -> u64 {
-        let dropped = &self.shard.stats().dropped;
-        dropped.get(DropReason::Muted) + dropped.get(DropReason::UnknownTrack)
+        let dropped = self.shards.iter().map(|shard| &shard.stats().dropped);
+        let refused =
+            dropped.map(|it| it.get(DropReason::Muted) + it.get(DropReason::UnknownTrack));
+        refused.sum()
     }
 
     /// From a place nobody has proved, or of somebody who has left, a packet is as good as lost.
@@ -190,7 +202,7 @@ impl World {
             participant,
             description,
         };
-        match self.shard.handle_command(self.now, command) {
+        match self.carry_out(command) {
             Ok(Reply::Negotiated(Negotiated::Answer(answer))) => self.signal(member, &answer),
             Ok(Reply::Negotiated(Negotiated::Accepted)) => {
                 if let Some(it) = self.members.get_mut(member) {
@@ -304,9 +316,17 @@ impl World {
 
     /// Everything that may leave the shard leaves it, and its news is heard.
     pub(super) fn depart(&mut self) {
+        for shard in 0..self.shards.len() {
+            self.hand_over(shard);
+            self.depart_from(shard);
+            self.hand_over(shard);
+        }
+    }
+
+    fn depart_from(&mut self, shard: usize) {
         let mut outbox = std::mem::take(&mut self.outbox);
-        loop {
-            let departed = self.shard.depart(self.now, &mut outbox);
+        while let Some(it) = self.shards.get_mut(shard) {
+            let departed = it.depart(self.now, &mut outbox);
             for run in outbox.runs() {
                 for datagram in run.datagrams() {
                     self.send_down(run.path.remote, datagram);
@@ -318,7 +338,7 @@ impl World {
             }
         }
         self.outbox = outbox;
-        while let Some(event) = self.shard.poll_event() {
+        while let Some(event) = self.shards.get_mut(shard).and_then(Shard::poll_event) {
             self.handle_event(event);
         }
     }
@@ -433,15 +453,14 @@ impl World {
 
     /// Asks the laws what is asked in every step.
     fn check(&mut self) {
-        let stats = self.shard.stats();
         let counted = self.tap.counted(self.datagrams);
-        self.laws.handle_stats(self.now, stats, counted);
+        self.laws.handle_stats(self.now, &self.stats(), counted);
         if self.now >= self.sizes_at {
             self.sizes_at = self.now + SIZES_INTERVAL;
             let here = self.members.iter().filter(|it| it.left.is_none()).count();
-            let sizes = self.tap.sizes(self.shard.sizes());
-            self.laws
-                .handle_sizes(self.now, &sizes, (self.rooms.len(), here));
+            let sizes = self.tap.sizes(self.sizes());
+            let rooms = self.rooms.len() * self.shards.len();
+            self.laws.handle_sizes(self.now, &sizes, (rooms, here));
         }
     }
 
@@ -451,7 +470,7 @@ impl World {
             .position(|it| it.participant == participant)
     }
 
-    fn fly(&mut self, arrival: Instant, flight: Flight) {
+    pub(super) fn fly(&mut self, arrival: Instant, flight: Flight) {
         self.flights += 1;
         self.flying.push(Reverse((arrival, self.flights, flight)));
     }
