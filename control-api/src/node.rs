@@ -303,7 +303,7 @@ impl Running {
         } = discover(&config).await;
         let (engine, events) = Engine::start(engine_config, Arc::new(identity()?))?;
         tracing::info!(addresses = ?engine.addresses(), "browsers are told addresses of: {source}");
-        let registry = Registry::new(engine.clone());
+        let registry = Registry::with_placement(engine.clone(), config.shard_participants);
         let records = registry.run(events);
         let address = |flag, listener: &TcpListener| {
             listener.local_addr().map_err(|source| StartError::Listen {

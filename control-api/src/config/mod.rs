@@ -92,6 +92,8 @@ pub struct Config {
     pub ice: IceConfig,
     /// Threads of the media plane; unset: as many as quota and affinity give.
     pub shards: Option<usize>,
+    /// Participants of a shard from which on newcomers to its rooms go to another; 0: rooms stay whole.
+    pub shard_participants: usize,
     /// Signing keys, `key-id: secret` per line.
     pub keys: Option<Secret>,
     /// A file with what `keys` would hold.
@@ -288,6 +290,7 @@ impl Default for Config {
             stun: StunConfig::default(),
             ice: IceConfig::default(),
             shards: None,
+            shard_participants: 0,
             keys: None,
             keys_file: None,
             jwks: JwksConfig::default(),

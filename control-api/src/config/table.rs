@@ -95,6 +95,7 @@ keys! {
     "advertise.private" Truth "true", "Private addresses of this host (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7) are told too: for browsers in the same network.";
     "stun.servers" List "stun.example.org:3478", "STUN servers to ask at the start, where the host has no public address of its own, which address others see: hosts with ports.";
     "shards" ["--shards"] Number "2", "Threads of the media plane, each with a UDP port of its own. Unset: the CPU quota within the affinity mask.";
+    "shard_participants" Number "200", "Participants of a shard from which on newcomers to its rooms go to a shard that has fewer: the room is on both then, and each packet wanted there is carried over once. Nobody is moved. Data channels reach those of the same shard only. 0: rooms stay whole.";
     "keys" Secret "main: at least 32 bytes of secret", "Signing keys, one `key-id: secret` per line; the first one signs. Better kept in a file, see `keys_file`. No key at all, and everything on loopback: development mode.";
     "keys_file" ["--keys-file"] Text "/etc/plenum/keys", "A file with what `keys` would hold. Taken anew by SIGHUP: tokens of a key that is gone are refused, who is inside stays.";
     "ice.servers" List "stun:stun.example.org:3478", "STUN and TURN servers that clients are told: by the WebSocket when somebody joins or resumes, and in `Link` headers of WHIP and WHEP. URLs as RFC 7064 and RFC 7065 write them, such as `turn:turn.example.org:3478?transport=udp`. A node with an address that clients reach needs none.";

@@ -19,11 +19,13 @@ impl Registry {
     #[must_use]
     pub fn run(&self, events: Vec<mpsc::Receiver<Event>>) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        for mut receiver in events {
+        for (shard, mut receiver) in events.into_iter().enumerate() {
             let this = self.clone();
             tasks.spawn(async move {
                 while let Some(event) = receiver.recv().await {
-                    this.apply(event);
+                    if !this.is_told_elsewhere(shard, &event) {
+                        this.apply(event);
+                    }
                 }
             });
         }
@@ -37,6 +39,32 @@ impl Registry {
             }
         });
         tasks
+    }
+
+    /// Who speaks is known on every shard a room is on: the one it was made on tells. And that a room
+    /// is gone from a shard to which it was to be spread says nothing of the room.
+    fn is_told_elsewhere(&self, shard: usize, event: &Event) -> bool {
+        match event {
+            Event::SpeakersChanged { room, .. } => {
+                self.room(*room).is_ok_and(|room| room.shard != shard)
+            }
+            Event::RoomDeleted { room, reason } if *reason != LeaveReason::ServerFailed => {
+                let is_on = |room: &super::room::Room| room.shards().any(|it| it == shard);
+                self.room(*room).is_ok_and(|room| !is_on(&room))
+            }
+            Event::RoomDeleted { .. }
+            | Event::ParticipantConnected { .. }
+            | Event::ParticipantSilent { .. }
+            | Event::QualityChanged { .. }
+            | Event::ParticipantLeft { .. }
+            | Event::Offer { .. }
+            | Event::TrackChanged { .. }
+            | Event::TrackUnpublished { .. }
+            | Event::SubscriptionsChanged { .. }
+            | Event::EncodingsWanted { .. }
+            | Event::LayersChanged { .. }
+            | Event::DataChannelOpened { .. } => false,
+        }
     }
 
     /// One event into the records. Rooms and participants that are gone by now have none; of one who

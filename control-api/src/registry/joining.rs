@@ -191,10 +191,9 @@ impl Registry {
             let (name, spec) = (member.name.clone(), Arc::clone(&member.spec));
             (name, spec, member.door)
         };
-        self.occupy(id, waiting, &name, &spec, door).await?;
+        let shard = self.occupy(id, waiting, &name, &spec, door).await?;
         let mut room = self.room_mut(id)?;
-        let Some(member) = room.stop_waiting(waiting) else {
-            let shard = room.shard;
+        let Some(mut member) = room.stop_waiting(waiting) else {
             drop(room);
             let command = Command::Leave {
                 room: id,
@@ -204,7 +203,8 @@ impl Registry {
             self.insist(shard, command);
             return Err(gone());
         };
-        self.0.placement.entered(room.shard);
+        self.0.placement.entered(shard);
+        member.shard = shard;
         room.enter(member, EventKind::ParticipantJoined);
         let arrival = Arc::new(room.arrival(waiting)?);
         room.tell(waiting, RoomNews::Admitted(arrival));
@@ -241,16 +241,17 @@ impl Registry {
             return self.wait(id, name, request);
         }
         let participant = ParticipantId(random_id()?);
-        let (member, news) = membership(participant, name, request)?;
+        let (mut member, news) = membership(participant, name, request)?;
         if inside {
             self.replace(id, &member.name)?;
         }
         self.stop_waiting(id, &member.name)?;
-        self.occupy(id, participant, &member.name, &member.spec, member.door)
+        member.shard = self
+            .occupy(id, participant, &member.name, &member.spec, member.door)
             .await?;
         let mut room = self.room_mut(id)?;
+        self.0.placement.entered(member.shard);
         room.enter(member, EventKind::ParticipantJoined);
-        self.0.placement.entered(room.shard);
         room.tell_admin(participant);
         room.tell_speakers(participant);
         let arrival = room.arrival(participant)?;
@@ -288,7 +289,7 @@ impl Registry {
         })))
     }
 
-    /// A place on the shard, where there is space.
+    /// A place on a shard, where there is space; which shard.
     async fn occupy(
         &self,
         id: RoomId,
@@ -296,16 +297,13 @@ impl Registry {
         name: &ParticipantName,
         spec: &ParticipantSpec,
         door: Door,
-    ) -> Result<(), Failure> {
-        let shard = {
-            let room = self.room(id)?;
-            room.check_space(is_viewer(spec.kind, door))?;
-            room.shard
-        };
+    ) -> Result<usize, Failure> {
+        self.room(id)?.check_space(is_viewer(spec.kind, door))?;
         if self.0.placement.participants() >= PARTICIPANTS_PER_NODE {
             let why = format!("the node has {PARTICIPANTS_PER_NODE} participants, its most");
             return Err(Failure::new(Reason::NodeOverloaded, why));
         }
+        let shard = self.choose_shard(id).await?;
         let by_http = matches!(door, Door::Whip | Door::Whep);
         let command = Command::Join {
             room: id,
@@ -325,7 +323,7 @@ impl Registry {
             let room = id;
             self.insist(shard, Command::HoldByRemb { room, participant });
         }
-        Ok(())
+        Ok(shard)
     }
 
     /// Whoever of that name is inside is out.

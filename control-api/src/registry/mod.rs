@@ -23,6 +23,7 @@
 //! | `revocation` | tokens made void, bans |
 //! | `events` | shards' events into the records; what expires |
 //! | `seat` | what one who is inside may do |
+//! | `spread` | a room on several shards |
 //!
 //! | operation | semantics | fails with |
 //! |---|---|---|
@@ -66,6 +67,7 @@ mod room;
 mod rooms;
 mod seat;
 pub mod spec;
+mod spread;
 mod subscriptions;
 mod tracks;
 mod transports;
@@ -134,8 +136,14 @@ impl Registry {
     /// An empty one over these shards. [`Registry::run`] keeps it true.
     #[must_use]
     pub fn new(engine: EngineHandle) -> Self {
+        Self::with_placement(engine, 0)
+    }
+
+    /// The same; rooms are spread over shards once one has `participants_full`; 0: never.
+    #[must_use]
+    pub fn with_placement(engine: EngineHandle, participants_full: usize) -> Self {
         Self(Arc::new(Inner {
-            placement: Placement::new(engine.shards()),
+            placement: Placement::new(engine.shards(), participants_full),
             engine,
             names: DashMap::new(),
             rooms: DashMap::new(),
@@ -168,7 +176,7 @@ impl Registry {
     /// How many rooms and participants there are.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.0.placement.rooms(), self.0.placement.participants())
+        (self.0.rooms.len(), self.0.placement.participants())
     }
 
     /// The engine below, for counters.

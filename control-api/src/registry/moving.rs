@@ -62,11 +62,11 @@ impl Registry {
             let room = self.room(from)?;
             let member = room.member(participant)?;
             let muted = room.muted_by_order(participant);
-            (room.shard, member.is_viewer(), muted)
+            (member.shard, member.is_viewer(), muted)
         };
         {
             let mut room = self.room_mut(to)?;
-            if room.shard != shard {
+            if room.shards().all(|there| there != shard) {
                 return Err(Failure::of(Reason::RoomElsewhere));
             }
             room.check_space(viewer)?;
@@ -79,7 +79,7 @@ impl Registry {
             destination: to,
         };
         let asked = self.call(shard, command).await;
-        let arrived = asked.and_then(|_| self.hand_over((from, to), participant));
+        let arrived = asked.and_then(|_| self.hand_over((from, to), shard, participant));
         match arrived {
             Ok(events) => {
                 for event in events {
@@ -101,12 +101,12 @@ impl Registry {
     fn hand_over(
         &self,
         (from, to): (RoomId, RoomId),
+        shard: usize,
         participant: ParticipantId,
     ) -> Result<Vec<Event>, Failure> {
         let member = self.room_mut(from)?.release(participant);
         let Some(member) = member else {
             // It left meanwhile, and the shard does not know yet.
-            let shard = self.room(to)?.shard;
             let command = Command::Leave {
                 room: to,
                 participant,

@@ -174,7 +174,7 @@ impl Registry {
         // Of one who waits no shard knows.
         let known = view.state != ParticipantState::Waiting;
         if known && permitted != view.spec.permissions.parameters() {
-            let shard = self.room(id)?.shard;
+            let shard = self.room(id)?.shard_of(view.id);
             let command = Command::UpdateParticipant {
                 room: id,
                 participant: view.id,
@@ -256,8 +256,8 @@ impl Registry {
     ) -> Option<usize> {
         let Seat { room, participant } = self.locate(seat);
         let mut room = self.room_mut(room).ok()?;
+        let shard = room.shard_of(participant);
         let exit = room.exit(participant, reason, message)?;
-        let shard = room.shard;
         tracing::info!(room = %room.name, ?reason, ?exit, "participant left");
         drop(room);
         self.0.moved.remove(&participant);

@@ -79,10 +79,10 @@ impl Registry {
         let (this, name) = (self.clone(), name.clone());
         carried_through(async move {
             let (id, _turn) = this.enter(&name).await?;
-            let (before, shard) = {
+            let (before, shards) = {
                 let room = this.room(id)?;
                 check_etag(etag.as_deref(), &room.view().etag())?;
-                (Arc::clone(&room.spec), room.shard)
+                (Arc::clone(&room.spec), room.shards().collect::<Vec<_>>())
             };
             let mut spec = RoomSpec::clone(&before);
             change(&mut spec)?;
@@ -98,7 +98,9 @@ impl Registry {
                     room: id,
                     parameters,
                 };
-                this.call(shard, command).await?;
+                for shard in shards {
+                    this.call(shard, command.clone()).await?;
+                }
             }
             if spec != *before {
                 this.room_mut(id)?.change(spec);
@@ -214,7 +216,12 @@ impl Registry {
     fn forget_room(&self, id: RoomId) -> Option<Room> {
         let (_, room) = self.0.rooms.remove(&id)?;
         self.0.names.remove_if(&room.name, |_, named| *named == id);
-        self.0.placement.room_gone(room.shard, room.count());
+        for shard in room.shards() {
+            self.0.placement.room_gone(shard);
+        }
+        for member in room.members() {
+            self.0.placement.left(member.shard);
+        }
         Some(room)
     }
 
@@ -226,7 +233,9 @@ impl Registry {
             }
             room.close(reason, message);
             self.record_room(&room, EventKind::RoomDeleted);
-            self.insist(room.shard, Command::DeleteRoom { room: id, reason });
+            for shard in room.shards() {
+                self.insist(shard, Command::DeleteRoom { room: id, reason });
+            }
         }
     }
 }

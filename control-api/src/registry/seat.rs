@@ -218,7 +218,7 @@ impl Registry {
         let Some(gone_at) = room.socket_closed(seat.participant) else {
             return;
         };
-        let shard = room.shard;
+        let shard = room.shard_of(seat.participant);
         drop(room);
         // It is asked from now on whether it is there: who is only there is so seldom otherwise.
         self.set_silence_max(shard, seat, limits::SILENCE_WITHOUT_SOCKET * 2);
@@ -239,7 +239,7 @@ impl Registry {
                 if !still_gone(&room) {
                     return;
                 }
-                room.shard
+                room.shard_of(seat.participant)
             };
             this.set_silence_max(shard, seat, limits::SILENCE_WITHOUT_SOCKET);
         }));
@@ -255,7 +255,7 @@ impl Registry {
         let shard = {
             let mut room = self.room_mut(seat.room)?;
             room.socket_resumed(seat.participant, token.clone())?;
-            room.shard
+            room.shard_of(seat.participant)
         };
         self.set_silence_max(shard, seat, sfu::limits::CONSENT_TIMEOUT);
         Ok(token)
@@ -291,8 +291,7 @@ impl Registry {
     pub(super) async fn ask(&self, seat: Seat, command: Command) -> Result<Reply, Failure> {
         let shard = {
             let room = self.room(seat.room)?;
-            room.member(seat.participant)?;
-            room.shard
+            room.member(seat.participant)?.shard
         };
         self.call(shard, command).await
     }
@@ -305,7 +304,7 @@ impl Registry {
                 track,
                 screen,
             };
-            self.insist(room.shard, command);
+            self.insist(room.shard_of(owner), command);
         }
     }
 
@@ -315,6 +314,6 @@ impl Registry {
             track: order.track,
             muted: order.muted,
         };
-        self.insist(room.shard, command);
+        self.insist(room.shard_of_track(order.track), command);
     }
 }

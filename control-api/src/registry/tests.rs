@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sfu::engine::{Engine, EngineConfig};
+use sfu::shard::TableSizes;
 use sfu::transport::Identity;
 
 use super::*;
@@ -10,17 +11,25 @@ use crate::clock::UnixTime;
 
 /// Over one shard on loopback.
 fn registry() -> Registry {
+    Registry::new(engine(1).0)
+}
+
+fn engine(
+    shards: usize,
+) -> (
+    EngineHandle,
+    Vec<tokio::sync::mpsc::Receiver<sfu::shard::Event>>,
+) {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(vec!["plenum".to_owned()]).unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
     let identity = Identity::new(certificate.der().to_vec(), key.serialize_der());
     let config = EngineConfig {
         udp: vec![([127, 0, 0, 1], 0).into()],
-        shards: Some(1),
+        shards: Some(shards),
         ..EngineConfig::default()
     };
-    let (engine, _events) = Engine::start(config, Arc::new(identity)).unwrap();
-    Registry::new(engine)
+    Engine::start(config, Arc::new(identity)).unwrap()
 }
 
 fn room() -> RoomName {
@@ -582,4 +591,76 @@ async fn nobody_is_lost_whatever_happens_in_whatever_order() {
         }
         registry.engine().shutdown().await;
     }
+}
+
+/// Waits until the shards' tables are as expected.
+async fn until(registry: &Registry, expected: impl Fn(&[TableSizes]) -> bool) {
+    let mut seen = Vec::new();
+    for _ in 0..2_000 {
+        let shards = registry.engine().inspect().await.unwrap();
+        seen = shards.iter().map(|it| it.inspection.sizes).collect();
+        if expected(&seen) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("{seen:#?}");
+}
+
+#[tokio::test]
+async fn a_room_is_spread_once_its_shard_is_full_and_ends_on_every_shard() {
+    let (engine, events) = engine(3);
+    let registry = Registry::with_placement(engine, 2);
+    let _tasks = registry.run(events);
+    let mut seats = Vec::new();
+    for name in ["ada", "lin", "eve", "bob", "cyd"] {
+        seats.push(inside(&registry, named(name)).await.seat);
+    }
+    let id = registry.id_of(&room()).unwrap();
+    let shards: Vec<usize> = {
+        let room = registry.room(id).unwrap();
+        assert_eq!(room.shards().collect::<Vec<_>>(), [0, 1, 2]);
+        seats
+            .iter()
+            .map(|it| room.shard_of(it.participant))
+            .collect()
+    };
+    assert_eq!(shards, [0, 0, 1, 1, 2], "whole until it is full");
+    // Each two of them are joined.
+    until(&registry, |all| all.iter().all(|it| it.ports == 2)).await;
+    let text = include_str!("../../../sfu/tests/fixtures/sdp/chromium-sendrecv.sdp");
+    let offer = sfu::sdp::parse(sfu::sdp::description::SdpType::Offer, text).unwrap();
+    registry.negotiate(seats[3], offer).await.unwrap();
+    until(&registry, |all| all.iter().all(|it| it.tracks == 2)).await;
+    // What is said of a track goes to the shard of its publisher, wishes to that of the one who wishes.
+    let tracks = registry
+        .list_tracks(&room(), &PageRequest::default(), |_| true)
+        .unwrap();
+    let track = tracks.items[0].id;
+    registry
+        .set_track_muted(&room(), track, true)
+        .await
+        .unwrap();
+    registry.request_keyframe(&room(), track).await.unwrap();
+    let wishes = Wishes {
+        subscribe_all: Some(false),
+        ..Wishes::default()
+    };
+    registry.subscribe(seats[4], wishes).await.unwrap();
+    edit(&registry, |spec| spec.config.audio_slots = 2).await;
+    registry.unpublish_track(&room(), track).await.unwrap();
+    until(&registry, |all| all.iter().all(|it| it.tracks == 1)).await;
+    // Who leaves makes room where it was.
+    registry.leave(seats[3], LeaveReason::LeftItself);
+    until(&registry, |all| all.iter().all(|it| it.tracks == 0)).await;
+    let dan = inside(&registry, named("dan")).await.seat;
+    assert_eq!(registry.room(id).unwrap().shard_of(dan.participant), 1);
+    assert_eq!(registry.counts(), (1, 5));
+    registry.delete_room(&room(), None, None).await.unwrap();
+    until(&registry, |all| {
+        all.iter().all(|it| *it == TableSizes::default())
+    })
+    .await;
+    assert_eq!(registry.counts(), (0, 0));
+    registry.engine().shutdown().await;
 }

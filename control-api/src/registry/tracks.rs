@@ -49,7 +49,10 @@ impl Registry {
         let id = self.id_of(room)?;
         let (order, shard) = {
             let mut room = self.room_mut(id)?;
-            (room.mute_by_server(track, muted)?, room.shard)
+            (
+                room.mute_by_server(track, muted)?,
+                room.shard_of_track(track),
+            )
         };
         if let Some(order) = order {
             let command = Command::SetTrackMuted {
@@ -74,7 +77,7 @@ impl Registry {
                 if room.track(track).is_err() {
                     return Ok(());
                 }
-                room.shard
+                room.shard_of_track(track)
             };
             let command = Command::UnpublishTrack { room: id, track };
             match this.call(shard, command).await {
@@ -97,7 +100,7 @@ impl Registry {
         let shard = {
             let room = self.room(id)?;
             room.track(track)?;
-            room.shard
+            room.shard_of_track(track)
         };
         let command = Command::RequestKeyframe { room: id, track };
         self.call(shard, command).await.map(drop)

@@ -11,8 +11,12 @@ use control_api::config::table::KEYS;
 use control_api::config::{Config, load};
 use control_api::discovery::discover;
 use control_api::node::{Running, keys};
+use control_api::registry::{
+    Door, JoinRequest, MissingRoom, ParticipantName, ParticipantSpec, RoomName,
+};
 use control_api::urls::Urls;
 use control_api::{lan, logs};
+use sfu::engine::ShardInspection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -182,6 +186,25 @@ async fn every_key_has_its_effect() {
     .await
     .engine;
     assert_eq!((engine.udp[0].port(), engine.shards), (4_000, Some(3)));
+    let running = started(&[("PLENUM_SHARDS", "2"), ("PLENUM_SHARD_PARTICIPANTS", "1")]).await;
+    for name in ["ada", "lin"] {
+        let request = JoinRequest {
+            room: RoomName::new("standup").unwrap(),
+            participant: Some(ParticipantName::new(name).unwrap()),
+            spec: ParticipantSpec::default(),
+            door: Door::WebSocket,
+            missing_room: MissingRoom::Create(Box::default()),
+            issued_at: None,
+            token_id: None,
+            resume_token: None,
+        };
+        drop(running.node.registry().join(request).await.unwrap());
+    }
+    let shards = running.node.registry().engine().inspect().await.unwrap();
+    let on = |it: &ShardInspection| it.inspection.sizes.participants;
+    assert_eq!(shards.iter().map(on).collect::<Vec<_>>(), [1, 1]);
+    running.end().await;
+    seen.push("shard_participants");
     let engine = discover(&with(&[("PLENUM_ADVERTISE", "203.0.113.7:5, 203.0.113.8")]))
         .await
         .engine;

@@ -31,6 +31,8 @@ pub(in crate::registry) struct Member {
     pub(in crate::registry) uid: Ulid,
     pub(in crate::registry) spec: Arc<ParticipantSpec>,
     pub(in crate::registry) door: Door,
+    /// The shard its transport is on, once it is inside.
+    pub(in crate::registry) shard: usize,
     pub(in crate::registry) join_time: UnixTime,
     pub(in crate::registry) resume_token: String,
     /// The `jti` of the token it came with.
@@ -71,6 +73,7 @@ impl Member {
             uid,
             spec,
             door,
+            shard: 0,
             join_time: UnixTime::now(),
             resume_token: String::new(),
             token_id: None,

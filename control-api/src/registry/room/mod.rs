@@ -65,7 +65,10 @@ pub(super) struct Room {
     pub(super) id: RoomId,
     pub(super) name: RoomName,
     pub(super) uid: Ulid,
+    /// The shard it was made on.
     pub(super) shard: usize,
+    /// Those it has been spread to.
+    pub(super) shards_beside: Vec<usize>,
     pub(super) spec: Arc<RoomSpec>,
     pub(super) create_time: UnixTime,
     pub(super) update_time: UnixTime,
@@ -101,6 +104,7 @@ impl Room {
             name,
             uid,
             shard,
+            shards_beside: Vec::new(),
             spec: Arc::new(spec),
             create_time: time,
             update_time: time,
@@ -133,6 +137,24 @@ impl Room {
             update_time: self.update_time,
             revision: self.revision,
         }
+    }
+
+    /// Every shard it is on, the first it was made on.
+    pub(super) fn shards(&self) -> impl Iterator<Item = usize> + '_ {
+        std::iter::once(self.shard).chain(self.shards_beside.iter().copied())
+    }
+
+    /// Where the transport of one who is inside is.
+    pub(super) fn shard_of(&self, id: ParticipantId) -> usize {
+        self.members
+            .get(&id)
+            .map_or(self.shard, |member| member.shard)
+    }
+
+    /// Where the publisher of a track is.
+    pub(super) fn shard_of_track(&self, track: TrackId) -> usize {
+        let owner = self.tracks.get(&track).map(|track| track.owner);
+        owner.map_or(self.shard, |owner| self.shard_of(owner))
     }
 
     /// Everybody inside, viewers too.
