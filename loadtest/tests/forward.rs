@@ -1,12 +1,25 @@
 //! A conference with bad links, in virtual time.
 
+use std::collections::BTreeMap;
+
 use loadtest::report::Process;
 use loadtest::robot::publication::PublishParameters;
+use loadtest::robot::reception::Source;
 use loadtest::sim::link::{Chance, LinkParameters};
 use loadtest::sim::world::World;
-use sfu::time::{Duration, Instant};
+use sfu::time::Duration;
 
-/// Ten participants for ten seconds with 5 % loss and 100 ms between robot and robot and back:
+/// Frames that a member has decoded of each source.
+fn decoded(world: &World, member: usize) -> BTreeMap<Source, u64> {
+    let robot = world.robot(member).expect("a robot");
+    let sources = robot.receiver().sources();
+    sources
+        .iter()
+        .map(|(&source, received)| (source, received.decoded))
+        .collect()
+}
+
+/// Ten participants for twelve seconds with 5 % loss and 100 ms between robot and robot and back:
 /// 25 ms for each of the four links of a round trip. CPU time is printed, not judged.
 #[test]
 fn ten_people_see_and_hear_each_other_over_bad_links() {
@@ -30,38 +43,42 @@ fn ten_people_see_and_hear_each_other_over_bad_links() {
             .with_robot(member, publish(PublishParameters::video(2)))
             .expect("video");
     }
-    world.run_for(Duration::from_secs(10));
+    world.run_for(Duration::from_secs(8));
+    let settled: Vec<_> = (0..10).map(|member| decoded(&world, member)).collect();
+    world.run_for(Duration::from_secs(4));
     let cpu = Process::own().cpu - before;
     println!(
-        "ten participants, ten seconds: {:.2} s of CPU",
+        "ten participants, twelve seconds: {:.2} s of CPU",
         cpu.as_secs_f64()
     );
     assert_eq!(world.violations(), []);
     assert_eq!(world.refusals(), []);
     assert_eq!(world.disagreement(), None);
-    for member in 0..10 {
-        let robot = world.robot(member).expect("a robot");
-        let sources = robot.receiver().sources();
-        assert_eq!(
-            sources.len(),
-            18,
-            "robot {member} receives two tracks of nine others"
-        );
-        for (source, received) in sources {
-            // Nine pictures are more than a new path is trusted with: the last begin when it has
-            // shown within seconds that it carries them.
-            let at_least = if source.1 == 0 { 350 } else { 170 };
+    // The robots' own stack waits a second, then two, for an answer to its DTLS flights, so when each
+    // of them comes in is chance. What is judged: that everything flows then, and that most of all was
+    // seen all the same.
+    let mut in_all = (0, 0);
+    for (member, settled) in settled.iter().enumerate() {
+        let now = decoded(&world, member);
+        assert_eq!(now.len(), 18, "{member}: two tracks of nine others");
+        for (source, decoded) in now {
+            let before = settled.get(&source).copied().unwrap_or(0);
+            // Of 200 and of 120; nobody repeats sound.
+            let at_least = if source.1 == 0 { 140 } else { 84 };
             assert!(
-                received.decoded >= at_least,
-                "robot {member} of {source:?}: {received:?}"
+                decoded - before >= at_least,
+                "robot {member} of {source:?}: {before}, then {decoded}"
             );
-            let late = Instant::ZERO + Duration::from_millis(9_000);
-            assert!(
-                received.last_decoded_at.is_some_and(|at| at > late),
-                "{member} {source:?}"
-            );
+            if source.1 == 0 {
+                in_all.0 += decoded;
+            } else {
+                in_all.1 += decoded;
+            }
         }
     }
+    // Of 600 and of 360 each.
+    println!("decoded of each: {} and {}", in_all.0 / 90, in_all.1 / 90);
+    assert!(in_all.0 >= 90 * 480 && in_all.1 >= 90 * 270, "{in_all:?}");
     world.end();
     assert_eq!(world.violations(), []);
     assert!(

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use control_api::config::Config;
@@ -18,12 +19,16 @@ pub(crate) fn config() -> Config {
     Config::on_free_ports()
 }
 
-/// A keys file; the process's temporary folder goes with it.
+/// A keys file; the process's temporary folder goes with it. Written once: tests run at the same
+/// time, and a file that is being written is empty for a moment.
 pub(crate) fn keys() -> PathBuf {
-    let name = format!("plenum-whip-keys-{}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    std::fs::write(&path, "main: 0123456789abcdef0123456789abcdef\n").unwrap();
-    path
+    static KEYS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let name = format!("plenum-whip-keys-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, "main: 0123456789abcdef0123456789abcdef\n").unwrap();
+        path
+    });
+    KEYS.clone()
 }
 
 pub(crate) async fn start(config: Config) -> Running {
