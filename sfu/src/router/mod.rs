@@ -1,5 +1,4 @@
-//! One room on one shard: who publishes what, who is shown what, and every packet in between.
-//! Knows nothing of sockets, keys or SDP text.
+//! One room on one shard: who publishes, who is shown what, and every packet between. No sockets.
 //!
 //! | file | what it is |
 //! |---|---|

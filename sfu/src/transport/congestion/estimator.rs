@@ -564,9 +564,10 @@ impl Estimator {
             let step = growth * since.as_secs_f64();
             let ceiling = (used * 1.5 + 10_000.0).max(self.target);
             self.target = (self.target + step).min(ceiling);
-            // What comes through for a while without a queue fits, whoever allowed it.
-            if now.since(self.clear_since) > THROUGH {
-                self.target = self.target.max(arrived);
+            // What comes through for a while without a queue fits, whoever allowed it. A little more
+            // than the target is what goes on at the edge, and says nothing.
+            if arrived > self.target * BEYOND && now.since(self.clear_since) > THROUGH {
+                self.target = arrived;
             }
         }
         if self
@@ -791,6 +792,8 @@ const PROBE_SELDOM: Duration = Duration::from_millis(2_000);
 const UNREAD: u8 = 2;
 /// What comes through for so long without a queue is what fits.
 const THROUGH: Duration = Duration::from_millis(500);
+/// Where it is so much more than the target.
+const BEYOND: f64 = 1.5;
 /// Queue that a probe may leave behind, µs.
 const PROBED: f64 = 30_000.0;
 /// A probe leaps by no more than this.
