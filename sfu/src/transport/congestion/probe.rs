@@ -8,9 +8,10 @@ use crate::units::Bitrate;
 const COST: f64 = 0.020;
 /// At least this long, for the clocks' ticks,
 const SPAN_MIN: f64 = 0.006;
-/// and so many times the path's jitter, or chance decides what is read, up to this long.
+/// and so many times the path's jitter, or chance decides what is read, as long as no more is sent
+/// than the target carries in this time.
 const SPAN_NOISES: f64 = 12.0;
-const SPAN_NOISY: f64 = 0.040;
+const COST_NOISY: f64 = 0.040;
 /// Packets of a probe, at least: fewer say nothing about a rate.
 const PACKETS_MIN: u32 = 5;
 /// Bytes of one packet on the wire, at most and at least.
@@ -129,8 +130,9 @@ impl Prober {
     ) -> Probe {
         self.last_id = self.last_id.wrapping_add(1).max(1);
         let rate = (goal - media).max(goal * 0.3);
-        let noisy = (noise * SPAN_NOISES / 1e6).min(SPAN_NOISY);
-        let lasts = (target * COST / goal.max(1.0)).max(SPAN_MIN).max(noisy);
+        let carried = target / goal.max(1.0);
+        let noisy = (noise * SPAN_NOISES / 1e6).min(carried * COST_NOISY);
+        let lasts = (carried * COST).max(SPAN_MIN).max(noisy);
         let (least, most) = PACKET_BYTES;
         let bytes = ((rate * lasts / 8.0) as u32).max(PACKETS_MIN * least);
         let probe = Probe {
