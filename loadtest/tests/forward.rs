@@ -11,10 +11,10 @@ use sfu::time::Duration;
 
 /// Frames that a member has decoded of each source.
 fn decoded(world: &World, member: usize) -> BTreeMap<Source, u64> {
-    let robot = world.robot(member).expect("a robot");
-    let sources = robot.receiver().sources();
+    let sources = world.robot(member).map(|robot| robot.receiver().sources());
     sources
-        .iter()
+        .into_iter()
+        .flatten()
         .map(|(&source, received)| (source, received.decoded))
         .collect()
 }

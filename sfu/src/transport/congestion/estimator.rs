@@ -125,8 +125,6 @@ pub struct Estimator {
     capacity: Option<f64>,
     probe_at: Instant,
     probe_wait: Duration,
-    /// The last probe went through whole, and more is wanted than it asked for.
-    is_unmet: bool,
     /// So many in a row could not be read.
     unread: u8,
     /// Until then a short queue is the probe's.
@@ -194,7 +192,6 @@ impl Estimator {
             capacity: None,
             probe_at: now,
             probe_wait: PROBE_EVERY,
-            is_unmet: false,
             unread: 0,
             probed_until: now,
             probe_next: VecDeque::from([target * 3.0, target * 6.0]),
@@ -591,6 +588,7 @@ impl Estimator {
             return;
         }
         self.unread = 0;
+        let mut wait = None;
         if let Some(found) = found {
             let rate = if found.is_saturated {
                 found.rate * YIELD
@@ -606,7 +604,8 @@ impl Estimator {
                 {
                     self.capacity = None;
                 }
-                self.is_unmet = !found.is_saturated;
+                // It went through whole: as soon as more is wanted that is asked for.
+                wait = (!found.is_saturated).then_some(Duration::ZERO);
                 // It is evidence: `stable` need not wait for more of it.
                 self.lows.clear();
                 if !found.is_saturated && self.probe_next.is_empty() && rate < self.wanted {
@@ -619,7 +618,7 @@ impl Estimator {
         } else {
             self.probe_wait = (self.probe_wait * 3 / 2).min(PROBE_SELDOM);
         }
-        self.probe_at = now + self.probe_wait;
+        self.probe_at = now + wait.unwrap_or(self.probe_wait);
     }
 
     /// A probe to send, if it is time for one.
@@ -647,8 +646,7 @@ impl Estimator {
         let is_clear = now.since(self.clear_since) > CLEAR && self.is_empty;
         // What is used and bounded by a queue grows by itself, and gently.
         let is_growing = self.capacity.is_some() && self.cause != Cause::Unused;
-        let waits = now < self.probe_at && !self.is_unmet;
-        if !is_clear || is_growing || waits || !self.is_heard {
+        if !is_clear || is_growing || now < self.probe_at || !self.is_heard {
             return None;
         }
         let goal = (self.wanted * 1.1).min(self.target * LEAP);
@@ -656,7 +654,6 @@ impl Estimator {
     }
 
     fn begin_probe(&mut self, now: Instant, goal: f64, media: f64) -> Probe {
-        self.is_unmet = false;
         let beside = (media, self.owd.noise());
         self.prober.begin(now, self.target, goal, beside, self.rtt)
     }
