@@ -201,8 +201,9 @@ impl Numbers {
     }
 }
 
-/// The id Chromium gives an extension by itself. It keeps its own ids when it rolls an offer back
-/// for ours, so that a different choice here can make its next offer collide with itself.
+/// The id Chromium gives an extension, asked or not. It keeps its own ids when it rolls an offer
+/// back for ours, so that one of ours which means another extension there makes its next offer
+/// collide with itself, and fail: no id of ours may be one Chromium gives something else.
 const fn usual_id(extension: Extension) -> Option<u8> {
     match extension {
         Extension::AudioLevel => Some(1),
@@ -212,8 +213,9 @@ const fn usual_id(extension: Extension) -> Option<u8> {
         Extension::PlayoutDelay => Some(5),
         Extension::Rid => Some(10),
         Extension::RepairedRid => Some(11),
+        Extension::DependencyDescriptor => Some(12),
         Extension::VideoOrientation => Some(13),
-        Extension::AbsCaptureTime | Extension::DependencyDescriptor => None,
+        Extension::AbsCaptureTime => None,
     }
 }
 

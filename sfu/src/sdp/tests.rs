@@ -3,7 +3,9 @@
 use super::description::{Direction, Extmap, SdpType, SectionDescription, SectionKind, Setup};
 use super::fixtures::{self, Chance, offer, text};
 use super::negotiate::{self, MediaPlan};
+use super::numbers::Numbers;
 use super::{Description, parse, write};
+use crate::id::Mid;
 use crate::limits;
 use crate::units::MediaKind;
 use crate::wire::extension::Extension;
@@ -458,6 +460,27 @@ fn descriptors_come_with_what_is_sent_but_not_with_vp8() {
             "{codecs:?} {direction:?}"
         );
     }
+}
+
+#[test]
+fn ids_of_our_offers_are_never_what_chromium_uses_for_something_else() {
+    // It keeps its ids when it rolls its offer back for ours; the next one then collided with
+    // itself ("codec collision for header extension id=6") and nothing was published.
+    let mut numbers = Numbers::default();
+    let mut ours = 0;
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        let plan = numbers.offer(Mid::new("s1").unwrap(), kind, None, &[]);
+        for name in ["chromium-sendrecv", "chromium-simulcast"] {
+            for theirs in offer(name).sections.iter().flat_map(|one| &one.extensions) {
+                let Some(ours_there) = plan.extensions.extension(theirs.id) else {
+                    continue;
+                };
+                assert_eq!(theirs.uri, ours_there.uri(), "id {} of {name}", theirs.id);
+                ours += 1;
+            }
+        }
+    }
+    assert!(ours > 8, "{ours} ids compared");
 }
 
 #[test]
