@@ -82,8 +82,12 @@ impl Rates {
         }
     }
 
-    /// A step has ended.
+    /// A step has ended. One in which nothing at all came says nothing of the layers: what was
+    /// switched off flows as it used to when it comes again.
     pub(super) fn step(&mut self) {
+        if self.cells.iter().flatten().all(|cell| cell.bytes == 0) {
+            return;
+        }
         for cell in self.cells.iter_mut().flatten() {
             let is_new = cell.usual_bytes == 0 && cell.usual_frames == 0;
             let frames = cell.frames * 256;
@@ -232,6 +236,25 @@ mod tests {
             layer(0, 0),
             "what is not sent any more is gone"
         );
+    }
+
+    #[test]
+    fn what_is_silent_as_a_whole_is_known_as_it_was() {
+        let mut rates = Rates::default();
+        for picture in 0..8 {
+            let temporal = u8::try_from(picture % 2).unwrap_or_default();
+            rates.count(layer(0, temporal), 100, picture);
+        }
+        rates.step();
+        let before = rates.layers(STEP);
+        assert_eq!(
+            before.last().map(|it| (it.layer, it.fps)),
+            Some((layer(0, 1), 16))
+        );
+        for _ in 0..100 {
+            rates.step();
+        }
+        assert_eq!(rates.layers(STEP), before);
     }
 
     #[test]

@@ -116,6 +116,8 @@ impl Router {
         let usual = if is_dry { 0 } else { flow.usual() };
         let below = rungs.last().copied();
         let base = below.map_or(0, |last| last.rank.spatial + 1);
+        // One camera makes all of them.
+        let fps = below.map_or(FPS, |last| last.fps);
         for rate in encoding.rates.layers(STEP_MILLIS) {
             let spatial = base.saturating_add(rate.layer.spatial);
             let least = below.map_or(0, |last| last.height);
@@ -134,7 +136,7 @@ impl Router {
                 },
                 // What carries more and says it is no larger is not believed.
                 height: Some(rate.height).filter(|&it| it > least).unwrap_or(guess),
-                fps: Some(rate.fps).filter(|&it| it > 0).unwrap_or(FPS),
+                fps: Some(rate.fps).filter(|&it| it > 0).unwrap_or(fps),
                 bitrate: bitrate(usual.saturating_mul(rate.share) / 1_024),
             };
             // Beyond the bound the highest are not given.
