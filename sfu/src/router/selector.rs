@@ -105,6 +105,8 @@ pub(super) struct Flow {
     /// viewer says nothing of what the next second costs. Its rank among the rungs of a track, which
     /// does not change when it pauses.
     usual: u64,
+    /// What that was before the last step in which anything came.
+    usual_before: u64,
     /// Steps since something came.
     silent: u8,
 }
@@ -130,10 +132,16 @@ impl Flow {
         self.last = std::mem::take(&mut self.bytes);
         let key_bytes = std::mem::take(&mut self.key_bytes);
         if self.last == 0 {
+            // It ended within the step before this one, which is no measure of what a whole one
+            // carries: what has been switched off would seem cheaper than what flows.
+            if self.silent == 0 && self.usual_before > 0 {
+                self.usual = self.usual_before;
+            }
             self.silent = self.silent.saturating_add(1);
             return;
         }
         self.silent = 0;
+        self.usual_before = self.usual;
         if u128::from(part) < STEP_LEAST.as_micros() {
             return;
         }
@@ -269,7 +277,8 @@ mod tests {
             (0, 0, 21_250, true),
             (31_250, 10_000, 21_250, false),
             (41_250, 0, 31_250, false),
-            // It stops, and comes back as it was.
+            // It stops within a step, which says nothing, and comes back as it was.
+            (5_000, 0, 24_688, false),
             (0, 0, 31_250, true),
             (0, 0, 31_250, true),
             (0, 0, 31_250, true),
