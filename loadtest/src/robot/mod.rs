@@ -360,6 +360,12 @@ impl Robot {
         ours.find(|it| it.line().is_some_and(|ours| ours.to_string().trim() == mid))
     }
 
+    /// The same, to be changed.
+    pub fn publication_at_mut(&mut self, mid: &str) -> Option<&mut Publication> {
+        let mut ours = self.publications.iter_mut();
+        ours.find(|it| it.line().is_some_and(|ours| ours.to_string().trim() == mid))
+    }
+
     /// One of them, to be changed.
     pub fn publication_mut(&mut self, track: u8) -> Option<&mut Publication> {
         self.publications.get_mut(usize::from(track))

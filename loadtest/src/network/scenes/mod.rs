@@ -3,11 +3,13 @@
 //! | module | scenes |
 //! |---|---|
 //! | `alone` | one flow on a link of its own |
+//! | `orders` | six people who send what they are asked for |
 //! | `path` | a path that becomes another |
 //! | `room` | the whole shard |
 //! | `shared` | flows that share a link |
 
 mod alone;
+mod orders;
 mod path;
 mod room;
 mod shared;
@@ -136,6 +138,7 @@ pub const ROOMS: &[Scene] = &[
     scene("room-shrinks", room::shrinks),
     scene("room-trembles", room::trembles),
     scene("room-newcomer", room::newcomer),
+    scene("room-orders", orders::conference),
 ];
 
 /// So many seconds after the beginning.

@@ -16,11 +16,11 @@ use crate::sim::world::{Entrance, World, WorldError};
 
 /// What everybody publishes, by number.
 const SOUND: u8 = 0;
-const PICTURE: u8 = 1;
+pub(super) const PICTURE: u8 = 1;
 /// About 150, 500 and 1,500 kb/s by rid at 30 pictures a second, in three temporal layers.
 const CAMERA: PublishParameters = PublishParameters::layered(VideoCodec::Vp8, Mode::Simulcast);
 /// The same at 15 pictures a second, of about 70, 270 and 800 kb/s: where many publish.
-const SMALL: PublishParameters = PublishParameters {
+pub(super) const SMALL: PublishParameters = PublishParameters {
     interval: Duration::from_micros(66_667),
     rungs: [
         Rung {
@@ -45,7 +45,7 @@ const SINGLE: PublishParameters = PublishParameters {
     ..PublishParameters::video(5)
 };
 /// Sound of 32 kb/s.
-const VOICE: PublishParameters = PublishParameters {
+pub(super) const VOICE: PublishParameters = PublishParameters {
     packet_bytes: 80,
     ..PublishParameters::audio()
 };
@@ -164,7 +164,7 @@ impl Room {
 }
 
 /// A link that carries so much, with a queue of so many bytes.
-fn narrow(bits_per_second: f64, queue_bytes: u64) -> LinkParameters {
+pub(super) fn narrow(bits_per_second: f64, queue_bytes: u64) -> LinkParameters {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -181,7 +181,7 @@ fn narrow(bits_per_second: f64, queue_bytes: u64) -> LinkParameters {
 }
 
 /// There is no link to draw.
-fn told(figures: Vec<Figure>) -> (Vec<Figure>, Played) {
+pub(super) fn told(figures: Vec<Figure>) -> (Vec<Figure>, Played) {
     let played = Played {
         samples: Vec::new(),
         flows: Vec::new(),
@@ -190,7 +190,7 @@ fn told(figures: Vec<Figure>) -> (Vec<Figure>, Played) {
 }
 
 /// The value at a place, NaN where the scene could not be played.
-fn value(values: &Result<Vec<f64>, WorldError>, place: usize) -> f64 {
+pub(super) fn value(values: &Result<Vec<f64>, WorldError>, place: usize) -> f64 {
     let found = values.as_ref().ok().and_then(|values| values.get(place));
     found.copied().unwrap_or(f64::NAN)
 }

@@ -355,6 +355,13 @@ impl Publication {
         }
     }
 
+    /// Whether an encoding is sent.
+    #[must_use]
+    pub fn is_sent(&self, encoding: u8) -> bool {
+        let found = self.encodings.get(usize::from(encoding));
+        found.is_some_and(|it| it.is_sent)
+    }
+
     /// How loud its sound is from now on, in dBov.
     pub const fn set_level(&mut self, level: i8) {
         self.parameters.level = level;

@@ -34,6 +34,7 @@ use super::checks::Laws;
 use super::fault::Tap;
 use super::link::{Link, LinkParameters};
 use super::trace::Trace;
+use crate::robot::publication::RIDS;
 use crate::robot::{PATIENCE, Robot, RobotParameters};
 
 /// Where the shard listens.
@@ -80,6 +81,8 @@ pub struct Entrance {
     pub takes_copies: bool,
     /// How long it waits for what is missing of a picture.
     pub patience: Duration,
+    /// Sends those sizes of its pictures only that it is asked for, as our page does (dynacast).
+    pub obeys: bool,
 }
 
 impl Default for Entrance {
@@ -88,6 +91,7 @@ impl Default for Entrance {
             subscribes: true,
             takes_copies: false,
             patience: PATIENCE,
+            obeys: true,
         }
     }
 }
@@ -113,6 +117,7 @@ struct Member {
     /// What the server sees as its address.
     outside: SocketAddr,
     signal_delay: Duration,
+    obeys: bool,
     /// The last signal's arrival, each way: signals keep their order.
     signals_until: [Instant; 2],
     left: Option<LeaveReason>,
@@ -142,6 +147,11 @@ enum Flight {
     SignalToRobot {
         member: usize,
         signal: (bool, String),
+    },
+    /// Which encodings it is asked for, lowest first, of a track of this m-line.
+    OrderToRobot {
+        member: usize,
+        order: (Mid, [bool; RIDS.len()]),
     },
     Parcel {
         shard: usize,
@@ -356,6 +366,7 @@ impl World {
             down: Link::new(self.link, self.chance.next_u64()),
             outside,
             signal_delay: self.link.delay,
+            obeys: entrance.obeys,
             signals_until: [self.now; 2],
             left: None,
             bindings: Vec::new(),

@@ -4,17 +4,17 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use sfu::error::{CommandError, DropReason};
-use sfu::id::{ParticipantId, TrackId};
+use sfu::id::{Mid, ParticipantId, TrackId};
 use sfu::path::{Ecn, LocalId, Path};
 use sfu::sdp::Description;
 use sfu::sdp::description::SdpType;
 use sfu::shard::command::Negotiated;
-use sfu::shard::event::SectionBinding;
+use sfu::shard::event::{SectionBinding, WantedEncodings};
 use sfu::shard::{Command, Datagram, Departed, Event, Reply, Shard};
 use sfu::time::{Duration, Instant};
 
 use super::{Flight, Published, SERVER, World};
-use crate::robot::publication::Publication;
+use crate::robot::publication::{Publication, RIDS};
 use crate::robot::reception::Source;
 use crate::robot::{Robot, Signal, Transmit};
 use crate::sim::datagram::{RtpSeen, Seen};
@@ -102,6 +102,7 @@ impl World {
                 self.handle_robot(member);
             }
             Flight::SignalToServer { member, signal } => self.land_signal(member, signal),
+            Flight::OrderToRobot { member, order } => self.land_order(member, order),
             Flight::Parcel { shard, port, bytes } => {
                 if let Some(shard) = self.shards.get_mut(shard) {
                     shard.handle_parcel(self.now, port, &bytes);
@@ -226,6 +227,30 @@ impl World {
         let arrival = (self.now + it.signal_delay).max(it.signals_until[1]);
         it.signals_until[1] = arrival;
         self.fly(arrival, Flight::SignalToRobot { member, signal });
+    }
+
+    /// What a publisher is asked for goes the way of signals.
+    fn order(&mut self, member: usize, tracks: &[WantedEncodings]) {
+        let Some(it) = self.members.get(member).filter(|it| it.obeys) else {
+            return;
+        };
+        let arrival = self.now + it.signal_delay;
+        for track in tracks {
+            let asked = |rid: &str| track.rids.iter().any(|asked| asked.as_str() == rid);
+            let order = (track.mid, RIDS.map(asked));
+            self.fly(arrival, Flight::OrderToRobot { member, order });
+        }
+    }
+
+    fn land_order(&mut self, member: usize, (mid, asked): (Mid, [bool; RIDS.len()])) {
+        let Some(it) = self.members.get_mut(member) else {
+            return;
+        };
+        if let Some(track) = it.robot.publication_at_mut(mid.as_str()) {
+            for (encoding, is_asked) in (0..).zip(asked) {
+                track.set_sent(encoding, is_asked);
+            }
+        }
     }
 
     /// Takes what a robot has to say.
@@ -419,11 +444,19 @@ impl World {
                     it.given = Some(facts);
                 }
             }
+            Event::EncodingsWanted {
+                participant,
+                tracks,
+                ..
+            } => {
+                if let Some(member) = self.member_of(participant) {
+                    self.order(member, &tracks);
+                }
+            }
             Event::ParticipantConnected { .. }
             | Event::ParticipantSilent { .. }
             | Event::QualityChanged { .. }
             | Event::RoomDeleted { .. }
-            | Event::EncodingsWanted { .. }
             | Event::SpeakersChanged { .. }
             | Event::DataChannelOpened { .. } => {}
         }

@@ -1,0 +1,180 @@
+//! A23: six people who see each other, two of them by narrow ways, with publishers that send all
+//! sizes of their pictures all the time, and with such that send what they are asked for.
+
+use sfu::time::Duration;
+
+use super::super::figure::Figure;
+use super::super::run::Played;
+use super::room::{PICTURE, SMALL, VOICE, narrow, told, value};
+use crate::robot::Robot;
+use crate::robot::publication::{PublishParameters, RIDS};
+use crate::robot::reception::Received;
+use crate::sim::link::LinkParameters;
+use crate::sim::world::{Entrance, World, WorldError};
+
+const PEOPLE: usize = 6;
+/// Those behind narrow ways, who come last; in b/s, before and after the fall.
+const NARROW: [(usize, [f64; 3]); 2] = [(4, [0.35e6; 3]), (5, [1.5e6, 0.4e6, 1.5e6])];
+/// How long each part of it lasts.
+const PART: Duration = Duration::from_secs(20);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(50);
+/// A picture that stands for longer is frozen.
+const STANDS: Duration = Duration::from_millis(500);
+/// Where pictures stand for less than a thousandth of the time, that thousandth counts, in seconds:
+/// there is nothing to be saved.
+const STANDS_LITTLE: f64 = 0.6;
+
+/// What is read off one conference.
+#[derive(Clone, Copy, Debug, Default)]
+struct Conference {
+    /// Seconds that pictures of the narrow ones stand, given or not.
+    stands: f64,
+    /// Mbit that were sent and shown by nobody.
+    wasted: f64,
+    /// Changes a minute of what a narrow one is shown of a track: of the worst.
+    switches: f64,
+}
+
+fn received(world: &World, viewer: usize, of: usize) -> Option<&Received> {
+    let of = u32::try_from(of).ok()?;
+    let receiver = world.robot(viewer)?.receiver();
+    receiver.sources().get(&(of, PICTURE))
+}
+
+/// Bits a second of a size.
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+fn rate(encoding: usize) -> f64 {
+    let rung = SMALL.rungs.get(encoding);
+    rung.map_or(0.0, |it| {
+        f64::from(it.packets) * it.bytes as f64 * 8.0 / SMALL.interval.as_secs_f64()
+    })
+}
+
+/// Whether a picture stands before a viewer.
+fn stands(world: &World, viewer: usize, of: usize) -> bool {
+    let last = received(world, viewer, of).and_then(|it| it.last_decoded_at);
+    last.is_none_or(|at| world.now().since(at) > STANDS)
+}
+
+/// Which encodings of a picture are sent, and seen by nobody.
+fn idle(world: &World, of: usize) -> impl Iterator<Item = usize> {
+    let viewers = (0..PEOPLE).filter(|viewer| *viewer != of && !stands(world, *viewer, of));
+    let shown = viewers.filter_map(|viewer| received(world, viewer, of)?.shown.last());
+    let shown: Vec<u8> = shown.map(|it| it.encoding).collect();
+    let publications = world.robot(of).map(Robot::publications);
+    let picture = publications.and_then(|all| all.get(usize::from(PICTURE)));
+    let encodings = (0..).take(RIDS.len());
+    let sent = encodings.filter(move |it| picture.is_some_and(|picture| picture.is_sent(*it)));
+    sent.filter(move |it| !shown.contains(it)).map(usize::from)
+}
+
+impl Conference {
+    fn look(&mut self, world: &World) {
+        let seconds = LOOK.as_secs_f64();
+        let idle = (0..PEOPLE).flat_map(|of| idle(world, of));
+        self.wasted += idle.map(rate).sum::<f64>() * seconds / 1e6;
+        let standing = narrow_views().filter(|&(viewer, of)| stands(world, viewer, of));
+        self.stands += standing.map(|_| seconds).sum::<f64>();
+    }
+}
+
+/// The narrow ones, each with those it sees.
+fn narrow_views() -> impl Iterator<Item = (usize, usize)> {
+    NARROW.iter().flat_map(|&(viewer, _)| {
+        let others = (0..PEOPLE).filter(move |of| *of != viewer);
+        others.map(move |of| (viewer, of))
+    })
+}
+
+/// All of them are there; the first one talks.
+fn enter(world: &mut World, obeys: bool) -> Result<(), WorldError> {
+    world.set_link(LinkParameters::with_delay(Duration::from_millis(25)));
+    let room = world.create_room();
+    for person in 0..PEOPLE {
+        let entrance = Entrance {
+            obeys,
+            ..Entrance::default()
+        };
+        let member = world.join_as(room, entrance)?;
+        if let Some((_, [rate, ..])) = NARROW.iter().find(|it| it.0 == member) {
+            world.set_link_down(member, narrow(*rate, 62_500));
+        }
+        let sound = if person == 0 {
+            VOICE
+        } else {
+            PublishParameters::silence()
+        };
+        world.with_robot(member, |robot, now| {
+            robot.publish_all(now, &[sound, SMALL]);
+        })?;
+    }
+    Ok(())
+}
+
+/// What is seen of one; none: a law was broken in it.
+fn confer(seed: u64, obeys: bool) -> Result<Option<Conference>, WorldError> {
+    let mut world = World::new(seed)?;
+    enter(&mut world, obeys)?;
+    // What nobody wants is no longer sent by then.
+    world.run_for(Duration::from_secs(15));
+    let mut seen = Conference::default();
+    let shown = |world: &World| -> Vec<usize> {
+        let views = narrow_views().map(|(viewer, of)| received(world, viewer, of));
+        views.map(|it| it.map_or(0, |it| it.shown.len())).collect()
+    };
+    let before = shown(&world);
+    for part in 0..3 {
+        for (viewer, rates) in NARROW {
+            if let Some(rate) = rates.get(part) {
+                world.set_link_down(viewer, narrow(*rate, 62_500));
+            }
+        }
+        let until = world.now() + PART;
+        while world.now() < until {
+            world.run_for(LOOK);
+            seen.look(&world);
+        }
+    }
+    let changes = before.iter().zip(shown(&world)).map(|(was, is)| is - was);
+    #[expect(clippy::cast_precision_loss, reason = "a few")]
+    let most = changes.max().unwrap_or_default() as f64;
+    seen.switches = most * 60.0 / (3.0 * PART.as_secs_f64());
+    world.end();
+    Ok(world.violations().is_empty().then_some(seen))
+}
+
+pub(super) fn conference(seed: u64) -> (Vec<Figure>, Played) {
+    let play = || -> Result<Vec<f64>, WorldError> {
+        let Some((all, asked)) = confer(seed, false)?.zip(confer(seed, true)?) else {
+            return Ok(Vec::new());
+        };
+        let part = |of: f64, least: f64, is: f64| is / of.max(least) * 100.0;
+        Ok(vec![
+            part(all.stands, STANDS_LITTLE, asked.stands),
+            100.0 - part(all.wasted, 0.0, asked.wasted),
+            asked.switches,
+        ])
+    };
+    let values = play();
+    told(vec![
+        Figure::less(
+            "A23",
+            "only what is asked for: time that pictures stand, % of before",
+            (75.0, 65.0),
+            value(&values, 0),
+        ),
+        Figure::more(
+            "A23",
+            "same: less is sent that nobody is shown, %",
+            (30.0, 50.0, 100.0),
+            value(&values, 1),
+        ),
+        Figure::less(
+            "A17",
+            "same: switches a minute where two of six fall, worst track",
+            (4.0, 2.0),
+            value(&values, 2),
+        ),
+    ])
+}
