@@ -82,10 +82,10 @@ impl Rates {
         }
     }
 
-    /// A step has ended. One in which nothing at all came says nothing of the layers: what was
-    /// switched off flows as it used to when it comes again.
-    pub(super) fn step(&mut self) {
-        if self.cells.iter().flatten().all(|cell| cell.bytes == 0) {
+    /// A step has ended. `is_off`: nothing is to come, by our own wish; what was switched off flows as
+    /// it used to when it comes again.
+    pub(super) fn step(&mut self, is_off: bool) {
+        if is_off && self.cells.iter().flatten().all(|cell| cell.bytes == 0) {
             return;
         }
         for cell in self.cells.iter_mut().flatten() {
@@ -211,7 +211,7 @@ mod tests {
                 rates.count(layer(1, temporal), 200, at);
                 rates.count(layer(1, temporal), 100, at);
             }
-            rates.step();
+            rates.step(false);
         }
         let told: Vec<_> = rates
             .layers(STEP)
@@ -229,7 +229,7 @@ mod tests {
         );
         for _ in 0..STEPS_GONE {
             rates.count(layer(0, 0), 100, 0);
-            rates.step();
+            rates.step(false);
         }
         assert_eq!(
             rates.top(),
@@ -239,22 +239,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_silent_as_a_whole_is_known_as_it_was() {
+    fn what_was_switched_off_is_known_as_it_was() {
         let mut rates = Rates::default();
         for picture in 0..8 {
             let temporal = u8::try_from(picture % 2).unwrap_or_default();
             rates.count(layer(0, temporal), 100, picture);
         }
-        rates.step();
+        rates.step(false);
         let before = rates.layers(STEP);
         assert_eq!(
             before.last().map(|it| (it.layer, it.fps)),
             Some((layer(0, 1), 16))
         );
         for _ in 0..100 {
-            rates.step();
+            rates.step(true);
         }
         assert_eq!(rates.layers(STEP), before);
+        for _ in 0..STEPS_GONE {
+            rates.step(false);
+        }
+        assert_eq!(rates.top(), layer(0, 0), "what stopped by itself is not");
     }
 
     #[test]

@@ -538,8 +538,9 @@ impl Router {
     /// Chooses the encoding each simulcast track should show.
     fn compare_flows(&mut self, now: Instant) {
         for (_, encoding) in &mut self.encodings {
-            encoding.flow.step(now, FLOW_STEP);
-            encoding.rates.step();
+            let is_off = encoding.order.can_be_had();
+            encoding.flow.step((now, FLOW_STEP), is_off);
+            encoding.rates.step(is_off);
         }
         let mut changed: ArrayVec<EncodingKey, RUNGS_AT_ONCE> = ArrayVec::new();
         let mut several = false;

@@ -123,8 +123,8 @@ impl Flow {
         }
     }
 
-    /// A step of `step` has ended.
-    pub(super) fn step(&mut self, now: Instant, step: Duration) {
+    /// A step of `step` has ended. `is_off`: nothing is to come, by our own wish.
+    pub(super) fn step(&mut self, (now, step): (Instant, Duration), is_off: bool) {
         let part = now.since(self.since).min(step);
         let whole = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
         let part = u64::try_from(part.as_micros()).unwrap_or(whole);
@@ -134,7 +134,7 @@ impl Flow {
         if self.last == 0 {
             // It ended within the step before this one, which is no measure of what a whole one
             // carries: what has been switched off would seem cheaper than what flows.
-            if self.silent == 0 && self.usual_before > 0 {
+            if is_off && self.silent == 0 && self.usual_before > 0 {
                 self.usual = self.usual_before;
             }
             self.silent = self.silent.saturating_add(1);
@@ -250,14 +250,14 @@ mod tests {
             for at in (begins..500).step_by(10) {
                 flow.count(Instant::from_millis(at), 1_000, false);
             }
-            flow.step(Instant::from_millis(500), step);
+            flow.step((Instant::from_millis(500), step), false);
             assert!(flow.rate() > 0);
             let expected = if known { 49_000..=51_000 } else { 0..=0 };
             assert!(expected.contains(&flow.usual()), "{begins}: {flow:?}");
             for at in (500..1_000).step_by(10) {
                 flow.count(Instant::from_millis(at), 1_000, false);
             }
-            flow.step(Instant::from_millis(1_000), step);
+            flow.step((Instant::from_millis(1_000), step), false);
             assert_eq!(flow.usual(), 50_000, "{begins}");
         }
     }
@@ -277,7 +277,7 @@ mod tests {
             (0, 0, 21_250, true),
             (31_250, 10_000, 21_250, false),
             (41_250, 0, 31_250, false),
-            // It stops within a step, which says nothing, and comes back as it was.
+            // It is switched off within a step, which says nothing, and comes back as it was.
             (5_000, 0, 24_688, false),
             (0, 0, 31_250, true),
             (0, 0, 31_250, true),
@@ -293,7 +293,8 @@ mod tests {
             if bytes > key_bytes {
                 flow.count(began, bytes - key_bytes, false);
             }
-            flow.step(Instant::from_millis(end * 500), step);
+            let is_off = (10..=13).contains(&end);
+            flow.step((Instant::from_millis(end * 500), step), is_off);
             assert_eq!((flow.usual(), flow.stutters()), (usual, stutters), "{end}");
         }
         flow.stop();
