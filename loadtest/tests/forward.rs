@@ -19,7 +19,7 @@ fn decoded(world: &World, member: usize) -> BTreeMap<Source, u64> {
         .collect()
 }
 
-/// Ten participants for twelve seconds with 5 % loss and 100 ms between robot and robot and back:
+/// Ten participants for sixteen seconds with 5 % loss and 100 ms between robot and robot and back:
 /// 25 ms for each of the four links of a round trip. CPU time is printed, not judged.
 #[test]
 fn ten_people_see_and_hear_each_other_over_bad_links() {
@@ -45,10 +45,10 @@ fn ten_people_see_and_hear_each_other_over_bad_links() {
     }
     world.run_for(Duration::from_secs(8));
     let settled: Vec<_> = (0..10).map(|member| decoded(&world, member)).collect();
-    world.run_for(Duration::from_secs(4));
+    world.run_for(Duration::from_secs(8));
     let cpu = Process::own().cpu - before;
     println!(
-        "ten participants, twelve seconds: {:.2} s of CPU",
+        "ten participants, sixteen seconds: {:.2} s of CPU",
         cpu.as_secs_f64()
     );
     assert_eq!(world.violations(), []);
@@ -63,8 +63,9 @@ fn ten_people_see_and_hear_each_other_over_bad_links() {
         assert_eq!(now.len(), 18, "{member}: two tracks of nine others");
         for (source, decoded) in now {
             let before = settled.get(&source).copied().unwrap_or(0);
-            // Of 200 and of 120; nobody repeats sound.
-            let at_least = if source.1 == 0 { 140 } else { 84 };
+            // 70 % of 400 and of 240; nobody repeats sound. What is lost for good of a picture costs it
+            // more than a second until its next key frame: of four seconds that was the whole measure.
+            let at_least = if source.1 == 0 { 280 } else { 168 };
             assert!(
                 decoded - before >= at_least,
                 "robot {member} of {source:?}: {before}, then {decoded}"
@@ -76,9 +77,9 @@ fn ten_people_see_and_hear_each_other_over_bad_links() {
             }
         }
     }
-    // Of 600 and of 360 each.
+    // 80 % of 800 and 75 % of 480 each.
     println!("decoded of each: {} and {}", in_all.0 / 90, in_all.1 / 90);
-    assert!(in_all.0 >= 90 * 480 && in_all.1 >= 90 * 270, "{in_all:?}");
+    assert!(in_all.0 >= 90 * 640 && in_all.1 >= 90 * 360, "{in_all:?}");
     world.end();
     assert_eq!(world.violations(), []);
     assert!(
