@@ -126,3 +126,16 @@ test("UDP does not pass: the sentence names the port, Details the reason, and a 
   await says(ada, "details", "Copied");
   assert.equal(JSON.parse(await ada.ask(() => navigator.clipboard.readText())).reason, "UDP_BLOCKED");
 });
+
+test("a script that does not arrive leaves a sentence and a way to the page", async (context) => {
+  const ada = await chromium.tab();
+  context.after(() => ada.close());
+  await ada.page.route("**/page/tile.js", (/** @type {any} */ route) => route.abort());
+  await ada.open(address("end-unloaded", "Ada", QUIET));
+  await ada.page.waitForSelector("text=Plenum has not loaded yet", { state: "visible", timeout: 10_000 });
+  await assertState(ada, "unloaded");
+  await ada.screenshot("end-unloaded");
+  await ada.page.unroute("**/page/tile.js");
+  await ada.page.click("text=reload the page");
+  await ada.state("in");
+});

@@ -51,6 +51,8 @@ function recordFrames() {
 export class Tab {
   /** @type {string[]} */
   errors = [];
+  /** What did not load, and why: the newest ten. @type {string[]} */
+  failed = [];
   page;
   #close;
   #firefox;
@@ -65,6 +67,11 @@ export class Tab {
       if (/content security policy/i.test(message.text())) this.errors.push(message.text());
     });
     if (firefox) return;
+    const note = (/** @type {string} */ what) => void (this.failed = [...this.failed, what].slice(-10));
+    page.on("requestfailed", (/** @type {any} */ request) => note(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("response", (/** @type {any} */ response) => {
+      if (response.status() >= 400) note(`${response.url()}: ${response.status()}`);
+    });
     page.on("websocket", (/** @type {any} */ socket) => {
       if (!socket.url().includes("/v1/connect")) return;
       const name = `socket ${(sockets += 1)}`;
@@ -107,7 +114,9 @@ export class Tab {
       const { plenum } = /** @type {any} */ (window);
       return { state: plenum?.state, ended: plenum?.ended, problems: plenum?.problems };
     });
-    await until(async () => (await look()).state === state, { within, what: `the page is in state "${state}"`, last: look });
+    // A page that never ran has no state: then what matters is why.
+    const last = async () => ({ ...(await look()), url: this.page.url(), errors: this.errors, failed: this.failed });
+    await until(async () => (await look()).state === state, { within, what: `the page is in state "${state}"`, last });
   }
 
   /** @param {string} name */
