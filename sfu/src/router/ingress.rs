@@ -412,7 +412,8 @@ impl Router {
             };
             if section.selector.current() == Some(key) && encoding.kind == MediaKind::Video {
                 let waits = wait(section, track, &self.encodings);
-                section.patience.note(now, waits);
+                let spatial = section.layers.shown().map_or(0, |layer| layer.spatial);
+                section.patience.note(now, (key, spatial), waits);
                 let is_weary = section.patience.is_weary(now);
                 if is_weary && section.aim(track) != Some(key) {
                     section.layers.leave(true);

@@ -35,12 +35,21 @@ pub(super) enum Wait {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Patience {
     wait: Option<(Wait, Instant)>,
+    /// Encoding and spatial layer shown while it waits.
+    shown: Option<(EncodingKey, u8)>,
+    /// When a larger picture last took the place of a smaller one.
+    rose_at: Option<Instant>,
     given_up: Option<(Target, Instant)>,
 }
 
 impl Patience {
-    /// What is waited for at `now`.
-    pub(super) fn note(&mut self, now: Instant, wait: Option<Wait>) {
+    /// What is waited for at `now`, while this encoding and spatial layer are shown.
+    pub(super) fn note(&mut self, now: Instant, shown: (EncodingKey, u8), wait: Option<Wait>) {
+        let has_waited = self.wait.is_some_and(|(known, _)| known == Wait::Rise);
+        if has_waited && wait.is_none() && self.shown.is_some_and(|before| before != shown) {
+            self.rose_at = Some(now);
+        }
+        self.shown = Some(shown);
         let since = self.wait.filter(|(known, _)| Some(*known) == wait);
         self.wait = wait.map(|wait| (wait, since.map_or(now, |(_, since)| since)));
     }
@@ -79,6 +88,21 @@ pub(super) fn wait(section: &Section, track: &Track, encodings: &Slab<Encoding>)
 }
 
 impl Router {
+    /// When a larger picture last took a smaller one's place in a section, and the bytes of a key
+    /// frame of it; none where that is longer ago than `within`.
+    #[must_use]
+    pub fn risen(
+        &self,
+        now: Instant,
+        section: SectionKey,
+        within: Duration,
+    ) -> Option<(Instant, u64)> {
+        let section = self.sections.get(section.index())?;
+        let rose_at = section.patience.rose_at?;
+        let encoding = section.selector.current()?;
+        (now.since(rose_at) <= within).then(|| (rose_at, self.keyframe_bytes(encoding)))
+    }
+
     /// Rises that have been waited for long enough are given up.
     pub(super) fn give_up_rises(&mut self, now: Instant) {
         for index in 0..self.sections.capacity() {

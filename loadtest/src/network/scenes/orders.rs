@@ -34,6 +34,8 @@ struct Conference {
     wasted: f64,
     /// Changes a minute of what one with a wide way is shown of a track: of the worst.
     flips: f64,
+    /// The same of those with a narrow one.
+    switches: f64,
 }
 
 fn received(world: &World, viewer: usize, of: usize) -> Option<&Received> {
@@ -115,6 +117,20 @@ fn enter(world: &mut World, obeys: bool) -> Result<(), WorldError> {
     Ok(())
 }
 
+/// How often what everybody is shown of everybody has changed, as `views` has them.
+fn shown(world: &World) -> Vec<usize> {
+    let shown = views().map(|(viewer, of)| received(world, viewer, of));
+    shown.map(|it| it.map_or(0, |it| it.shown.len())).collect()
+}
+
+/// The most changes a minute of one picture before the viewers that are meant.
+#[expect(clippy::cast_precision_loss, reason = "a few")]
+fn worst(changes: &[((usize, usize), usize)], is_meant: impl Fn(usize) -> bool) -> f64 {
+    let meant = changes.iter().filter(|it| is_meant(it.0.0));
+    let most = meant.map(|it| it.1).max().unwrap_or_default();
+    most as f64 * 60.0 / (3.0 * PART.as_secs_f64())
+}
+
 /// What is seen of one; none: a law was broken in it.
 fn confer(seed: u64, obeys: bool) -> Result<Option<Conference>, WorldError> {
     let mut world = World::new(seed)?;
@@ -122,11 +138,6 @@ fn confer(seed: u64, obeys: bool) -> Result<Option<Conference>, WorldError> {
     // What nobody wants is no longer sent by then.
     world.run_for(Duration::from_secs(15));
     let mut seen = Conference::default();
-    let shown = |world: &World| -> Vec<usize> {
-        let wide = views().filter(|it| !is_narrow(it.0));
-        let shown = wide.map(|(viewer, of)| received(world, viewer, of));
-        shown.map(|it| it.map_or(0, |it| it.shown.len())).collect()
-    };
     let before = shown(&world);
     for part in 0..3 {
         for (viewer, rates) in NARROW {
@@ -141,9 +152,9 @@ fn confer(seed: u64, obeys: bool) -> Result<Option<Conference>, WorldError> {
         }
     }
     let changes = before.iter().zip(shown(&world)).map(|(was, is)| is - was);
-    #[expect(clippy::cast_precision_loss, reason = "a few")]
-    let most = changes.max().unwrap_or_default() as f64;
-    seen.flips = most * 60.0 / (3.0 * PART.as_secs_f64());
+    let changes: Vec<_> = views().zip(changes).collect();
+    seen.flips = worst(&changes, |viewer| !is_narrow(viewer));
+    seen.switches = worst(&changes, is_narrow);
     world.end();
     Ok(world.violations().is_empty().then_some(seen))
 }
@@ -158,6 +169,7 @@ pub(super) fn conference(seed: u64) -> (Vec<Figure>, Played) {
             part(all.stands, STANDS_LITTLE, asked.stands),
             100.0 - part(all.wasted, 0.0, asked.wasted),
             asked.flips,
+            asked.switches,
         ])
     };
     let values = play();
@@ -179,6 +191,12 @@ pub(super) fn conference(seed: u64) -> (Vec<Figure>, Played) {
             "same: flips a minute of what the other four see",
             (1.0, 0.0),
             value(&values, 2),
+        ),
+        Figure::less(
+            "A17",
+            "same: switches a minute of what the two narrow ones see",
+            (4.0, 2.0),
+            value(&values, 3),
         ),
     ])
 }

@@ -4,7 +4,7 @@ use super::layers::temporal;
 use super::support::*;
 use crate::id::{EncodingKey, Rid, SectionKey, TrackKey};
 use crate::router::rungs::Target;
-use crate::time::{Instant, ServerClock};
+use crate::time::{Duration, Instant, ServerClock};
 use crate::units::{Layer, MediaKind};
 
 const LOW: usize = 0;
@@ -168,6 +168,38 @@ fn a_fall_that_is_taken_back_brings_all_pictures_back() {
     rungs.aim(HIGH);
     rungs.pictures(5);
     assert_eq!(rungs.pictures(8).len(), 24);
+}
+
+#[test]
+fn a_rise_is_remembered_for_a_while_and_nothing_else_is_taken_for_one() {
+    let within = Duration::from_millis(600);
+    let mut rungs = Rungs::new(LOW);
+    let risen = |rungs: &Rungs| {
+        let risen = rungs
+            .room
+            .router
+            .risen(rungs.room.now, rungs.section, within);
+        risen.map(|(at, bytes)| (rungs.room.now.since(at).as_millis(), bytes > 0))
+    };
+    rungs.pictures(30);
+    rungs.aim(HIGH);
+    rungs.pictures(5);
+    assert_eq!(risen(&rungs), None, "it is waited for");
+    rungs.aim(LOW);
+    rungs.pictures(5);
+    assert_eq!(risen(&rungs), None, "it was called off");
+    rungs.aim(HIGH);
+    rungs.pictures(5);
+    rungs.keys[HIGH] = true;
+    rungs.pictures(2);
+    assert_eq!(risen(&rungs), Some((33, true)), "with the picture after it");
+    rungs.pictures(20);
+    assert_eq!(risen(&rungs), None, "it is long over");
+    rungs.aim(LOW);
+    rungs.pictures(2);
+    rungs.keys[LOW] = true;
+    rungs.pictures(2);
+    assert_eq!(risen(&rungs), None, "a smaller picture is no rise");
 }
 
 #[test]

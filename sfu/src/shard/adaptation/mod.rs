@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `beginnings` | how many pictures begin at once |
 //! | `pictures` | what is shown, as the allocator wants to know it |
+//! | `rises` | the queue that the key frame of a larger picture makes |
 //!
 //! Asked when feedback comes: twice a second, and at once where less fits than is given or where
 //! something new is to be shown. Sound is paid first, then what repairs losses. A participant whose
@@ -17,6 +18,7 @@
 
 mod beginnings;
 mod pictures;
+mod rises;
 
 use super::decisions::Decisions;
 use super::event::{GivenLayer, PauseReason};
@@ -104,6 +106,8 @@ pub(super) struct Adaptation {
     is_thin: bool,
     /// All that is given has fewer pictures a second to give.
     can_be_thin: bool,
+    /// What waits before it is the key frame of a picture that has just become larger.
+    is_of_a_rise: bool,
 }
 
 /// Why nothing is sent, where its path is the reason.
@@ -246,6 +250,10 @@ impl Adaptation {
     fn kept_within(&self, estimate: &Estimate) -> Bitrate {
         let carried = estimate.carried.as_bps();
         let is_less = self.given > estimate.carried && self.given != UNMEASURED;
+        if self.is_of_a_rise {
+            let given = self.given.as_bps().min(self.decided_on.as_bps());
+            return Bitrate::from_bps(carried.max(given).saturating_mul(KEPT_CLEAR) / 100);
+        }
         let parts = match estimate.cause {
             Cause::Growing | Cause::Unused => KEPT_CLEAR,
             Cause::Queue if estimate.ahead < QUEUE_SHORT => KEPT_CLEAR,
@@ -387,6 +395,7 @@ impl Room {
         if !is_asked && !member.transport.is_limited() {
             return;
         }
+        member.look_at_rises(now, &self.router);
         let fits = member.adaptation.kept_within(&estimate);
         if member.adaptation.is_due(now, (fits, estimate.stable)) {
             self.decide(now, key, scratch);
@@ -425,6 +434,7 @@ impl Room {
             return;
         };
         scratch.look(now, member, key, &self.router);
+        member.look_at_rises(now, &self.router);
         member.adaptation.can_be_thin = scratch.can_be_thin();
         let estimate = member.transport.estimate();
         let charged = member.transport.charged(BudgetClass::Audio);
