@@ -205,7 +205,7 @@ fn a_rise_is_remembered_for_a_while_and_nothing_else_is_taken_for_one() {
 #[test]
 fn between_rungs_pictures_are_as_far_apart_as_their_publisher_says() {
     let mut rungs = Rungs::new(HIGH);
-    let theirs = ServerClock::from_unix(std::time::Duration::from_secs(900_000_000));
+    let theirs = ServerClock::from_unix(Duration::from_secs(900_000_000));
     for (rung, at) in [(LOW, 1_000), (HIGH, 1_400)] {
         // Reports are taken at other times than pictures, and arrive when they do.
         let ntp = theirs.ntp(Instant::from_millis(at));

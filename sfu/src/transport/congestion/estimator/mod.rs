@@ -14,21 +14,25 @@
 //!    flows, so that equals come out equal (Chiu and Jain 1989, additive increase), and probes
 //!    ([`Prober`]) where it is empty.
 //!
+//! What probes tell is taken in by `learn`.
+//!
 //! Nothing is averaged on its way out. `fast` is the target; `stable` is its least value of the
 //! last two and a half seconds, for decisions that are costly to take back.
 
+mod learn;
+
 use std::collections::VecDeque;
 
-use super::acked::Acked;
-use super::clock::ReceiverClock;
-use super::estimate::{Cause, Estimate};
-use super::history::History;
-use super::loss::Loss;
-use super::owd::{Batch, Owd};
-use super::probe::{Found, Probe, Prober};
-use super::rival::{READ_WINDOW, Rival};
-use super::train::Trains;
 use crate::time::{Duration, Instant};
+use crate::transport::congestion::acked::Acked;
+use crate::transport::congestion::clock::ReceiverClock;
+use crate::transport::congestion::estimate::{Cause, Estimate};
+use crate::transport::congestion::history::History;
+use crate::transport::congestion::loss::Loss;
+use crate::transport::congestion::owd::{Batch, Owd};
+use crate::transport::congestion::probe::Prober;
+use crate::transport::congestion::rival::{READ_WINDOW, Rival};
+use crate::transport::congestion::train::Trains;
 use crate::units::Bitrate;
 use crate::wire::ccfb::Arrival;
 use crate::wire::sequence::TimestampUnwrapper;
@@ -127,6 +131,8 @@ pub struct Estimator {
     probe_wait: Duration,
     /// So many in a row could not be read.
     unread: u8,
+    /// What one found and is hard to believe: it is asked again.
+    doubted: Option<f64>,
     /// Until then a short queue is the probe's.
     probed_until: Instant,
     /// Initial or chained: does not wait for its time.
@@ -193,6 +199,7 @@ impl Estimator {
             probe_at: now,
             probe_wait: PROBE_EVERY,
             unread: 0,
+            doubted: None,
             probed_until: now,
             probe_next: VecDeque::from([target * 3.0, target * 6.0]),
             lows: VecDeque::with_capacity(STABLE_KEPT),
@@ -578,86 +585,6 @@ impl Estimator {
         }
     }
 
-    fn learn(&mut self, now: Instant, found: Option<Found>, is_queued: bool) {
-        let before = self.target;
-        self.probed_until = now + self.rtt + Duration::from_millis(100);
-        if found.is_none() && !is_queued && self.unread < UNREAD {
-            // Chance took too much of it to be read: nothing is known of the path by that.
-            self.unread += 1;
-            self.probe_at = now + self.rtt;
-            return;
-        }
-        self.unread = 0;
-        let mut wait = None;
-        if let Some(found) = found {
-            let rate = if found.is_saturated {
-                found.rate * YIELD
-            } else {
-                found.rate
-            };
-            if rate > self.target && !is_queued {
-                self.target = rate;
-                self.cause = Cause::Growing;
-                if self
-                    .capacity
-                    .is_some_and(|capacity| rate > capacity * (1.0 + ANOTHER))
-                {
-                    self.capacity = None;
-                }
-                // It went through whole: as soon as more is wanted that is asked for.
-                wait = (!found.is_saturated).then_some(Duration::ZERO);
-                // It is evidence: `stable` need not wait for more of it.
-                self.lows.clear();
-                if !found.is_saturated && self.probe_next.is_empty() && rate < self.wanted {
-                    self.probe_next.push_back(rate * 2.0);
-                }
-            }
-        }
-        if self.target > before * 1.1 {
-            self.probe_wait = PROBE_EVERY;
-        } else {
-            self.probe_wait = (self.probe_wait * 3 / 2).min(PROBE_SELDOM);
-        }
-        self.probe_at = now + wait.unwrap_or(self.probe_wait);
-    }
-
-    /// A probe to send, if it is time for one.
-    pub fn probe(&mut self, now: Instant) -> Option<Probe> {
-        let is_idle = self.sent_at.is_none_or(|at| now.since(at) > IDLE);
-        if is_idle {
-            // Nothing is on its way, so nothing waits there: where all was paused nobody else
-            // would say so.
-            self.is_empty = true;
-            self.owd.drain();
-            self.cause = Cause::Unused;
-        }
-        if self.prober.is_busy() || self.wanted <= self.target {
-            return None;
-        }
-        let media = if is_idle {
-            0.0
-        } else {
-            self.acked.rate(Duration::from_millis(400)).unwrap_or(0.0)
-        };
-        if let Some(rate) = self.probe_next.pop_front() {
-            let goal = rate.min((self.wanted * 1.2).max(self.target * 1.5));
-            return Some(self.begin_probe(now, goal, media));
-        }
-        let is_clear = now.since(self.clear_since) > CLEAR && self.is_empty;
-        // What is used and bounded by a queue grows by itself, and gently.
-        let is_growing = self.capacity.is_some() && self.cause != Cause::Unused;
-        if !is_clear || is_growing || now < self.probe_at || !self.is_heard {
-            return None;
-        }
-        let goal = (self.wanted * 1.1).min(self.target * LEAP);
-        Some(self.begin_probe(now, goal, media))
-    }
-
-    fn begin_probe(&mut self, now: Instant, goal: f64, media: f64) -> Probe {
-        let beside = (media, self.owd.noise());
-        self.prober.begin(now, self.target, goal, beside, self.rtt)
-    }
-
     /// The receiver's clock was set: what was measured against it says nothing any more. The path
     /// is the same.
     fn far_clock_changed(&mut self) {
@@ -779,19 +706,11 @@ const ANOTHER: f64 = 0.15;
 const FEEDBACK: Duration = Duration::from_millis(60);
 /// Packets credited for lost feedback at most.
 const CREDITED: u64 = 1_024;
-/// A probe follows the end of the last queue by this.
-const CLEAR: Duration = Duration::from_secs(1);
 /// And the probe before by this, where that one found more.
 const PROBE_EVERY: Duration = Duration::from_millis(1_000);
-/// Else half as long again each time, up to this.
-const PROBE_SELDOM: Duration = Duration::from_millis(2_000);
-/// So many that could not be read in a row are chance.
-const UNREAD: u8 = 2;
 /// What comes through for so long without a queue is what fits.
 const THROUGH: Duration = Duration::from_millis(500);
 /// Where it is so much more than the target.
 const BEYOND: f64 = 1.5;
 /// Queue that a probe may leave behind, µs.
 const PROBED: f64 = 30_000.0;
-/// A probe leaps by no more than this.
-const LEAP: f64 = 4.0;
