@@ -15,7 +15,7 @@ use crate::router::history::{Entry, PagePool, Passed};
 use crate::router::layers::{Layering, Offered};
 use crate::router::loudest::gate::hear;
 use crate::router::member::{Member, Source};
-use crate::router::patience::wait;
+use crate::router::patience::{is_rise, wait};
 use crate::router::redundancy::place;
 use crate::router::section::Section;
 use crate::router::selector::{Candidate, Passage};
@@ -412,8 +412,7 @@ impl Router {
             };
             if section.selector.current() == Some(key) && encoding.kind == MediaKind::Video {
                 let waits = wait(section, track, &self.encodings);
-                let spatial = section.layers.shown().map_or(0, |layer| layer.spatial);
-                section.patience.note(now, (key, spatial), waits);
+                section.patience.note(now, waits);
                 let is_weary = section.patience.is_weary(now);
                 if is_weary && section.aim(track) != Some(key) {
                     section.layers.leave(true);
@@ -421,7 +420,12 @@ impl Router {
                     section.layers.set_weary(is_weary);
                 }
             }
+            let shown = section.shown();
             self.stats.queue_full += offer.to(section, subscriber, sequences);
+            if section.shown() != shown {
+                let rises = is_rise(shown, section.shown(), &self.encodings);
+                section.patience.rose_at = rises.then_some(now);
+            }
             lacks_keyframe |=
                 section.selector.current() == Some(key) && section.layers.lacks_keyframe();
             self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);

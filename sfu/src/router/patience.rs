@@ -35,21 +35,14 @@ pub(super) enum Wait {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Patience {
     wait: Option<(Wait, Instant)>,
-    /// Encoding and spatial layer shown while it waits.
-    shown: Option<(EncodingKey, u8)>,
-    /// When a larger picture last took the place of a smaller one.
-    rose_at: Option<Instant>,
+    /// When a larger picture took the place of a smaller one, where nothing else has since.
+    pub(super) rose_at: Option<Instant>,
     given_up: Option<(Target, Instant)>,
 }
 
 impl Patience {
-    /// What is waited for at `now`, while this encoding and spatial layer are shown.
-    pub(super) fn note(&mut self, now: Instant, shown: (EncodingKey, u8), wait: Option<Wait>) {
-        let has_waited = self.wait.is_some_and(|(known, _)| known == Wait::Rise);
-        if has_waited && wait.is_none() && self.shown.is_some_and(|before| before != shown) {
-            self.rose_at = Some(now);
-        }
-        self.shown = Some(shown);
+    /// What is waited for at `now`.
+    pub(super) fn note(&mut self, now: Instant, wait: Option<Wait>) {
         let since = self.wait.filter(|(known, _)| Some(*known) == wait);
         self.wait = wait.map(|wait| (wait, since.map_or(now, |(_, since)| since)));
     }
@@ -73,6 +66,21 @@ impl Patience {
     }
 }
 
+/// An encoding, and the highest spatial layer of it that is shown.
+pub(super) type Shown = Option<(EncodingKey, u8)>;
+
+/// Whether a larger picture has taken the place of a smaller one.
+pub(super) fn is_rise(before: Shown, after: Shown, encodings: &Slab<Encoding>) -> bool {
+    let usual = |key: EncodingKey| encodings.get(key.index()).map(|found| found.flow.usual());
+    before.zip(after).is_some_and(|(before, after)| {
+        if before.0 == after.0 {
+            before.1 < after.1
+        } else {
+            usual(before.0) < usual(after.0)
+        }
+    })
+}
+
 /// What the section waits for.
 pub(super) fn wait(section: &Section, track: &Track, encodings: &Slab<Encoding>) -> Option<Wait> {
     let (shown, aim) = (section.selector.current()?, section.aim(track)?);
@@ -88,19 +96,14 @@ pub(super) fn wait(section: &Section, track: &Track, encodings: &Slab<Encoding>)
 }
 
 impl Router {
-    /// When a larger picture last took a smaller one's place in a section, and the bytes of a key
-    /// frame of it; none where that is longer ago than `within`.
+    /// When a larger picture took a smaller one's place in a section, and the bytes of its key frame;
+    /// none where the section has been given something else since.
     #[must_use]
-    pub fn risen(
-        &self,
-        now: Instant,
-        section: SectionKey,
-        within: Duration,
-    ) -> Option<(Instant, u64)> {
+    pub fn risen(&self, section: SectionKey) -> Option<(Instant, u64)> {
         let section = self.sections.get(section.index())?;
         let rose_at = section.patience.rose_at?;
         let encoding = section.selector.current()?;
-        (now.since(rose_at) <= within).then(|| (rose_at, self.keyframe_bytes(encoding)))
+        Some((rose_at, self.keyframe_bytes(encoding)))
     }
 
     /// Rises that have been waited for long enough are given up.

@@ -27,7 +27,7 @@ use crate::router::decode_target::FrameChange;
 use crate::router::forwarder::{PictureOffsets, Timeline};
 use crate::router::history::{Entry, History};
 use crate::router::layers::{Layers, Verdict};
-use crate::router::patience::Patience;
+use crate::router::patience::{Patience, Shown};
 use crate::router::playout::Playout;
 use crate::router::redundancy::Redundancy;
 use crate::router::selector::Selector;
@@ -209,6 +209,12 @@ impl Section {
     pub(super) fn is_wanted(&self) -> bool {
         self.subscription
             .is_some_and(|subscription| !subscription.paused)
+    }
+
+    /// What passes, by encoding and spatial layer.
+    pub(super) fn shown(&self) -> Shown {
+        let spatial = self.layers.shown().map_or(0, |layer| layer.spatial);
+        self.selector.current().map(|encoding| (encoding, spatial))
     }
 
     /// Something passes.

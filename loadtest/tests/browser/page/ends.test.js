@@ -127,15 +127,18 @@ test("UDP does not pass: the sentence names the port, Details the reason, and a 
   assert.equal(JSON.parse(await ada.ask(() => navigator.clipboard.readText())).reason, "UDP_BLOCKED");
 });
 
-test("a script that does not arrive leaves a sentence and a way to the page", async (context) => {
+test("a script that does not arrive leaves a sentence, and a reload the token", async (context) => {
   const ada = await chromium.tab();
   context.after(() => ada.close());
+  await ada.page.emulateMedia({ reducedMotion: "reduce" });
   await ada.page.route("**/page/tile.js", (/** @type {any} */ route) => route.abort());
-  await ada.open(address("end-unloaded", "Ada", QUIET));
+  const ticket = await token("end-unloaded", { participant: "ada" });
+  await ada.open(`${address("end-unloaded", "Ada", QUIET)}#token=${ticket}`);
+  assert.equal(await ada.ask(() => getComputedStyle(/** @type {Element} */ (document.querySelector(".unloaded"))).animationDelay), "5s", "not in sight of who only waits a moment");
   await ada.page.waitForSelector("text=Plenum has not loaded yet", { state: "visible", timeout: 10_000 });
   await assertState(ada, "unloaded");
-  await ada.screenshot("end-unloaded");
   await ada.page.unroute("**/page/tile.js");
-  await ada.page.click("text=reload the page");
+  await ada.page.reload();
   await ada.state("in");
+  assert.match(await ada.ask(() => /** @type {any} */ (window).plenum.connection.welcome.participant), /(^|\/)ada$/, "the token is still known");
 });

@@ -171,17 +171,12 @@ fn a_fall_that_is_taken_back_brings_all_pictures_back() {
 }
 
 #[test]
-fn a_rise_is_remembered_for_a_while_and_nothing_else_is_taken_for_one() {
-    let within = Duration::from_millis(600);
+fn a_rise_is_remembered_and_nothing_else_is_taken_for_one() {
     let mut rungs = Rungs::new(LOW);
     let risen = |rungs: &Rungs| {
-        let risen = rungs
-            .room
-            .router
-            .risen(rungs.room.now, rungs.section, within);
+        let risen = rungs.room.router.risen(rungs.section);
         risen.map(|(at, bytes)| (rungs.room.now.since(at).as_millis(), bytes > 0))
     };
-    rungs.pictures(30);
     rungs.aim(HIGH);
     rungs.pictures(5);
     assert_eq!(risen(&rungs), None, "it is waited for");
@@ -192,14 +187,25 @@ fn a_rise_is_remembered_for_a_while_and_nothing_else_is_taken_for_one() {
     rungs.pictures(5);
     rungs.keys[HIGH] = true;
     rungs.pictures(2);
-    assert_eq!(risen(&rungs), Some((33, true)), "with the picture after it");
-    rungs.pictures(20);
-    assert_eq!(risen(&rungs), None, "it is long over");
+    assert_eq!(risen(&rungs), Some((66, true)), "with its key frame");
     rungs.aim(LOW);
     rungs.pictures(2);
     rungs.keys[LOW] = true;
     rungs.pictures(2);
     assert_eq!(risen(&rungs), None, "a smaller picture is no rise");
+    // Paused while a rise is waited for, and back at the smaller size.
+    rungs.aim(HIGH);
+    rungs.pictures(5);
+    for is_starved in [true, false] {
+        let (now, section) = (rungs.room.now, rungs.section);
+        rungs.room.router.set_starved(now, section, is_starved);
+        rungs.pictures(2);
+    }
+    rungs.aim(LOW);
+    rungs.keys[LOW] = true;
+    rungs.pictures(3);
+    assert_eq!(rungs.shown(), LOW);
+    assert_eq!(risen(&rungs), None, "what begins anew is no rise");
 }
 
 #[test]

@@ -482,7 +482,10 @@ impl Room {
         };
         member.adaptation.decisions.review(now);
         member.adaptation.decided_at = Some(now);
-        member.adaptation.decided_on = estimate.map_or(START, |it| it.stable);
+        // While the key frame of a rise passes, what is read is rough: what was known before counts.
+        if !member.adaptation.is_of_a_rise {
+            member.adaptation.decided_on = estimate.map_or(START, |it| it.stable);
+        }
         member.adaptation.lacks = given < wanted;
         let soon = member.adaptation.beginnings.due();
         let soon = soon.or_else(|| (unmeasured > 0).then(|| now + INTERVAL_PRESSED));

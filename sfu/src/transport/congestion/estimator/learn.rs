@@ -1,12 +1,14 @@
 //! Probes of an estimator: when one is sent, how fast, and what is made of what it found.
 
-use super::{ANOTHER, Estimator, IDLE, PROBE_EVERY, YIELD};
+use super::{ANOTHER, Estimator, IDLE, YIELD};
 use crate::time::{Duration, Instant};
 use crate::transport::congestion::estimate::Cause;
 use crate::transport::congestion::probe::{Found, Probe};
 
 /// A probe follows the end of the last queue by this.
 const CLEAR: Duration = Duration::from_secs(1);
+/// And the probe before by this, where that one found more.
+pub(super) const PROBE_EVERY: Duration = Duration::from_millis(1_000);
 /// Else half as long again each time, up to this.
 const PROBE_SELDOM: Duration = Duration::from_millis(2_000);
 /// So many that could not be read in a row are chance.
@@ -16,6 +18,8 @@ const LEAP: f64 = 4.0;
 /// A finding of more than this many times what the path carried when a queue last stood is asked for
 /// twice.
 const MUCH: f64 = 1.5;
+/// And the second within this time, or it is another first one.
+const DOUBTED: Duration = Duration::from_secs(2);
 
 impl Estimator {
     pub(super) fn learn(&mut self, now: Instant, found: Option<Found>, is_queued: bool) {
@@ -25,6 +29,8 @@ impl Estimator {
             // Chance took too much of it to be read: nothing is known of the path by that.
             self.unread += 1;
             self.probe_at = now + self.rtt;
+            let doubted = self.doubted.filter(|it| now.since(it.1) < DOUBTED);
+            self.probe_next.extend(doubted.map(|it| it.0));
             return;
         }
         self.unread = 0;
@@ -36,7 +42,7 @@ impl Estimator {
                 found.rate
             };
             if rate > self.target && !is_queued {
-                if self.is_hard_to_believe(rate) {
+                if self.is_hard_to_believe(now, rate) {
                     self.probe_next.push_front(rate);
                     return;
                 }
@@ -102,9 +108,13 @@ impl Estimator {
     /// Whether a probe says much more than the path is known to carry, for the first time. A receiver
     /// that was busy for some milliseconds reads a probe faster than the link served it; that it does
     /// so twice in a row is another link.
-    fn is_hard_to_believe(&mut self, rate: f64) -> bool {
+    fn is_hard_to_believe(&mut self, now: Instant, rate: f64) -> bool {
         let is_much = self.capacity.is_some_and(|known| rate > known * MUCH);
-        self.doubted = (is_much && self.doubted.is_none()).then_some(rate);
+        let was_doubted = self
+            .doubted
+            .take()
+            .is_some_and(|it| now.since(it.1) < DOUBTED);
+        self.doubted = (is_much && !was_doubted).then_some((rate, now));
         self.doubted.is_some()
     }
 

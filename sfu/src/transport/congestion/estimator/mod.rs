@@ -38,6 +38,8 @@ use crate::wire::ccfb::Arrival;
 use crate::wire::sequence::TimestampUnwrapper;
 use crate::wire::twcc::TransportFeedback;
 
+use learn::PROBE_EVERY;
+
 /// Where a transport begins.
 pub const START: Bitrate = Bitrate::from_kbps(300);
 /// Below this a target never goes: audio and one small picture.
@@ -131,8 +133,8 @@ pub struct Estimator {
     probe_wait: Duration,
     /// So many in a row could not be read.
     unread: u8,
-    /// What one found and is hard to believe: it is asked again.
-    doubted: Option<f64>,
+    /// What one found that is hard to believe, and when: it is asked again.
+    doubted: Option<(f64, Instant)>,
     /// Until then a short queue is the probe's.
     probed_until: Instant,
     /// Initial or chained: does not wait for its time.
@@ -706,8 +708,6 @@ const ANOTHER: f64 = 0.15;
 const FEEDBACK: Duration = Duration::from_millis(60);
 /// Packets credited for lost feedback at most.
 const CREDITED: u64 = 1_024;
-/// And the probe before by this, where that one found more.
-const PROBE_EVERY: Duration = Duration::from_millis(1_000);
 /// What comes through for so long without a queue is what fits.
 const THROUGH: Duration = Duration::from_millis(500);
 /// Where it is so much more than the target.
