@@ -61,7 +61,14 @@ export async function layersIn(chromium, site, server, room, mode) {
   );
   const viewer = await chromium.tab({ width: 1_300, height: 900 });
   await viewer.join(room, "Lin", { camera: "0", microphone: "0" });
-  const found = await until(() => find(viewer, "Ada", "CAMERA"), { within: 20_000, what: "the picture is shown" });
+  // The roster names the section before the offer that brings it is taken.
+  const isOpen = (/** @type {{mid: string}} */ { mid }) =>
+    viewer.ask((mid) => /** @type {any} */ (window).plenum.pc.getTransceivers().some((/** @type {any} */ each) => each.mid === mid), mid);
+  const open = async () => {
+    const found = await find(viewer, "Ada", "CAMERA");
+    return found && (await isOpen(found)) ? found : null;
+  };
+  const found = await until(open, { within: 20_000, what: "the picture is shown" });
   await viewer.ask(async ({ mid }) => {
     const { connection, pc } = /** @type {any} */ (window).plenum;
     const subscribe = connection.subscribe.bind(connection);
