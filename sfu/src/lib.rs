@@ -18,6 +18,7 @@ pub mod id;
 pub mod limits;
 pub mod outbox;
 pub mod path;
+mod prefetch;
 pub mod time;
 pub mod units;
 pub mod wheel;

@@ -42,8 +42,10 @@ const RATIO_MAX: f64 = 3.0;
 
 /// The highest fan-out, which is judged, and what else is shown.
 const JUDGED: (usize, Media) = (100, Media::Vp8Plain);
-const SHOWN: [(usize, Media); 7] = [
+const SHOWN: [(usize, Media); 8] = [
     (1, Media::Vp8Plain),
+    // More than a cache of the second level holds.
+    (500, Media::Vp8Plain),
     (10, Media::Vp8Plain),
     (10, Media::Opus),
     (10, Media::Vp8),

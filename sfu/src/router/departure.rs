@@ -6,11 +6,13 @@ use std::collections::VecDeque;
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey};
 use crate::limits::PACKET_BYTES;
+use crate::prefetch::prefetch;
 use crate::router::again::Stamps;
 use crate::router::decode_target::FrameChange;
 use crate::router::encoding::Encoding;
 use crate::router::forwarder::PictureOffsets;
 use crate::router::history::Entry;
+use crate::router::layers::Verdict;
 use crate::router::redundancy::wrap;
 use crate::router::section::{Offsets, Placed, Section};
 use crate::router::ticket::{Ticket, TicketClass};
@@ -103,6 +105,42 @@ impl Router {
     #[must_use]
     pub fn ready_member(&self, place: usize) -> Option<MemberKey> {
         self.active.get(place).copied()
+    }
+
+    /// Asks for what is kept of a member.
+    pub(crate) fn prefetch_member(&self, key: MemberKey) {
+        if let Some(member) = self.member(key) {
+            prefetch(&member.queue);
+            prefetch(&member.held);
+            prefetch(&member.repairs);
+        }
+    }
+
+    /// For its tickets.
+    pub(crate) fn prefetch_queue(&self, key: MemberKey) {
+        if let Some(ticket) = self.next_of(key) {
+            prefetch(ticket);
+        }
+    }
+
+    /// For the section of its next ticket.
+    pub(crate) fn prefetch_section(&self, key: MemberKey) {
+        let section = self.next_of(key).map(|ticket| ticket.section.index());
+        if let Some(section) = section.and_then(|key| self.sections.get(key)) {
+            prefetch(section);
+        }
+    }
+
+    /// And for what that remembers of its last packets.
+    pub(crate) fn prefetch_ring(&self, key: MemberKey) {
+        let section = self.next_of(key).map(|ticket| ticket.section.index());
+        if let Some(section) = section.and_then(|key| self.sections.get(key)) {
+            section.numbers.prefetch_ring();
+        }
+    }
+
+    fn next_of(&self, key: MemberKey) -> Option<&Ticket> {
+        self.member(key)?.queue.front()
     }
 
     /// Pictures and repairs of a member wait from now on, or may leave again.
@@ -223,14 +261,16 @@ impl<'a> Departure<'a> {
     ) -> Result<(usize, Tail<'a>, bool), DropReason> {
         let encoding = self.encoding;
         let entry = encoding.history.get(input).ok_or(DropReason::Expired)?;
-        if !self.passes(entry) {
+        let verdict = self.verdict(entry);
+        // Of some there is no more to send than their number.
+        if entry.empty || verdict.is_some_and(|verdict| !verdict.passes) {
             let of = (self.key, encoding);
-            let len = fill(self.section, of, entry, stamps, out)?;
+            let len = fill(self.section, of, (entry, verdict), stamps, out)?;
             return Ok((len, Tail::default(), false));
         }
         let (payload_type, codec) = self.format(entry)?;
         let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
-        let (placed, offsets) = self.place(entry, codec, payload)?;
+        let (placed, offsets) = self.place((entry, verdict), codec, payload)?;
         let section = self.section;
         // RFC 3551 §4.1: sound that begins anew carries the marker.
         let begins = placed.first && encoding.kind == MediaKind::Audio;
@@ -281,12 +321,11 @@ impl<'a> Departure<'a> {
         Ok((len, Tail::default(), first))
     }
 
-    /// Whether there is more to send of a packet than its number.
-    fn passes(&self, entry: &Entry) -> bool {
+    /// What the section makes of a packet, where it is bound to it.
+    fn verdict(&self, entry: &Entry) -> Option<Verdict> {
         let of = (self.key, self.encoding.serial);
-        let binding = self.section.numbers.binding_of(of, entry.sequence);
-        let verdict = binding.and_then(|binding| self.section.layers.verdict(binding, entry));
-        !entry.empty && verdict.is_none_or(|verdict| verdict.passes)
+        let binding = self.section.numbers.binding_of(of, entry.sequence)?;
+        self.section.layers.verdict(binding, entry)
     }
 
     /// What a packet is coded in, and what the section calls that.
@@ -301,7 +340,7 @@ impl<'a> Departure<'a> {
     /// The number of a packet, and what is added to what it says.
     fn place(
         &mut self,
-        entry: &Entry,
+        (entry, verdict): (&Entry, Option<Verdict>),
         codec: Codec,
         payload: &[u8],
     ) -> Result<(Placed, Offsets), DropReason> {
@@ -311,7 +350,7 @@ impl<'a> Departure<'a> {
         let timeline = self.section.timeline;
         self.section.numbers.place(
             (self.key, encoding.serial),
-            entry,
+            (entry, verdict),
             (&encoding.history, &self.section.layers),
             |first| Offsets {
                 timestamp: timeline.timestamp_offset(
@@ -424,7 +463,7 @@ fn share<'a>(payload: &'a [u8], pad: u8, start: usize, out: &mut [u8]) -> Option
 fn fill(
     section: &mut Section,
     (key, encoding): (EncodingKey, &Encoding),
-    entry: &Entry,
+    (entry, verdict): (&Entry, Option<Verdict>),
     stamps: impl FnOnce() -> Stamps,
     out: &mut [u8],
 ) -> Result<usize, DropReason> {
@@ -433,10 +472,12 @@ fn fill(
         pictures: PictureOffsets::default(),
     };
     let place = (key, encoding.serial);
-    let (placed, offsets) =
-        section
-            .numbers
-            .place(place, entry, (&encoding.history, &section.layers), nothing)?;
+    let (placed, offsets) = section.numbers.place(
+        place,
+        (entry, verdict),
+        (&encoding.history, &section.layers),
+        nothing,
+    )?;
     let header = RtpHeader {
         payload_type: section.payload_type,
         marker: false,
@@ -483,6 +524,11 @@ impl<'a> Described<'a> {
         }
     }
 
+    /// Its publisher described it.
+    const fn is_described(&self) -> bool {
+        self.value.is_some() && self.entry.descriptor > 0
+    }
+
     /// As the receiver is told it; empty: it has none.
     fn write<'o>(&self, out: &'o mut [u8]) -> &'o [u8] {
         let Some((encoding, change)) = self.value else {
@@ -503,8 +549,13 @@ fn write_header(
     out: &mut [u8],
 ) -> Result<usize, DropReason> {
     let entry = described.entry;
-    let mut own = [0; u8::MAX as usize];
-    let own = described.write(&mut own);
+    let mut room;
+    let own: &[u8] = if described.is_described() {
+        room = [0; u8::MAX as usize];
+        described.write(&mut room)
+    } else {
+        &[]
+    };
     let values = ExtensionValues {
         mid: Some(section.plan.mid),
         rid: None,

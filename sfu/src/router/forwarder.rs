@@ -96,8 +96,14 @@ impl Timeline {
         codec: Codec,
         payload: &[u8],
     ) {
+        let before = self.newest.zip(self.shown);
+        let is_known = before.is_some_and(|((of, _), (key, _))| of == timestamp && key == shown.0);
         self.newest = Some((timestamp, arrived_at));
         self.shown = Some(shown);
+        // Packets of one picture tell the same of it.
+        if is_known {
+            return;
+        }
         if codec.kind() == MediaKind::Video {
             let found = pictures(codec, payload);
             self.pictures.picture = found.picture.or(self.pictures.picture);

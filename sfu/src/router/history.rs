@@ -93,7 +93,7 @@ pub(super) struct Entry {
     offset: u16,
     len: u16,
     /// Bytes of its dependency descriptor, which lies before its payload.
-    descriptor: u8,
+    pub(super) descriptor: u8,
 }
 
 impl Entry {

@@ -6,10 +6,12 @@
 //! (RFC 9143 §9.2).
 
 use arrayvec::ArrayVec;
+use slab::Slab;
 
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey, Rid, SectionKey, TrackKey};
 use crate::limits::{CATCH_UP_PACKETS, RED_BLOCKS, SSRCS_PER_TRANSPORT};
+use crate::prefetch::prefetch;
 use crate::router::encoding::{Arrival, Encoding, Origin};
 use crate::router::history::{Entry, PagePool, Passed};
 use crate::router::layers::{Layering, Offered};
@@ -393,7 +395,8 @@ impl Router {
             return;
         };
         let mut lacks_keyframe = false;
-        for &section_key in &track.sections {
+        for (place, &section_key) in track.sections.iter().enumerate() {
+            prefetch_next(track, place, &self.sections, &self.members);
             let Some(section) = self.sections.get_mut(section_key.index()) else {
                 continue;
             };
@@ -438,6 +441,28 @@ impl Router {
         if lacks_keyframe {
             self.want_keyframe(now, key);
         }
+    }
+}
+
+/// Asks for the sections whose turn is soon, and for those members of theirs whose turn is sooner.
+fn prefetch_next(
+    track: &Track,
+    place: usize,
+    sections: &Slab<Section>,
+    members: &[Option<Member>],
+) {
+    let after = |places: usize| sections.get(track.sections.get(place + places)?.index());
+    if let Some(section) = after(4) {
+        prefetch(&section.selector);
+        prefetch(&section.layers);
+        prefetch(&section.patience);
+        prefetch(&section.subscription);
+        prefetch(&section.starved);
+    }
+    let member = after(2).and_then(|section| members.get(section.member.index())?.as_ref());
+    if let Some(member) = member {
+        prefetch(&member.queue);
+        prefetch(&member.held);
     }
 }
 

@@ -176,3 +176,18 @@ impl Router {
         }) || self.is_wanted_by_port(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_spatial_layer_of_the_same_encoding_is_a_rise() {
+        let (key, none) = (EncodingKey::from_index(3), Slab::new());
+        let between = |before, after| is_rise(Some((key, before)), Some((key, after)), &none);
+        assert!(between(0, 1) && between(0, 2) && between(1, 2));
+        assert!(!between(1, 1) && !between(2, 0));
+        assert!(!is_rise(None, Some((key, 2)), &none), "nothing was shown");
+        assert!(!is_rise(Some((key, 0)), None, &none), "nothing is shown");
+    }
+}

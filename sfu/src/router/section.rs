@@ -22,6 +22,7 @@ use arrayvec::ArrayVec;
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey, TrackKey};
 use crate::limits::{BINDINGS_PER_SECTION, RETRANSMISSIONS_PER_PACKET, SENT_RING, SENT_RING_AUDIO};
+use crate::prefetch::prefetch;
 use crate::router::again::{Again, Stamps};
 use crate::router::decode_target::FrameChange;
 use crate::router::forwarder::{PictureOffsets, Timeline};
@@ -351,6 +352,15 @@ impl Numbers {
         }
     }
 
+    /// Asks for the places of the next four numbers.
+    pub(super) fn prefetch_ring(&self) {
+        for next in [0, 3] {
+            if let Some(sent) = self.ring.get(slot(&self.ring, self.next + next)) {
+                prefetch(sent);
+            }
+        }
+    }
+
     /// What the packet under `number` went out with.
     pub(super) fn again(&self) -> Option<&Again> {
         self.again.as_ref()
@@ -409,7 +419,7 @@ impl Numbers {
         self.bindings.clear();
     }
 
-    /// Gives `entry` its number. `tie` says what is added to the inputs of a binding that starts.
+    /// Gives `entry` its number; `verdict` is the [`Layers`]' of it. `tie` says what is added to the inputs of a binding that starts.
     ///
     /// # Errors
     /// `TooLate` where it has no place any more, `Duplicate` where it was sent, `Padding` where it
@@ -417,7 +427,7 @@ impl Numbers {
     pub(super) fn place(
         &mut self,
         encoding: (EncodingKey, u32),
-        entry: &Entry,
+        (entry, verdict): (&Entry, Option<Verdict>),
         (history, layers): (&History, &Layers),
         tie: impl FnOnce(u32) -> Offsets,
     ) -> Result<(Placed, Offsets), DropReason> {
@@ -429,7 +439,6 @@ impl Numbers {
         let first_timestamp = self.first_timestamp;
         let binding = self.bindings.get_mut(place).ok_or(DropReason::Bug)?;
         let first = binding.anchor.is_none();
-        let verdict = layers.verdict(binding.number, entry);
         // What its section has left out fills a place that was kept for it, no more.
         let passes = !entry.empty && verdict.ok_or(DropReason::Expired)?.passes;
         let verdict = verdict.unwrap_or_default();
@@ -616,8 +625,11 @@ impl Numbers {
     }
 }
 
+const _: () = assert!(SENT_RING.is_power_of_two() && SENT_RING_AUDIO.is_power_of_two());
+
+/// By a mask, which costs less than the remainder it stands for.
 fn slot(ring: &[Sent], number: u64) -> usize {
-    usize::try_from(number % (ring.len() as u64).max(1)).unwrap_or(0)
+    usize::try_from(number & (ring.len() as u64).wrapping_sub(1)).unwrap_or(usize::MAX)
 }
 
 /// `a - b` of two sequences, which lie far below 2^63.

@@ -98,6 +98,12 @@ impl TicketQueue {
         take(&mut self.audio)
     }
 
+    /// What is next.
+    pub(super) fn front(&self) -> Option<&Ticket> {
+        let sound = self.audio.front().or_else(|| self.repair.front());
+        sound.or_else(|| self.video.front())
+    }
+
     /// Pictures and repairs.
     pub(super) fn pictures(&self) -> usize {
         self.repair.len() + self.video.len()

@@ -8,10 +8,14 @@ use crate::id::MemberKey;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::path::Path;
+use crate::prefetch::prefetch;
 use crate::router::{Router, Seal, TicketClass};
 use crate::time::Instant;
 use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport, wire_bytes};
 use crate::wire::extension::abs_send_time;
+
+/// How many members before its own turn what is kept of one is asked for, where a turn is short.
+const AHEAD: usize = 4;
 
 /// The outbox is full.
 struct Full;
@@ -104,12 +108,18 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Full> {
         for place in 0..self.router.ready(now) {
+            if let Some(next) = self.router.ready_member(place + AHEAD)
+                && let Some(member) = self.members.get(next.index())
+            {
+                prefetch(&member.visiting);
+            }
             if let Some(member) = self.router.ready_member(place) {
                 self.visit(member);
             }
         }
         let abs_send = abs_send_time(commons.config.clock.ntp(now));
         while let Some(key) = self.visits.front().copied() {
+            self.prefetch();
             if let Some(member) = self.members.get_mut(key.index()) {
                 commons.stats.visits += 1;
                 let mut visit = Visit {
@@ -136,6 +146,34 @@ impl Room {
 }
 
 impl Room {
+    /// Asks for what the next visits will look at: of the third from here what lies in tables, of
+    /// the one before what that points to, and so on.
+    fn prefetch(&self) {
+        if let Some(&key) = self.visits.get(4) {
+            if let Some(member) = self.members.get(key.index()) {
+                prefetch(&member.visiting);
+                member.adaptation.prefetch();
+                member.transport.prefetch();
+            }
+            self.router.prefetch_member(key);
+        }
+        if let Some(&key) = self.visits.get(3) {
+            if let Some(member) = self.members.get(key.index()) {
+                member.transport.prefetch_parts();
+            }
+            self.router.prefetch_queue(key);
+        }
+        if let Some(&key) = self.visits.get(2) {
+            if let Some(member) = self.members.get(key.index()) {
+                member.transport.prefetch_rings();
+            }
+            self.router.prefetch_section(key);
+        }
+        if let Some(&key) = self.visits.get(1) {
+            self.router.prefetch_ring(key);
+        }
+    }
+
     fn collect_stats(&mut self, stats: &mut super::ShardStats) {
         let router = self.router.take_stats();
         stats.nacks_in += router.nacks_in;
@@ -215,10 +253,12 @@ impl Visit<'_> {
     }
 
     fn reports(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
-        if !self.member.transport.is_connected() {
+        let transport = &self.member.transport;
+        let is_due = self.router.has_feedback(self.key) || transport.has_twcc(self.now);
+        if !is_due || !transport.is_connected() {
             return Ok(());
         }
-        let Some(path) = self.member.transport.selected_path() else {
+        let Some(path) = transport.selected_path() else {
             return Ok(());
         };
         if !outbox.has_room(limits::PACKET_BYTES) {

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::limits::TRANSPORT_FEEDBACK_WRITTEN;
+use crate::prefetch::prefetch;
 use crate::time::{Duration, Instant};
 use crate::wire::sequence::SequenceUnwrapper;
 use crate::wire::twcc::TransportFeedbackWriter;
@@ -34,6 +35,12 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// Asks for what a departure looks at.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.waiting);
+        prefetch(&self.due_at);
+    }
+
     /// A packet arrived. A repeated one counts once; one that was told of as lost comes too late.
     pub(super) fn push(&mut self, sequence: u16, arrived_at: Instant) {
         let sequence = self.unwrapper.unwrap(sequence);

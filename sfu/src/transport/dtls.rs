@@ -17,6 +17,7 @@ use super::identity::Identity;
 use super::srtp::{Srtp, SrtpProfile};
 use crate::error::{CommandError, DropReason};
 use crate::limits::{DTLS_QUEUE_BYTES, HANDSHAKE_TIMEOUT};
+use crate::prefetch::prefetch;
 use crate::sdp::description::{Fingerprint, Setup};
 use crate::time::{Duration, Instant};
 
@@ -236,6 +237,11 @@ impl Dtls {
 
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
+    }
+
+    /// Asks for what sending looks at.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.state);
     }
 
     pub(super) fn is_closed(&self) -> bool {

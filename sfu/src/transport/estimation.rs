@@ -1,12 +1,48 @@
 //! What a transport tells its estimator, and asks it: what left, what arrived, how fast one may send.
 
 use super::{Transport, congestion};
+use crate::prefetch::prefetch;
 use crate::time::{Duration, Instant};
 use crate::units::Bitrate;
 use crate::wire::ccfb::{self, ControlFeedback};
 use crate::wire::twcc::TransportFeedback;
 
 impl Transport {
+    /// Asks for what sending a packet will look at.
+    pub(crate) fn prefetch(&self) {
+        self.ice.prefetch();
+        self.dtls.prefetch();
+        self.arrivals.prefetch();
+        prefetch(&self.reception);
+        prefetch(&self.ceiling);
+        prefetch(&self.control);
+        prefetch(&self.told);
+        prefetch(&self.pacer);
+        prefetch(&self.srtp);
+        prefetch(&self.estimator);
+        prefetch(&self.budget);
+    }
+
+    /// For what that points to.
+    pub(crate) fn prefetch_parts(&self) {
+        if let Some(srtp) = self.srtp.as_deref() {
+            srtp.prefetch();
+        }
+        if let Some(estimator) = self.estimator.as_deref() {
+            estimator.prefetch();
+        }
+    }
+
+    /// And for what that points to.
+    pub(crate) fn prefetch_rings(&self) {
+        if let Some(srtp) = self.srtp.as_deref() {
+            srtp.prefetch_sent();
+        }
+        if let Some(estimator) = self.estimator.as_deref() {
+            estimator.prefetch_history(self.transport_sequence + 1);
+        }
+    }
+
     /// The next transport-wide sequence number.
     #[expect(
         clippy::cast_possible_truncation,
@@ -24,8 +60,12 @@ impl Transport {
             .estimator
             .get_or_insert_with(|| Box::new(congestion::Estimator::new(now, congestion::START)));
         self.ceiling.tick(now);
+        // Of packets that leave together the first tells the time.
+        let is_later = !estimator.has_sent_at(now);
         estimator.sent(now, self.transport_sequence, bytes, probe);
-        estimator.tick(now);
+        if is_later {
+            estimator.tick(now);
+        }
         if probe == 0 {
             self.pacer.spend(bytes);
         }

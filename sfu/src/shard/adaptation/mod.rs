@@ -24,6 +24,7 @@ use super::decisions::Decisions;
 use super::event::{GivenLayer, PauseReason};
 use super::room::{Member, Room};
 use crate::id::{MemberKey, SectionKey};
+use crate::prefetch::prefetch;
 use crate::router::allocator::{Allocator, Budget, Decision, Layer, Reason};
 use crate::router::{Router, Track};
 use crate::time::{Duration, Instant};
@@ -108,6 +109,15 @@ pub(super) struct Adaptation {
     can_be_thin: bool,
     /// What waits before it is the key frame of a picture that has just become larger.
     is_of_a_rise: bool,
+}
+
+impl Adaptation {
+    /// Asks for what a departure looks at.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.probing);
+        prefetch(&self.paced_until);
+        prefetch(&self.given);
+    }
 }
 
 /// Why nothing is sent, where its path is the reason.

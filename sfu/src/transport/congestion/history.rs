@@ -1,5 +1,6 @@
 //! What was sent and not told of yet, by transport-wide sequence number.
 
+use crate::prefetch::prefetch;
 use crate::time::{Duration, Instant};
 
 /// Packets remembered at first: a second of two small pictures. Most transports need no more.
@@ -7,6 +8,7 @@ const FIRST: usize = 256;
 /// Packets remembered at most. At 20 Mb/s of 1,200 bytes they last two seconds, longer than any
 /// feedback takes that would still be worth anything.
 const MOST: usize = 4_096;
+const _: () = assert!(FIRST.is_power_of_two() && MOST.is_power_of_two());
 /// A packet that may still be told of is not overwritten while there is room to grow.
 const AWAITED: Duration = Duration::from_secs(2);
 
@@ -43,12 +45,13 @@ impl Default for History {
 }
 
 impl History {
+    /// The ring's length is a power of two: a mask costs less than the remainder it stands for.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the remainder is less than the ring's length"
+        reason = "the mask is less than the ring's length"
     )]
     const fn place(&self, sequence: u64) -> usize {
-        (sequence % self.ring.len() as u64) as usize
+        (sequence & (self.ring.len() as u64).wrapping_sub(1)) as usize
     }
 
     /// Makes room for the packet that is sent next, where the one in its place may still be told
@@ -56,6 +59,15 @@ impl History {
     pub(super) fn make_room(&mut self, sequence: u64, now: Instant) {
         while self.ring.len() < MOST && self.is_awaited(sequence, now) {
             self.grow();
+        }
+    }
+
+    /// Asks for the places of `sequence` and of the three behind it.
+    pub(super) fn prefetch(&self, sequence: u64) {
+        for next in [0, 3] {
+            if let Some(entry) = self.ring.get(self.place(sequence + next)) {
+                prefetch(entry);
+            }
         }
     }
 

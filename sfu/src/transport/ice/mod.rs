@@ -22,6 +22,7 @@ use crate::limits::{
     CONSENT_TIMEOUT, PATHS_PER_TRANSPORT, RESTART_OVERLAP,
 };
 use crate::path::Path;
+use crate::prefetch::prefetch;
 use crate::sdp::description::IceCredentials;
 use crate::time::{Duration, Instant};
 use crate::wire::stun::{Class, IceRole, IntegrityKey, Message, TransactionId, Writer};
@@ -654,6 +655,12 @@ impl Agent {
 
     pub(super) fn authenticated_at(&self) -> Instant {
         self.authenticated_at
+    }
+
+    /// Asks for what sending looks at.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.selected);
+        prefetch(&self.in_use);
     }
 
     pub(super) fn selected(&self) -> Option<Path> {

@@ -19,6 +19,7 @@ use suite::{Place, Suite, Use};
 use crate::error::DropReason;
 use crate::invariant;
 use crate::limits::{REPLAY_WINDOW_PACKETS, SSRCS_PER_TRANSPORT, SSRCS_SENT_PER_TRANSPORT};
+use crate::prefetch::prefetch;
 use crate::wire::rtp::{self, Tail};
 
 /// Words of a replay window's bit field.
@@ -69,6 +70,18 @@ impl Srtp {
                 rtcp_index: 0,
             },
         })
+    }
+
+    /// Asks for what sealing will look at.
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.outbound);
+    }
+
+    /// And for what that points to.
+    pub(crate) fn prefetch_sent(&self) {
+        if let Some(used) = self.outbound.sent.get(self.outbound.last) {
+            prefetch(used);
+        }
     }
 
     /// What both directions are protected with.

@@ -141,11 +141,15 @@ mod tests {
     }
 
     fn learn(estimator: &mut Estimator, rate: f64) -> f64 {
+        learn_at(estimator, Instant::from_millis(1_000), rate)
+    }
+
+    fn learn_at(estimator: &mut Estimator, now: Instant, rate: f64) -> f64 {
         let found = Found {
             rate,
             is_saturated: false,
         };
-        estimator.learn(Instant::from_millis(1_000), Some(found), false);
+        estimator.learn(now, Some(found), false);
         estimator.target
     }
 
@@ -168,5 +172,29 @@ mod tests {
         assert_eq!(learn(&mut estimator, PRESSED), 450_000.0, "the first again");
         assert_eq!(learn(&mut estimator, 520_000.0), 520_000.0, "a little more");
         assert_eq!(learn(&mut estimator, PRESSED), 520_000.0, "and again");
+    }
+
+    #[test]
+    fn a_doubt_that_is_not_settled_in_time_is_forgotten() {
+        let mut estimator = narrow();
+        let first = Instant::from_millis(1_000);
+        learn_at(&mut estimator, first, PRESSED);
+        let late = learn_at(&mut estimator, first + DOUBTED, PRESSED);
+        assert_eq!(late, 450_000.0, "the first of two again");
+        let soon = first + DOUBTED + Duration::from_millis(500);
+        assert_eq!(learn_at(&mut estimator, soon, PRESSED), PRESSED);
+    }
+
+    #[test]
+    fn the_repeat_of_a_probe_in_doubt_that_cannot_be_read_is_sent_again_while_it_may_settle_it() {
+        let mut estimator = narrow();
+        let first = Instant::from_millis(1_000);
+        learn_at(&mut estimator, first, PRESSED);
+        estimator.probe_next.clear();
+        estimator.learn(first + Duration::from_millis(300), None, false);
+        assert_eq!(estimator.probe_next, [PRESSED], "asked for once more");
+        estimator.probe_next.clear();
+        estimator.learn(first + DOUBTED, None, false);
+        assert!(estimator.probe_next.is_empty(), "it would settle nothing");
     }
 }

@@ -23,6 +23,7 @@ mod learn;
 
 use std::collections::VecDeque;
 
+use crate::prefetch::prefetch;
 use crate::time::{Duration, Instant};
 use crate::transport::congestion::acked::Acked;
 use crate::transport::congestion::clock::ReceiverClock;
@@ -223,6 +224,31 @@ impl Estimator {
             self.waiting_since = Some(now);
         }
         self.sent_at = Some(now);
+    }
+
+    /// Asks for what [`Estimator::sent`] looks at.
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.history);
+        prefetch(&self.newest);
+        prefetch(&self.target);
+        prefetch(&self.cause);
+        prefetch(&self.is_heard);
+        prefetch(&self.waiting_since);
+        prefetch(&self.sent_at);
+        prefetch(&self.lows);
+    }
+
+    /// And for what that points to: `sequence` is sent next.
+    pub(crate) fn prefetch_history(&self, sequence: u64) {
+        self.history.prefetch(sequence);
+        if let Some(low) = self.lows.back() {
+            prefetch(low);
+        }
+    }
+
+    /// A packet has left at this very time: it was told to [`Estimator::tick`] then.
+    pub(crate) fn has_sent_at(&self, now: Instant) -> bool {
+        self.sent_at == Some(now)
     }
 
     /// What is told of this number from now on is not looked at.
