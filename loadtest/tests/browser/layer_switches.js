@@ -55,6 +55,11 @@ function percent(part, whole) {
 function figures(name, { found, missing, still, before, after, frames }) {
   const of = (/** @type {boolean} */ isUp, /** @type {(each: Switch) => number} */ what) => found.filter((each) => each.isUp === isUp).map(what);
   const most = (/** @type {number[]} */ values) => Math.round(Math.max(0, ...values));
+  // Of the longest gap: so long its publisher encoded nothing.
+  const paused = (/** @type {boolean} */ isUp) => {
+    const worst = found.filter((each) => each.isUp === isUp).reduce((one, other) => (other.gap > one.gap ? other : one));
+    return Math.round(worst.paused);
+  };
   const down = of(false, ({ gap }) => gap);
   const up = of(true, ({ gap }) => gap);
   if (process.env.PLENUM_SWITCHES) for (const each of found) console.log(JSON.stringify(each));
@@ -72,9 +77,11 @@ function figures(name, { found, missing, still, before, after, frames }) {
     "lost at switches": found.reduce((sum, { lost }) => sum + lost, 0),
     "lost in all": missing.length,
     "gap down, most": most(down),
+    "of it paused": paused(false),
     "slowest before, median": Math.round(percentile(of(false, ({ slowest }) => slowest), 0.5)),
     "gap up, median": Math.round(percentile(up, 0.5)),
     "gap up, most": most(up),
+    "of it so": paused(true),
     "down after, median": Math.round(percentile(of(false, ({ waited }) => waited), 0.5)),
     "up after, median": Math.round(percentile(of(true, ({ waited }) => waited), 0.5)),
     plis: after.pliCount - before.pliCount,

@@ -100,7 +100,8 @@ impl Timeline {
         let is_known = before.is_some_and(|((of, _), (key, _))| of == timestamp && key == shown.0);
         self.newest = Some((timestamp, arrived_at));
         self.shown = Some(shown);
-        // Packets of one picture tell the same of it.
+        // Packets of one picture tell the same of it (RFC 7741 §4.2, RFC 9628 §4.2), and RFC 3550 §5.1
+        // has no two pictures with one timestamp.
         if is_known {
             return;
         }
@@ -173,4 +174,37 @@ fn pictures(codec: Codec, payload: &[u8]) -> Pictures {
 
 fn zip<T>(a: Option<T>, b: Option<T>) -> Option<(T, T)> {
     Some((a?, b?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// VP8 with a picture number of 15 bits (RFC 7741 §4.2).
+    fn vp8(picture: u8) -> [u8; 5] {
+        [0x90, 0x80, 0x80, picture, 0]
+    }
+
+    fn sent(timeline: &mut Timeline, encoding: usize, timestamp: u32, picture: u8) {
+        let key = EncodingKey::from_index(encoding);
+        let shown = ((key, timestamp), Instant::ZERO);
+        timeline.sent(timestamp, shown, Codec::Vp8, &vp8(picture));
+    }
+
+    #[test]
+    fn a_picture_tells_its_number_once_and_each_one_its_own() {
+        let mut timeline = Timeline::default();
+        let follows = |timeline: &Timeline| {
+            let offsets = timeline.picture_offsets(Codec::Vp8, &vp8(0));
+            offsets.picture
+        };
+        sent(&mut timeline, 0, 3_000, 7);
+        assert_eq!(follows(&timeline), 8);
+        sent(&mut timeline, 0, 3_000, 7);
+        assert_eq!(follows(&timeline), 8, "of the same picture");
+        sent(&mut timeline, 0, 6_000, 8);
+        assert_eq!(follows(&timeline), 9);
+        sent(&mut timeline, 1, 6_000, 20);
+        assert_eq!(follows(&timeline), 21, "of another encoding at that time");
+    }
 }

@@ -444,7 +444,10 @@ impl Router {
     }
 }
 
-/// Asks for the sections whose turn is soon, and for those members of theirs whose turn is sooner.
+/// So many turns before its own a section is asked for.
+const AHEAD: usize = 4;
+
+/// Asks for a section whose turn comes, and for the member of another, which is here and comes sooner.
 fn prefetch_next(
     track: &Track,
     place: usize,
@@ -452,14 +455,14 @@ fn prefetch_next(
     members: &[Option<Member>],
 ) {
     let after = |places: usize| sections.get(track.sections.get(place + places)?.index());
-    if let Some(section) = after(4) {
+    if let Some(section) = after(AHEAD) {
         prefetch(&section.selector);
         prefetch(&section.layers);
         prefetch(&section.patience);
         prefetch(&section.subscription);
         prefetch(&section.starved);
     }
-    let member = after(2).and_then(|section| members.get(section.member.index())?.as_ref());
+    let member = after(AHEAD / 2).and_then(|section| members.get(section.member.index())?.as_ref());
     if let Some(member) = member {
         prefetch(&member.queue);
         prefetch(&member.held);

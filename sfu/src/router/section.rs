@@ -354,11 +354,9 @@ impl Numbers {
 
     /// Asks for the places of the next four numbers.
     pub(super) fn prefetch_ring(&self) {
-        for next in [0, 3] {
-            if let Some(sent) = self.ring.get(slot(&self.ring, self.next + next)) {
-                prefetch(sent);
-            }
-        }
+        let place = slot(&self.ring, self.next);
+        let end = self.ring.len().min(place.saturating_add(4));
+        prefetch(self.ring.get(place..end).unwrap_or_default());
     }
 
     /// What the packet under `number` went out with.
@@ -419,7 +417,8 @@ impl Numbers {
         self.bindings.clear();
     }
 
-    /// Gives `entry` its number; `verdict` is the [`Layers`]' of it. `tie` says what is added to the inputs of a binding that starts.
+    /// Gives `entry` its number; `verdict` is the [`Layers`]' of it. `tie` says what is added to the
+    /// inputs of a binding that starts.
     ///
     /// # Errors
     /// `TooLate` where it has no place any more, `Duplicate` where it was sent, `Padding` where it

@@ -98,7 +98,7 @@ impl TicketQueue {
         take(&mut self.audio)
     }
 
-    /// What is next.
+    /// What is next, where pictures may leave too.
     pub(super) fn front(&self) -> Option<&Ticket> {
         let sound = self.audio.front().or_else(|| self.repair.front());
         sound.or_else(|| self.video.front())

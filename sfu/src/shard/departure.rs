@@ -14,7 +14,8 @@ use crate::time::Instant;
 use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport, wire_bytes};
 use crate::wire::extension::abs_send_time;
 
-/// How many members before its own turn what is kept of one is asked for, where a turn is short.
+/// So many turns before a member's own what is kept of it is asked for. Nearer ones ask for what that
+/// points to.
 const AHEAD: usize = 4;
 
 /// The outbox is full.
@@ -146,10 +147,11 @@ impl Room {
 }
 
 impl Room {
-    /// Asks for what the next visits will look at: of the third from here what lies in tables, of
-    /// the one before what that points to, and so on.
+    /// Asks for what the visits after this one will look at: of the farthest what lies in tables, of the
+    /// one before it what the tables point to, and so on, so that no pointer is followed that is not
+    /// here yet.
     fn prefetch(&self) {
-        if let Some(&key) = self.visits.get(4) {
+        if let Some(&key) = self.visits.get(AHEAD) {
             if let Some(member) = self.members.get(key.index()) {
                 prefetch(&member.visiting);
                 member.adaptation.prefetch();
@@ -157,19 +159,19 @@ impl Room {
             }
             self.router.prefetch_member(key);
         }
-        if let Some(&key) = self.visits.get(3) {
+        if let Some(&key) = self.visits.get(AHEAD - 1) {
             if let Some(member) = self.members.get(key.index()) {
                 member.transport.prefetch_parts();
             }
             self.router.prefetch_queue(key);
         }
-        if let Some(&key) = self.visits.get(2) {
+        if let Some(&key) = self.visits.get(AHEAD - 2) {
             if let Some(member) = self.members.get(key.index()) {
                 member.transport.prefetch_rings();
             }
             self.router.prefetch_section(key);
         }
-        if let Some(&key) = self.visits.get(1) {
+        if let Some(&key) = self.visits.get(AHEAD - 3) {
             self.router.prefetch_ring(key);
         }
     }

@@ -22,12 +22,12 @@ function lively() {
 /** Notes what leaves the encoder. */
 const NOTES = `onrtctransform = ({ transformer: { readable, writable } }) => readable.pipeThrough(new TransformStream({
   transform(frame, controller) {
-    const { rtpTimestamp = frame.timestamp, spatialIndex = 0 } = frame.getMetadata();
-    postMessage([rtpTimestamp, spatialIndex]);
+    const { rtpTimestamp = frame.timestamp, spatialIndex = 0, synchronizationSource = 0, height = 0 } = frame.getMetadata();
+    postMessage([rtpTimestamp, spatialIndex, synchronizationSource, height, performance.timeOrigin + performance.now()]);
     controller.enqueue(frame);
   },
 })).pipeTo(writable);`;
-/** RTP timestamp and spatial layer of what left the encoder. */
+/** What left the encoder: RTP timestamp, spatial layer, SSRC, lines where it tells them, and when. */
 const encoded = [];
 
 let resource = "";

@@ -6,8 +6,9 @@ import { until } from "./until.js";
 /** @import {Tab} from "./tabs.js" */
 
 /**
- * A decoded frame: when it was read in milliseconds, its RTP timestamp, and its lines.
- * @typedef {{at: number, rtp: number|null, lines: number}} Frame
+ * A decoded frame: when it was read in milliseconds, its RTP timestamp, and its lines; `taken`: the
+ * timestamp its publisher gave it, all layers and rungs on one clock.
+ * @typedef {{at: number, rtp: number|null, lines: number, taken?: number}} Frame
  */
 
 export const FPS = 15;
@@ -145,13 +146,16 @@ export const reaches = (shown, lines, within = 30_000) =>
 
 /**
  * A switch: what came of a wish. `gap`: what lies between the last picture of the old layer and the
- * first of the new one, beyond a frame's interval; `slowest`: the longest such gap from the wish on; `lost`: pictures that were encoded between them
- * in both layers, so that one of them could have been shown; `waited`: from the wish to the first
- * picture. Milliseconds.
- * @typedef {{isUp: boolean, gap: number, slowest: number, lost: number, waited: number}} Switch
+ * first of the new one, beyond a frame's interval; `slowest`: the longest such gap from the wish on;
+ * `paused`: the longest time within the gap, beyond an interval, in which its publisher encoded
+ * nothing; `lost`: pictures that were encoded between them and could have been shown ([`couldShow`]);
+ * `waited`: from the wish to the first picture. Milliseconds.
+ * @typedef {{isUp: boolean, gap: number, slowest: number, paused: number, lost: number, waited: number}} Switch
  */
 
-/** What left the encoder: by RTP timestamp as the viewer has it, the spatial layers. @typedef {Map<number, Set<number>>} Encoded */
+/** What left the encoder: by RTP timestamp, the layers or rungs. @typedef {Map<number, Set<number>>} Encoded */
+/** What its page noted of it. @typedef {[rtp: number, spatial: number, ssrc: number, lines: number, at: number]} Noted */
+/** One layer or rung of a picture. @typedef {{time: number, layer: number, at: number}} Part */
 
 /**
  * Switches to and fro, so often; the first is down. Each stays a while. `control`: so many
@@ -176,81 +180,163 @@ export async function switches(shown, mode, count, control = 0) {
     await rest(shown, 800);
   }
   const after = await decoder(shown);
-  const all = (await frames(shown)).slice(first);
-  const encoded = mode.encodings.length === 1 ? await encodedIn(shown, all) : new Map();
-  return { found: marks.map((mark) => read(all, mark, encoded)), missing: missing(all, encoded, marks), still, before, after, frames: all };
+  const every = await frames(shown);
+  const encoded = await encodedIn(shown, mode, every);
+  const all = every.slice(first);
+  return { found: marks.map((mark) => read(all, mark, mode, encoded)), missing: missing(all, mode, encoded, marks), still, before, after, frames: all };
 }
 
 /** @param {Shown} shown @param {number} ms */
 const rest = ({ viewer }, ms) => viewer.ask((ms) => new Promise((resolve) => setTimeout(resolve, ms)), ms);
 
 /**
- * The server adds the same to every timestamp of one stream: what most differ by.
- * @param {Shown} shown @param {Frame[]} all @returns {Promise<Encoded>}
+ * What left the encoder. Tells each frame when it was taken: the server adds the same to every
+ * timestamp of one stream, and something else after each switch to another.
+ * @param {Shown} shown @param {Mode} mode @param {Frame[]} all @returns {Promise<Encoded>}
  */
-async function encodedIn({ publisher }, all) {
-  /** @type {[number, number][]} */
-  const sent = await publisher.ask(() => /** @type {any} */ (window).layers.encoded);
-  /** @type {Map<number, number>} */
-  const votes = new Map();
-  for (const { rtp } of all.slice(0, 60)) {
-    for (const time of new Set(sent.map(([time]) => time))) {
-      const offset = ((rtp ?? 0) - time) >>> 0;
-      votes.set(offset, (votes.get(offset) ?? 0) + 1);
+async function encodedIn({ publisher }, mode, all) {
+  /** @type {Noted[]} */
+  const noted = await publisher.ask(() => /** @type {any} */ (window).layers.encoded);
+  const isOneStream = mode.encodings.length === 1;
+  const parts = isOneStream ? noted.map(([time, layer, , , at]) => ({ time, layer, at })) : onOneClock(noted, mode);
+  const runs = isOneStream ? [all] : sittings(all);
+  const longest = runs.reduce((best, run, place) => (run.length > (runs[best]?.length ?? 0) ? place : best), 0);
+  const of = (/** @type {Frame[]} */ run) => (isOneStream ? parts : parts.filter(({ layer }) => is(run[0]?.lines, mode.lines[layer] ?? 0)));
+  const sure = offsetOf(runs[longest] ?? [], of(runs[longest] ?? []));
+  if (sure === undefined) throw new Error(`no frame of ${mode.name} is one of those that were encoded`);
+  for (const order of [runs.slice(longest), runs.slice(0, longest).reverse()]) {
+    let offset = sure;
+    for (const run of order) {
+      offset = offsetOf(run, of(run), offset) ?? offset;
+      for (const frame of run) frame.taken = ((frame.rtp ?? 0) - offset) >>> 0;
     }
   }
-  const [offset = 0] = [...votes].sort(([, one], [, other]) => other - one)[0] ?? [];
   /** @type {Encoded} */
   const encoded = new Map();
-  for (const [time, spatial] of sent) {
-    const rtp = (time + offset) >>> 0;
-    encoded.set(rtp, (encoded.get(rtp) ?? new Set()).add(spatial));
-  }
+  for (const { time, layer } of parts) encoded.set(time, (encoded.get(time) ?? new Set()).add(layer));
   return encoded;
+}
+
+/** A frame is seen within this after it was encoded, in milliseconds. */
+const SEEN_WITHIN = 2_000;
+/** From one stream to the next the server's clock is off by no more than this, in ticks of 90 kHz. */
+const OFF_MOST = 200 * 90;
+
+/**
+ * What most frames of one stream have their timestamps above those that were encoded shortly before
+ * they were seen; of several the one next to `near`.
+ * @param {Frame[]} run @param {Part[]} parts @param {number} [near] @returns {number|undefined}
+ */
+function offsetOf(run, parts, near) {
+  const away = (/** @type {number} */ offset) => (near === undefined ? 0 : Math.abs((offset - near) | 0));
+  /** @type {Map<number, number>} */
+  const votes = new Map();
+  for (const { at, rtp } of run.slice(0, 60)) {
+    const times = new Set(parts.filter((part) => part.at <= at && at - part.at < SEEN_WITHIN).map(({ time }) => time));
+    for (const time of times) {
+      const offset = ((rtp ?? 0) - time) >>> 0;
+      if (away(offset) <= OFF_MOST) votes.set(offset, (votes.get(offset) ?? 0) + 1);
+    }
+  }
+  return [...votes].sort(([one, more], [other, most]) => most - more || away(one) - away(other))[0]?.[0];
+}
+
+/** Frames of one size that follow each other. @param {Frame[]} all */
+function sittings(all) {
+  /** @type {Frame[][]} */
+  const found = [];
+  for (const frame of all) {
+    const last = found.at(-1);
+    if (last && last[0]?.lines === frame.lines) last.push(frame);
+    else found.push([frame]);
+  }
+  return found;
+}
+
+/**
+ * Each rung has timestamps of its own: all on the clock of the first. The rungs of one picture leave the
+ * encoder one after the other.
+ * @param {Noted[]} noted @param {Mode} mode @returns {Part[]}
+ */
+function onOneClock(noted, mode) {
+  const streams = [...new Set(noted.map(([, , ssrc]) => ssrc))];
+  return streams.flatMap((stream) => {
+    const own = noted.filter(([, , ssrc]) => ssrc === stream);
+    const lines = own.reduce((most, [, , , lines]) => Math.max(most, lines), 0);
+    const layer = mode.lines.findIndex((each) => is(lines, each));
+    if (layer < 0) throw new Error(`${mode.name}: a rung of ${lines} lines was encoded`);
+    /** @type {Map<number, number>} */
+    const votes = new Map();
+    noted.forEach(([time, , ssrc], place) => {
+      if (ssrc !== stream) return;
+      for (const [first, , other] of noted.slice(Math.max(0, place - 3), place + 4)) {
+        if (other === streams[0]) votes.set((time - first) >>> 0, (votes.get((time - first) >>> 0) ?? 0) + 1);
+      }
+    });
+    const offset = [...votes].sort(([, one], [, other]) => other - one)[0]?.[0];
+    if (offset === undefined) throw new Error(`${mode.name}: the clock of ${lines} lines is not known`);
+    return own.map(([time, , , , at]) => ({ time: (time - offset) >>> 0, layer, at }));
+  });
 }
 
 const INTERVAL = 1_000 / FPS;
 
-/** Between two frames by their own clock. @param {Frame} earlier @param {Frame} later */
-const apart = (earlier, later) => (((later.rtp ?? 0) - (earlier.rtp ?? 0)) | 0) / 90;
+/** Between two timestamps, in milliseconds. @param {number} earlier @param {number} later */
+const apart = (earlier, later) => ((later - earlier) | 0) / 90;
+
+/** @param {Frame} earlier @param {Frame} later */
+const seenApart = (earlier, later) => apart(earlier.rtp ?? 0, later.rtp ?? 0);
 
 /**
- * Whether a picture came in all layers that there are: an encoder that spends too much leaves some
- * out, and what leans on them is not shown.
- * @param {Encoded} encoded
+ * Whether a picture could have been shown to one who is given what has so many lines. Of layers that
+ * lean on each other: where all were encoded, for an encoder that spends too much leaves some out, and
+ * what leans on them is not shown.
+ * @param {Mode} mode @param {Encoded} encoded @param {number} lines @returns {(layers: Set<number>) => boolean}
  */
-function isWhole(encoded) {
-  const top = Math.max(...[...encoded.values()].flatMap((each) => [...each]));
-  return (/** @type {Set<number>} */ layers) => layers.size === top + 1;
+function couldShow(mode, encoded, lines) {
+  const own = mode.lines.findIndex((each) => is(lines, each));
+  if (mode.encodings.length > 1 || own === 0) return (layers) => layers.has(own);
+  const top = [...encoded.values()].reduce((most, each) => Math.max(most, ...each), 0);
+  return (layers) => layers.size === top + 1;
 }
 
 /**
- * Pictures encoded in all layers, of which none was seen: how long after the last switch, in milliseconds.
- * @param {Frame[]} all @param {Encoded} encoded @param {{at: number}[]} marks
+ * Pictures that could have been shown and were not: how long after the last switch, in milliseconds.
+ * @param {Frame[]} all @param {Mode} mode @param {Encoded} encoded @param {{at: number}[]} marks
  */
-function missing(all, encoded, marks) {
-  const [first, last] = [all[0], all.at(-1)];
-  if (!first || !last) return [];
-  const is = isWhole(encoded);
-  const seen = new Set(all.map(({ rtp }) => rtp));
-  const within = [...encoded].filter(([rtp]) => apart(first, { ...first, rtp }) > 0 && apart({ ...last, rtp }, last) > 0);
-  const lost = within.filter(([rtp, layers]) => is(layers) && !seen.has(rtp));
-  return lost.map(([rtp]) => {
-    const before = all.findLast((frame) => apart(frame, { ...frame, rtp }) > 0) ?? first;
+function missing(all, mode, encoded, marks) {
+  const [begin, end] = [all[0]?.taken, all.at(-1)?.taken];
+  if (begin === undefined || end === undefined) return [];
+  const seen = new Set(all.map(({ taken }) => taken));
+  const could = new Map([...new Set(all.map(({ lines }) => lines))].map((lines) => [lines, couldShow(mode, encoded, lines)]));
+  return [...encoded].flatMap(([time, layers]) => {
+    if (apart(begin, time) <= 0 || apart(time, end) <= 0 || seen.has(time)) return [];
+    const before = all.findLast(({ taken }) => apart(taken ?? time, time) > 0);
+    if (!before || !could.get(before.lines)?.(layers)) return [];
     const mark = marks.findLast(({ at }) => at <= before.at);
-    return Math.round(before.at - (mark?.at ?? 0));
+    return [Math.round(before.at - (mark?.at ?? 0))];
   });
 }
 
-/** @param {Frame[]} all @param {{at: number, lines: number}} mark @param {Encoded} encoded @returns {Switch} */
-function read(all, { at, lines }, encoded) {
+/** @param {Frame[]} all @param {{at: number, lines: number}} mark @param {Mode} mode @param {Encoded} encoded @returns {Switch} */
+function read(all, { at, lines }, mode, encoded) {
   const place = all.findIndex((frame) => frame.at >= at && is(frame.lines, lines));
   const [old, now] = [all[place - 1], all[place]];
   const isUp = lines === TOP_LINES;
-  if (!old || !now) return { isUp, gap: NaN, slowest: NaN, lost: NaN, waited: NaN };
+  if (!old || !now) return { isUp, gap: NaN, slowest: NaN, paused: NaN, lost: NaN, waited: NaN };
   const begun = Math.max(1, all.findIndex((frame) => frame.at >= at));
-  const gaps = all.slice(begun, place + 1).map((frame, later) => apart(all[begun + later - 1] ?? frame, frame) - INTERVAL);
-  const between = [...encoded].filter(([rtp]) => apart(old, { ...old, rtp }) > 0 && apart({ ...now, rtp }, now) > 0);
-  const whole = isWhole(encoded);
-  return { isUp, gap: apart(old, now) - INTERVAL, slowest: Math.max(...gaps), lost: between.filter(([, layers]) => whole(layers)).length, waited: now.at - at };
+  const gaps = all.slice(begun, place + 1).map((frame, later) => seenApart(all[begun + later - 1] ?? frame, frame) - INTERVAL);
+  const [from, to] = [old.taken ?? 0, now.taken ?? 0];
+  const between = [...encoded].filter(([time]) => apart(from, time) > 0 && apart(time, to) > 0);
+  const times = [from, ...between.map(([time]) => time).sort((one, other) => apart(other, one)), to];
+  const pauses = times.slice(1).map((time, place) => apart(times[place] ?? time, time) - INTERVAL);
+  const could = couldShow(mode, encoded, old.lines);
+  return {
+    isUp,
+    gap: seenApart(old, now) - INTERVAL,
+    slowest: Math.max(...gaps),
+    paused: Math.max(0, ...pauses),
+    lost: between.filter(([, layers]) => could(layers)).length,
+    waited: now.at - at,
+  };
 }

@@ -64,11 +64,9 @@ impl History {
 
     /// Asks for the places of `sequence` and of the three behind it.
     pub(super) fn prefetch(&self, sequence: u64) {
-        for next in [0, 3] {
-            if let Some(entry) = self.ring.get(self.place(sequence + next)) {
-                prefetch(entry);
-            }
-        }
+        let place = self.place(sequence);
+        let end = self.ring.len().min(place + 4);
+        prefetch(self.ring.get(place..end).unwrap_or_default());
     }
 
     /// Remembers a packet; the one in its place is forgotten.

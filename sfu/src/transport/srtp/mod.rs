@@ -74,7 +74,9 @@ impl Srtp {
 
     /// Asks for what sealing will look at.
     pub(crate) fn prefetch(&self) {
-        prefetch(&self.outbound);
+        prefetch(&self.outbound.rtp);
+        prefetch(&self.outbound.sent);
+        prefetch(&self.outbound.last);
     }
 
     /// And for what that points to.
