@@ -3,7 +3,7 @@
 //!
 //! | folder | rank | what it is |
 //! |---|---|---|
-//! | `time id units limits error path wheel outbox` | 0 | foundations |
+//! | `time id units limits error path wheel outbox prefetch` | 0 | foundations |
 //! | [`wire`] | 1 | bytes to values and back, no state |
 //! | [`sdp`] | 2 | descriptions: text, negotiation |
 //! | [`transport`] | 3 | one remote host: ICE, DTLS, SRTP, SCTP |

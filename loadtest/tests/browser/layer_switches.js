@@ -6,7 +6,9 @@
 //
 // Ends with 1 where a gate is missed: down within a frame's interval, up within 250 ms, no frame
 // received and neither decoded nor dropped. What is dropped is what this machine could not decode in
-// time; "at rest" is half a minute without a switch, for comparison.
+// time; "at rest" is half a minute without a switch, for comparison. "Lost" are pictures that were
+// encoded and not seen: beside what is not decoded, what is decoded so late that a browser shows the
+// next one instead ("decoded" less "seen").
 
 import { layered, layersIn, simulcast, switches } from "./support/layers.js";
 import { percentile } from "./support/decoded.js";
@@ -70,7 +72,8 @@ function figures(name, { found, missing, still, before, after, frames }) {
   return {
     name,
     switches: found.length,
-    frames: frames.length,
+    decoded: after.framesDecoded - before.framesDecoded,
+    seen: frames.length,
     undecoded,
     "dropped, %": percent(dropped, after.framesReceived - before.framesReceived),
     "at rest, %": percent(before.framesDropped - still.framesDropped, before.framesReceived - still.framesReceived),
