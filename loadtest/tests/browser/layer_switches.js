@@ -7,8 +7,8 @@
 // Ends with 1 where a gate is missed: down within a frame's interval, up within 250 ms, no frame
 // received and neither decoded nor dropped. What is dropped is what this machine could not decode in
 // time; "at rest" is half a minute without a switch, for comparison. "Lost" are pictures that were
-// encoded and not seen: beside what is not decoded, what is decoded so late that a browser shows the
-// next one instead ("decoded" less "seen").
+// encoded and could have been shown, and were not seen: not decoded, decoded so late that the next one
+// was shown instead ("decoded" less "seen"), or put aside by the receiver, which counts none of those.
 
 import { layered, layersIn, simulcast, switches } from "./support/layers.js";
 import { percentile } from "./support/decoded.js";
