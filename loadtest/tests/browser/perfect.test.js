@@ -84,6 +84,25 @@ test("the specification's example page is there first and our page comes and goe
   await bothWays(example, ada);
 });
 
+test("a track that is added while the server's offer is being answered is published", async (context) => {
+  const example = await openExample("perfect-between", "Example");
+  const ada = await chromium.tab();
+  context.after(() => Promise.all([ada.close(), example.close()]));
+  // Its answer names the track and may not send it, and the page is not asked to negotiate again:
+  // webrtc-pc #2919.
+  await example.ask(async () => {
+    const { pc, attach } = /** @type {any} */ (window).example;
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240 } });
+    const { setRemoteDescription } = pc;
+    pc.setRemoteDescription = async (/** @type {RTCSessionDescriptionInit} */ description) => {
+      await setRemoteDescription.call(pc, description);
+      if (description.type === "offer" && pc.getSenders().every((/** @type {RTCRtpSender} */ { track }) => !track)) attach(stream);
+    };
+  });
+  await ada.join("perfect-between", "Ada");
+  await bothWays(example, ada);
+});
+
 test("offers that meet end agreed: both start at the same moment", async (context) => {
   const example = await openExample("perfect-glare", "Example");
   const ada = await chromium.tab();

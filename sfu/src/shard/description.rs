@@ -114,8 +114,8 @@ impl Shard {
         place: Place,
         answer: &Description,
     ) -> Result<Vec<Change>, CommandError> {
-        self.with_negotiation(place, |negotiation, _, _| {
-            negotiation.handle_answer(now, answer)
+        self.with_negotiation(place, |negotiation, local, _| {
+            negotiation.handle_answer(now, answer, local)
         })
     }
 

@@ -22,6 +22,10 @@ const pc = new RTCPeerConnection({});
 // start() may be called at any time at either end.
 async function start() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240, frameRate: 15 } });
+  attach(stream);
+}
+
+function attach(stream) {
   for (const track of stream.getTracks()) pc.addTrack(track, stream);
   document.getElementById("selfView").srcObject = stream;
 }
@@ -83,4 +87,4 @@ const messages = [];
 pc.ondatachannel = ({ channel }) => {
   channel.onmessage = ({ data }) => messages.push({ topic: channel.label, data });
 };
-window.example = { pc, start, failures, messages, welcomed: false };
+window.example = { pc, start, attach, failures, messages, welcomed: false };

@@ -44,6 +44,8 @@ struct Transceiver {
     direction: Direction,
     mid: Option<Mid>,
     stopped: bool,
+    /// A description has named its track, which all that follow do as well.
+    named: bool,
 }
 
 #[derive(Clone)]
@@ -57,6 +59,8 @@ struct Line {
     said: Direction,
     /// What the offer allowed, where its last description was an answer.
     allowed: Option<Direction>,
+    /// Its last description says `a=msid`.
+    named: bool,
 }
 
 impl Polite {
@@ -70,6 +74,7 @@ impl Polite {
         let needs = |one: &Transceiver| match (one.mid.and_then(line), one.stopped) {
             (None, stopped) => !stopped,
             (Some(_), true) => true,
+            (Some(line), false) if one.direction.sends() && !line.named => true,
             (Some(line), false) => match line.allowed {
                 Some(allowed) => line.said != both(one.direction, allowed),
                 None => one.direction != line.said && one.direction != line.current,
@@ -120,6 +125,7 @@ impl Polite {
                 current: Direction::Inactive,
                 said: one.direction,
                 allowed: None,
+                named: false,
             };
             let agreed = self.before_offer.as_ref().map(|(lines, _)| lines.clone());
             let free = (0..self.lines.len()).find(|index| {
@@ -174,6 +180,7 @@ impl Polite {
             current: Direction::SendRecv,
             said: Direction::SendRecv,
             allowed: None,
+            named: false,
         };
         if let SectionKind::Media(kind) = offered.kind {
             if self.transceiver(offered.mid).is_none() && !offered.rejected {
@@ -185,6 +192,7 @@ impl Polite {
                     direction,
                     mid,
                     stopped: false,
+                    named: false,
                 });
             }
             let wish = self.transceiver(offered.mid).map(|one| {
@@ -224,7 +232,15 @@ impl Polite {
         }
     }
 
-    fn describe(&self, sdp_type: SdpType) -> Description {
+    fn describe(&mut self, sdp_type: SdpType) -> Description {
+        for line in &mut self.lines {
+            let mut transceivers = self.transceivers.iter_mut();
+            let one = transceivers.find(|one| one.mid == Some(line.mid));
+            line.named = one.is_some_and(|one| {
+                one.named |= one.direction.sends();
+                one.named
+            });
+        }
         let template = self.template.clone();
         let ice = IceCredentials {
             ufrag: format!("generation{}", self.ice_generation),
@@ -240,6 +256,7 @@ impl Polite {
             section.mid = line.mid;
             section.direction = line.said;
             section.rejected = line.stopped;
+            section.msids.truncate(usize::from(line.named));
             let setup = if sdp_type == SdpType::Offer {
                 Setup::ActPass
             } else {
@@ -329,6 +346,7 @@ impl World {
             direction,
             mid: None,
             stopped: false,
+            named: false,
         });
     }
 
@@ -436,6 +454,16 @@ impl World {
             !self.polite.needs_negotiation(),
             "seed {seed}: a wish of theirs is open"
         );
+        for one in self.polite.transceivers.iter().filter(|one| !one.stopped) {
+            let mut lines = self.polite.lines.iter();
+            let line = lines.find(|line| Some(line.mid) == one.mid && !line.stopped);
+            // Whether it was able to say so or not.
+            assert!(
+                line.is_none_or(|line| line.current.sends() || !one.direction.sends()),
+                "seed {seed}: mid {:?} would send",
+                one.mid
+            );
+        }
         assert_eq!(
             self.side.negotiation.poll_timeout(),
             None,

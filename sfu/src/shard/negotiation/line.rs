@@ -35,7 +35,7 @@ pub(super) struct Media {
     pub(super) plan: MediaPlan,
     /// They send.
     pub(super) receiving: bool,
-    /// They would, and were not allowed to.
+    /// They would, and were not allowed to, or were not asked.
     pub(super) withheld: bool,
     /// We may send.
     pub(super) sending: Option<Sending>,
@@ -86,9 +86,19 @@ impl Section {
         sending.any(|sending| sending.ssrc == ssrc || sending.rtx_ssrc == Some(ssrc))
     }
 
-    /// They would send on this m-line and `local` lets them, though they were not allowed before.
+    /// They would send on this m-line and `local` lets them, though they were not allowed before or
+    /// not asked.
     pub(super) fn is_granted(&self, local: &LocalParameters<'_>) -> bool {
         let media = self.media().filter(|media| media.withheld);
+        media.is_some_and(|media| local.may_publish(media.plan.kind))
+    }
+
+    /// They do not send on this m-line, but might at any time, since it names a track of theirs. To
+    /// an offer that only sends they could not say that they would: their answer would be the same,
+    /// so that they are not even asked (webrtc-pc #2919).
+    pub(super) fn may_begin(&self, local: &LocalParameters<'_>) -> bool {
+        let named = |media: &&Media| !media.receiving && media.plan.msid.is_some();
+        let media = self.media().filter(named);
         media.is_some_and(|media| local.may_publish(media.plan.kind))
     }
 

@@ -166,7 +166,7 @@ pub struct Negotiation {
     /// Formats they left out of an answer of theirs, until they show them.
     refused: Vec<Format>,
     restart_wanted: bool,
-    /// They may send what they would and were not allowed to.
+    /// They may send what they would and were not allowed to, or not asked for.
     grant_wanted: bool,
     data_wanted: bool,
     offer_after: Instant,
@@ -204,7 +204,7 @@ struct OfferedMedia {
     plan: MediaPlan,
     direction: Direction,
     sending: Option<Sending>,
-    /// They would send and were not allowed to.
+    /// They would send and were not allowed to, or were not asked.
     withheld: bool,
     /// What it was made for, where it is new.
     request: Option<SectionRequest>,
@@ -358,12 +358,9 @@ impl Negotiation {
             Some(told) if !self.restart_wanted => told.clone(),
             Some(_) | None => local.ice.clone(),
         };
-        let mut tracks = self.grants_left(local);
-        let lines = self.sections.iter().map(|section| {
-            let granted = tracks > 0 && section.is_granted(local);
-            tracks -= usize::from(granted);
-            section.offered(granted)
-        });
+        let granted = self.granted(local);
+        let lines = self.sections.iter().zip(granted);
+        let lines = lines.map(|(section, granted)| section.offered(granted));
         let mut lines: Vec<OfferedLine> = lines.collect();
         self.add_data(&mut lines);
         self.add_requested(&mut lines, local, ssrc);
@@ -397,6 +394,21 @@ impl Negotiation {
         let room = self.sections() < limits::SECTIONS_PER_TRANSPORT;
         let wants_again = self.restart_wanted || self.grant_wanted;
         (wants_again && !self.sections.is_empty()) || (wants_section && room)
+    }
+
+    /// On which m-lines they may send beyond those they do: where they would, then where they might.
+    fn granted(&self, local: &LocalParameters<'_>) -> Vec<bool> {
+        let mut left = self.grants_left(local);
+        let mut granted = vec![false; self.sections.len()];
+        for asks in [Section::is_granted, Section::may_begin] {
+            for (granted, section) in granted.iter_mut().zip(&self.sections) {
+                if left > 0 && !*granted && asks(section, local) {
+                    *granted = true;
+                    left -= 1;
+                }
+            }
+        }
+        granted
     }
 
     /// How many tracks they may publish beyond those they do.

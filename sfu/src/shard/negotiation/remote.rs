@@ -178,12 +178,14 @@ impl Negotiation {
         &mut self,
         now: Instant,
         answer: &Description,
+        local: &LocalParameters<'_>,
     ) -> Result<Vec<Change>, CommandError> {
         let Some(own) = self.offer.take() else {
             return Err(unusable(None, "an answer, but no offer stands"));
         };
         let remote = self.check_answer(&own, answer).inspect_err(|_| {
             self.restart_wanted |= own.restarts;
+            self.grant_wanted |= own.grants;
             self.offer_after = now + OFFER_PAUSE;
         })?;
         let mut changes = Changes::default();
@@ -197,6 +199,7 @@ impl Negotiation {
         for (index, (line, section)) in own.lines.into_iter().zip(&answer.sections).enumerate() {
             self.numbers.learn(section);
             let usable = is_offered(answer, section);
+            self.grant_wanted |= usable && is_unasked(&line, section, local);
             let settled = self.settle_answered(line, section, usable, &mut refusals);
             changes.note(self.sections.get(index), &settled);
             self.put(index, settled);
@@ -527,7 +530,7 @@ impl Negotiation {
             plan: agreed.unwrap_or(plan),
             receiving: agreed_direction.receives(),
             // Where we asked for it they have said by now whether they would.
-            withheld: withheld && !direction.receives(),
+            withheld: (withheld || names_track(section)) && !direction.receives(),
             sending: sending.filter(|_| agreed_direction.sends()),
         };
         Section {
@@ -581,6 +584,27 @@ fn is_offered(description: &Description, section: &SectionDescription) -> bool {
 
 fn is_known(section: &SectionDescription) -> bool {
     !section.rejected && section.kind != SectionKind::Unknown
+}
+
+/// Their answer names what they would send and do not, since our offer did not ask for it: their page
+/// added a track while our offer was on its way. Chromium finds then that its answer says all that
+/// there is to say, and does not ask its page to negotiate (W3C webrtc §4.7.3, webrtc-pc #2919): nobody
+/// would ever speak of it again.
+fn is_unasked(
+    line: &OfferedLine,
+    section: &SectionDescription,
+    local: &LocalParameters<'_>,
+) -> bool {
+    let OfferedContent::Media(media) = &line.content else {
+        return false;
+    };
+    let asked = media.direction.receives() || media.withheld;
+    !asked && names_track(section) && local.may_publish(media.plan.kind)
+}
+
+/// An m-line says `a=msid` where its side would send (RFC 9429 §5.2.1), and ever after.
+fn names_track(section: &SectionDescription) -> bool {
+    !section.msids.is_empty()
 }
 
 fn data_line(theirs: &SectionDescription) -> Line {

@@ -314,6 +314,60 @@ fn an_ice_restart_is_seen_and_answered_with_new_credentials() {
     );
 }
 
+/// An answer to `own` that does not send and yet names a track on each new m-line.
+fn naming(side: &Side, own: &Description) -> Description {
+    let mut answer = side.answer_to(own, Direction::RecvOnly);
+    for section in answer.sections.iter_mut().skip(2) {
+        section.msids = vec![msid("camera", section.mid)];
+    }
+    answer
+}
+
+#[test]
+fn a_track_added_while_our_offer_was_on_its_way_is_asked_for() {
+    let mut side = Side::new();
+    side.takes(&fixtures::offer("chromium-recvonly"));
+    side.wants(&[(Codec::Vp8, "lin"), (Codec::Vp8, "eve")]);
+    let own = side.offers().expect("an offer");
+    assert_eq!(short(&side.hears(&naming(&side, &own))), ["+ss1", "+ss2"]);
+    side.now += limits::OFFER_INTERVAL;
+    let own = side.offers().expect("what they would send is asked for");
+    assert_eq!(directions_of(&own), "sendonly sendonly sendrecv sendrecv");
+    let mut answer = naming(&side, &own);
+    answer.sections[3].direction = Direction::SendRecv;
+    let mut changes = short(&side.hears(&answer));
+    changes.retain(|change| !change.starts_with('~'));
+    assert_eq!(changes, ["+rs2"]);
+
+    // They would not on the other: once asked is enough, but they stay free to begin.
+    side.now += limits::OFFER_INTERVAL;
+    assert_eq!(side.offers(), None);
+    side.wants(&[(Codec::Vp8, "bob")]);
+    let own = side.offers().expect("an offer");
+    let directions = "sendonly sendonly sendrecv sendrecv sendonly";
+    assert_eq!(directions_of(&own), directions);
+}
+
+#[test]
+fn what_may_not_be_sent_is_not_asked_for_again_and_again() {
+    let mut side = Side::new();
+    side.publish_video = false;
+    side.takes(&fixtures::offer("chromium-recvonly"));
+    side.wants(&[(Codec::Vp8, "lin")]);
+    let own = side.offers().expect("an offer");
+    side.hears(&naming(&side, &own));
+    side.now += limits::OFFER_INTERVAL;
+    assert_eq!(side.offers(), None, "it may not");
+    side.publish_video = true;
+    side.tracks_max = 0;
+    side.negotiation.request_grants(true, true);
+    let own = side.offers().expect("it may now");
+    assert_eq!(directions_of(&own), "sendonly sendonly sendonly");
+    side.hears(&naming(&side, &own));
+    side.now += limits::OFFER_INTERVAL;
+    assert_eq!(side.offers(), None, "there is no place for it");
+}
+
 #[test]
 fn at_most_one_offer_leaves_in_a_hundred_milliseconds() {
     let mut side = Side::new();
@@ -433,7 +487,7 @@ fn an_answer_that_is_none_voids_our_offer() {
     let own = side.offers().expect("an offer");
     let mut short_of = side.answer_to(&own, Direction::RecvOnly);
     short_of.sections.pop();
-    assert!(side.negotiation.handle_answer(side.now, &short_of).is_err());
+    assert!(side.try_hear(&short_of).is_err());
     assert!(side.negotiation.is_stable());
     side.now += limits::OFFER_INTERVAL;
     assert_eq!(side.offers(), None, "not at once");
@@ -444,7 +498,7 @@ fn an_answer_that_is_none_voids_our_offer() {
         ["+ss2"]
     );
     let unasked = side.answer_to(&own, Direction::RecvOnly);
-    assert!(side.negotiation.handle_answer(side.now, &unasked).is_err());
+    assert!(side.try_hear(&unasked).is_err());
 }
 
 #[test]
@@ -547,10 +601,13 @@ impl Side {
 
     /// What an answer changes; that the model declares no SSRCs is no news.
     pub(super) fn hears(&mut self, answer: &Description) -> Vec<Change> {
-        let changes = self.negotiation.handle_answer(self.now, answer);
-        let mut changes = changes.expect("an answer that can be used");
+        let mut changes = self.try_hear(answer).expect("an answer that can be used");
         changes.retain(|change| !matches!(change, Change::ReceiveUpdated(_)));
         changes
+    }
+
+    fn try_hear(&mut self, answer: &Description) -> Result<Vec<Change>, CommandError> {
+        self.with(|negotiation, now, local, _| negotiation.handle_answer(now, answer, local))
     }
 
     /// What a browser answers that wants `direction` on new m-lines, and the others as they are.
