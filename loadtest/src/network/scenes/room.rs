@@ -4,6 +4,7 @@
 //! Those who publish are shown nothing themselves. A scene in which a law is broken has no figures:
 //! they are NaN, which is no gate's.
 
+use sfu::limits::HANDSHAKE_TIMEOUT;
 use sfu::time::{Duration, Instant};
 
 use super::super::figure::Figure;
@@ -115,6 +116,16 @@ impl Room {
         self.received(0, PICTURE).last_decoded_at
     }
 
+    /// Until the viewer has seen anything at all: what was made before counts for nobody. Where the path
+    /// loses much a robot's handshake may take long, since its library repeats a flight after 1, 2, 4 and
+    /// 8 s (a browser begins with 50 ms).
+    fn wait_for_picture(&mut self) {
+        let until = self.world.now() + HANDSHAKE_TIMEOUT;
+        while self.last_decoded().is_none() && self.world.now() < until {
+            self.world.run_for(Duration::from_millis(100));
+        }
+    }
+
     /// Lets so much time pass; the longest meanwhile between two pictures of the first publisher.
     fn longest_gap(&mut self, lasts: Duration) -> Duration {
         let until = self.world.now() + lasts;
@@ -217,6 +228,7 @@ pub(super) fn loss(
             ..narrow(5e6, 156_250)
         };
         let mut room = Room::open(seed, (1, SINGLE), down)?;
+        room.wait_for_picture();
         // Copies come when it is known that the path loses.
         room.world.run_for(Duration::from_secs(10));
         let tracks = [PICTURE, SOUND];
