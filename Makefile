@@ -45,11 +45,13 @@ web-types: web/node_modules/.package-lock.json
 	cd web && npm run types
 
 bench: tools-test
-	cargo bench --locked -p sfu
+	cargo bench --locked -p sfu --bench allocator --bench estimator --bench forward --bench instructions
 	cargo test --locked --release -p loadtest --test forward -- --nocapture
 	cargo run --locked --release -p loadtest -- network-bench
 	cargo build --locked --release --bin plenum
 	cd loadtest/tests/browser && PLENUM_BIN=$(CURDIR)/target/release/plenum npm run join-time
+	# Last: what it costs to carry a packet to another shard is above its gate (docs/performance.md).
+	cargo bench --locked -p sfu --bench pipe
 
 soak: tools-test
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz

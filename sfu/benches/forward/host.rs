@@ -1,9 +1,13 @@
-//! One publisher and its subscribers around a shard, all in memory.
+//! One publisher and its subscribers around a shard, all in memory; or around two, where a pipe carries
+//! what is published to the subscribers'.
+
+#[path = "media.rs"]
+mod media;
 
 use std::sync::Arc;
 use std::time::Duration as Wall;
 
-use sfu::id::{ParticipantId, RoomId};
+use sfu::id::{ParticipantId, PortId, RoomId};
 use sfu::outbox::Outbox;
 use sfu::path::{Ecn, LocalId, Path};
 use sfu::sdp::description::{Fingerprint, IceCredentials, SdpType};
@@ -18,7 +22,8 @@ use sfu::transport::srtp::{Srtp, SrtpProfile};
 use sfu::wire::demux::{Class as Kind, classify};
 use sfu::wire::stun::{Class, IceRole, IntegrityKey, Message, Writer};
 
-use super::{FRAME_PACKETS, PACKET_BYTES};
+use crate::FRAME_PACKETS;
+pub(crate) use media::Media;
 
 const ROOM: RoomId = RoomId(1);
 const PASSWORD: &str = "the-peer-s-own-password";
@@ -29,79 +34,6 @@ const FIRST_PORT: u16 = 20_000;
 /// So short that a round of 1,000 frames ends before consent is due again.
 const FRAME_INTERVAL: Duration = Duration::from_millis(4);
 
-/// What the publisher sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Media {
-    Opus,
-    /// With no numbers in its payload descriptor.
-    Vp8Plain,
-    Vp8,
-    Vp9,
-    H264,
-    Av1,
-}
-
-impl Media {
-    /// As the publisher's offer numbers it.
-    const fn payload_type(self) -> u8 {
-        match self {
-            Self::Opus => 111,
-            Self::Vp8Plain | Self::Vp8 => 96,
-            Self::Vp9 => 98,
-            Self::H264 => 108,
-            Self::Av1 => 45,
-        }
-    }
-
-    /// Of a packet, header and all, before it is sealed.
-    pub(crate) const fn bytes(self) -> usize {
-        match self {
-            Self::Opus => 130,
-            _ => PACKET_BYTES,
-        }
-    }
-
-    /// The beginning of packet `index` of a picture's.
-    fn head(self, key: bool, index: usize, picture: u16) -> Vec<u8> {
-        let first = index == 0;
-        let key = key && first;
-        let [high, low] = (picture & 0x7FFF | 0x8000).to_be_bytes();
-        match self {
-            Self::Opus => vec![0x78],
-            // RFC 7741 §4.2: S where the frame starts; then P of the payload header, clear in a key
-            // frame.
-            Self::Vp8Plain => vec![if first { 0x10 } else { 0 }, u8::from(!key)],
-            // X, S; I, L, T; picture id, TL0PICIDX, TID.
-            Self::Vp8 => vec![
-                if first { 0x90 } else { 0x80 },
-                0xE0,
-                high,
-                low,
-                low,
-                0,
-                u8::from(!key),
-            ],
-            // RFC 9628 §4.2: I, P, L, B; picture id; no layers; TL0PICIDX.
-            Self::Vp9 => {
-                let inter = if key { 0 } else { 0x40 };
-                let begins = if first { 0x08 } else { 0 };
-                vec![0xA0 | inter | begins, high, low, 0, low]
-            }
-            // RFC 6184 §5.6 and §5.8: parameters of a sequence, or FU-A of a slice: S, its first
-            // macroblock.
-            Self::H264 if key => vec![0x67, 0x42, 0xE0, 0x1F],
-            Self::H264 => vec![0x7C, if first { 0x81 } else { 0x01 }, 0x80],
-            // AV1 RTP §4.4: Z but in the first, W of 1, N with a key frame; a sequence header or a
-            // frame.
-            Self::Av1 => {
-                let continues = if first { 0 } else { 0x80 };
-                let begins = if key { 0x08 } else { 0 };
-                vec![continues | 0x10 | begins, if key { 0x08 } else { 0x30 }]
-            }
-        }
-    }
-}
-
 /// What left the shard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
@@ -111,6 +43,10 @@ pub(crate) struct Sent {
 
 pub(crate) struct Stage {
     shard: Shard,
+    /// The subscribers', where it is another.
+    far: Option<Shard>,
+    /// What is on its way between the two.
+    parcel: Vec<u8>,
     outbox: Outbox,
     now: Instant,
     publisher: Host,
@@ -144,29 +80,48 @@ fn robot() -> Identity {
     )
 }
 
+/// A shard with the room.
+fn shard(index: u16, now: Instant, participants_max: usize) -> Shard {
+    let node = identity(
+        include_bytes!("../../../loadtest/fixtures/node.certificate.der"),
+        include_bytes!("../../../loadtest/fixtures/node.key.der"),
+    );
+    let config = ShardConfig {
+        index,
+        candidates: vec![([127, 0, 0, 1], 10_000).into()],
+        identity: Arc::new(node),
+        clock: ServerClock::from_unix(Duration::from_secs(1_700_000_000)),
+    };
+    let mut shard = Shard::new(config, [1; 32], now).expect("a usable certificate");
+    let room = Command::CreateRoom {
+        room: ROOM,
+        parameters: RoomParameters {
+            participants_max,
+            ..RoomParameters::default()
+        },
+    };
+    shard.handle_command(now, room).expect("a room");
+    shard
+}
+
 impl Stage {
-    pub(crate) fn new(fan_out: usize, media: Media) -> Self {
-        let node = identity(
-            include_bytes!("../../../loadtest/fixtures/node.certificate.der"),
-            include_bytes!("../../../loadtest/fixtures/node.key.der"),
-        );
-        let config = ShardConfig {
-            index: 0,
-            candidates: vec![([127, 0, 0, 1], 10_000).into()],
-            identity: Arc::new(node),
-            clock: ServerClock::from_unix(Duration::from_secs(1_700_000_000)),
-        };
+    /// Subscribers are on the publisher's shard, or on another where the room is `spread`.
+    pub(crate) fn new(fan_out: usize, media: Media, spread: bool) -> Self {
         let now = Instant::from_millis(1);
-        let mut shard = Shard::new(config, [1; 32], now).expect("a usable certificate");
-        let room = Command::CreateRoom {
-            room: ROOM,
-            parameters: RoomParameters {
-                participants_max: fan_out + 1,
-                ..RoomParameters::default()
-            },
-        };
-        shard.handle_command(now, room).expect("a room");
-        let (publisher, offer) = Host::join(&mut shard, now, 0, PUBLISHER_OFFER);
+        let mut near = shard(0, now, fan_out + 1);
+        let far = spread.then(|| {
+            let mut far = shard(1, now, fan_out + 1);
+            for (at, to) in [(&mut far, 0), (&mut near, 1)] {
+                let pipe = Command::OpenPipe {
+                    room: ROOM,
+                    port: PortId(1),
+                    shard: to,
+                };
+                at.handle_command(now, pipe).expect("a pipe");
+            }
+            far
+        });
+        let (publisher, offer) = Host::join(&mut near, now, 0, PUBLISHER_OFFER);
         // Pictures have a second one, for repairs.
         let several = media != Media::Opus;
         let line = offer
@@ -175,7 +130,9 @@ impl Stage {
             .find(|one| (one.ssrcs.len() > 1) == several);
         let ssrc = line.expect("an m-line of its kind").ssrcs[0].ssrc;
         let mut stage = Self {
-            shard,
+            shard: near,
+            far,
+            parcel: Vec::new(),
             outbox: Outbox::new(),
             now,
             publisher,
@@ -187,8 +144,9 @@ impl Stage {
             picture: 0,
             sent: Sent::default(),
         };
+        stage.carry();
         for index in 1..=fan_out {
-            let (host, _) = Host::join(&mut stage.shard, now, index, SUBSCRIBER_OFFER);
+            let (host, _) = Host::join(stage.shard_of(index), now, index, SUBSCRIBER_OFFER);
             stage.subscribers.push(host);
         }
         stage.connect();
@@ -225,38 +183,72 @@ impl Stage {
         packet
     }
 
+    /// Where host `index` is.
+    fn shard_of(&mut self, index: usize) -> &mut Shard {
+        match &mut self.far {
+            Some(far) if index > 0 => far,
+            _ => &mut self.shard,
+        }
+    }
+
+    fn shards(&mut self) -> impl Iterator<Item = &mut Shard> {
+        [&mut self.shard].into_iter().chain(&mut self.far)
+    }
+
+    /// Both shards have what the other has to say.
+    fn carry(&mut self) {
+        let Some(far) = &mut self.far else {
+            return;
+        };
+        while let Some((_, port)) = self.shard.poll_pipe(&mut self.parcel) {
+            far.handle_parcel(self.now, port, &self.parcel);
+        }
+        while let Some((_, port)) = far.poll_pipe(&mut self.parcel) {
+            self.shard.handle_parcel(self.now, port, &self.parcel);
+        }
+    }
+
     /// Between rounds everybody proves that it is still there (RFC 7675): what is measured ends
     /// before the next check is due.
     pub(crate) fn refresh(&mut self) {
         self.now += Duration::from_secs(6);
-        self.shard.handle_timeout(self.now);
-        let mut full = true;
-        while full {
-            full = self.shard.depart(self.now, &mut self.outbox) == Departed::Full;
-            for run in self.outbox.runs() {
-                let index = usize::from(run.path.remote.port() - FIRST_PORT);
-                let host = match index.checked_sub(1) {
-                    None => &mut self.publisher,
-                    Some(index) => &mut self.subscribers[index],
-                };
-                for bytes in run.datagrams() {
-                    if let Some(mut answer) = host.take(bytes) {
-                        hand(&mut self.shard, self.now, run.path, &mut answer);
+        let now = self.now;
+        let Self {
+            shard,
+            far,
+            outbox,
+            publisher,
+            subscribers,
+            ..
+        } = self;
+        for shard in [shard].into_iter().chain(far) {
+            shard.handle_timeout(now);
+            let mut full = true;
+            while full {
+                full = shard.depart(now, outbox) == Departed::Full;
+                for run in outbox.runs() {
+                    let index = usize::from(run.path.remote.port() - FIRST_PORT);
+                    let host = match index.checked_sub(1) {
+                        None => &mut *publisher,
+                        Some(index) => &mut subscribers[index],
+                    };
+                    for bytes in run.datagrams() {
+                        if let Some(mut answer) = host.take(bytes) {
+                            hand(shard, now, run.path, &mut answer);
+                        }
                     }
                 }
+                outbox.clear();
             }
-            self.outbox.clear();
         }
+        self.carry();
     }
 
     /// The frames arrive one by one, and leave again.
     pub(crate) fn play(&mut self, sealed: &mut [Vec<u8>]) {
         for frame in sealed.chunks_mut(FRAME_PACKETS) {
             self.now += FRAME_INTERVAL;
-            while self.shard.poll_timeout().is_some_and(|due| due <= self.now) {
-                self.shard.handle_timeout(self.now);
-                self.depart();
-            }
+            self.pass_time();
             for bytes in frame {
                 self.shard.handle_datagram(
                     self.now,
@@ -272,26 +264,41 @@ impl Stage {
         }
         // Sound that came in one batch is held for a moment.
         self.now += FRAME_INTERVAL / 2;
-        while self.shard.poll_timeout().is_some_and(|due| due <= self.now) {
-            self.shard.handle_timeout(self.now);
+        self.pass_time();
+    }
+
+    /// What is due happens.
+    fn pass_time(&mut self) {
+        let now = self.now;
+        let is_due = |shard: &Shard| shard.poll_timeout().is_some_and(|due| due <= now);
+        while self.shards().any(|shard| is_due(shard)) {
+            for shard in self.shards().filter(|shard| is_due(shard)) {
+                shard.handle_timeout(now);
+            }
             self.depart();
         }
     }
 
+    /// As a shard's loop does it: first what goes to the other, which sends while this one does.
     fn depart(&mut self) {
-        loop {
-            let departed = self.shard.depart(self.now, &mut self.outbox);
-            for run in self.outbox.runs() {
-                let media = classify(run.bytes) == Some(Kind::Rtp);
-                let packets = run.bytes.len().div_ceil(run.segment_size) as u64;
-                self.sent.packets += if media { packets } else { 0 };
-                self.sent.runs += u64::from(media);
-            }
-            self.outbox.clear();
-            if departed == Departed::Done {
-                return;
+        self.carry();
+        let shards = [&mut self.shard].into_iter().chain(&mut self.far);
+        for shard in shards {
+            loop {
+                let departed = shard.depart(self.now, &mut self.outbox);
+                for run in self.outbox.runs() {
+                    let media = classify(run.bytes) == Some(Kind::Rtp);
+                    let packets = run.bytes.len().div_ceil(run.segment_size) as u64;
+                    self.sent.packets += if media { packets } else { 0 };
+                    self.sent.runs += u64::from(media);
+                }
+                self.outbox.clear();
+                if departed == Departed::Done {
+                    break;
+                }
             }
         }
+        self.carry();
     }
 
     pub(crate) const fn sent(&self) -> Sent {
@@ -306,20 +313,24 @@ impl Stage {
                 None => &mut self.publisher,
                 Some(index) => &mut hosts[index],
             };
+            let shard = match &mut self.far {
+                Some(far) if index > 0 => far,
+                _ => &mut self.shard,
+            };
             let mut check = host.check();
-            hand(&mut self.shard, self.now, host.path, &mut check);
+            hand(shard, self.now, host.path, &mut check);
             for _ in 0..50 {
                 self.now += Duration::from_millis(1);
                 for mut datagram in host.drain(self.now) {
-                    hand(&mut self.shard, self.now, host.path, &mut datagram);
+                    hand(shard, self.now, host.path, &mut datagram);
                 }
-                self.shard.handle_timeout(self.now);
-                while self.shard.depart(self.now, &mut self.outbox) == Departed::Full {}
+                shard.handle_timeout(self.now);
+                while shard.depart(self.now, &mut self.outbox) == Departed::Full {}
                 let path = host.path;
                 for run in self.outbox.runs().filter(|run| run.path == path) {
                     for bytes in run.datagrams() {
                         if let Some(mut answer) = host.take(bytes) {
-                            hand(&mut self.shard, self.now, host.path, &mut answer);
+                            hand(shard, self.now, host.path, &mut answer);
                         }
                     }
                 }
@@ -332,6 +343,7 @@ impl Stage {
             assert!(host.srtp.is_some(), "host {index} has no keys");
         }
         self.subscribers = hosts;
+        self.carry();
     }
 }
 

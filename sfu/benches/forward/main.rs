@@ -110,7 +110,7 @@ fn measure((fan_out, media): (usize, Media)) -> Row {
     // About 60,000 forwarded packets a round, but never so few frames that a wake-up shows.
     let frames = (6_000 / fan_out).clamp(60, 1_000);
     let packets = (frames * FRAME_PACKETS * fan_out) as f64;
-    let mut stage = Stage::new(fan_out, media);
+    let mut stage = Stage::new(fan_out, media, false);
     let mut bare = bare::Bare::new(fan_out, media.bytes());
     // Tables and rings grow to their size before anything is counted.
     for _ in 0..2 {

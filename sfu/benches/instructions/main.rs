@@ -109,7 +109,7 @@ const fn frames(fan_out: usize) -> usize {
 }
 
 fn forward(fan_out: usize, media: Media) {
-    let mut stage = Stage::new(fan_out, media);
+    let mut stage = Stage::new(fan_out, media, false);
     stage.refresh();
     let mut warm_up = stage.frames(WARM_UP_FRAMES);
     stage.play(&mut warm_up);
