@@ -68,6 +68,24 @@ impl Histogram {
         }
         self.longest
     }
+
+    /// The same, as if what fell into one bucket lay evenly in it: for differences that are smaller
+    /// than a bucket.
+    #[must_use]
+    pub fn quantile_within(&self, per_mille: u64) -> Duration {
+        let rank = (self.total * per_mille).div_ceil(1_000).max(1);
+        let (mut below, mut lower) = (0, Duration::ZERO);
+        for (index, &count) in self.counts.iter().enumerate() {
+            let upper = upper_bound(index);
+            if below + count >= rank {
+                let part = (rank - below) as f64 / count as f64;
+                let width = upper.min(self.longest).saturating_sub(lower);
+                return lower + width.mul_f64(part);
+            }
+            (below, lower) = (below + count, upper);
+        }
+        self.longest
+    }
 }
 
 /// What a load run has to say.
@@ -274,6 +292,10 @@ mod tests {
             assert!((0.99..1.13).contains(&ratio), "{per_mille}: {ratio}");
         }
         assert_eq!(histogram.quantile(1_000), Duration::from_micros(10_000));
+        for (per_mille, micros) in [(500, 5_000.0), (515, 5_150.0), (10, 100.0)] {
+            let ratio = histogram.quantile_within(per_mille).as_micros() as f64 / micros;
+            assert!((0.99..1.01).contains(&ratio), "{per_mille}: {ratio}");
+        }
     }
 
     #[test]

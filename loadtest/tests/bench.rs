@@ -70,6 +70,26 @@ fn what_is_lost_is_repeated_and_every_repeat_is_what_it_stands_for() {
 }
 
 #[test]
+fn each_packet_goes_once_to_the_other_shard_and_everybody_there_gets_it() {
+    let report = play("hot-room-10");
+    assert_eq!(report["misses"], Value::Array(Vec::new()));
+    let round = &report["rounds"][0];
+    let published = round["published"].as_u64().expect("a count");
+    assert!(published > 20, "{published} packets");
+    let carried = round["carried"].as_u64().expect("a count");
+    assert!(
+        carried.abs_diff(published) <= published / 10,
+        "{carried} of {published}"
+    );
+    for who in ["alone", "spread"] {
+        let window = &round[who];
+        assert!(window["packets"].as_u64() >= Some(published * 10), "{who}");
+        assert!(window["samples"].as_u64() > Some(0), "{who}");
+    }
+    assert!(report["ratio"].as_f64() > Some(0.0));
+}
+
+#[test]
 fn an_unknown_scenario_is_refused_and_the_known_ones_are_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(["bench", "nothing"])

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use sfu::time::Duration;
 
 use super::processor::thread_time;
-use super::subject::{Ask, Counts, Told};
+use super::subject::{Ask, Counts, Told, shard_of};
 use crate::report::Process;
 
 /// A running subject.
@@ -16,8 +16,9 @@ pub(super) struct Subject {
     process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    pub(super) address: SocketAddr,
-    thread: u32,
+    /// One of each shard.
+    addresses: Vec<SocketAddr>,
+    threads: Vec<u32>,
 }
 
 impl Subject {
@@ -35,15 +36,28 @@ impl Subject {
             process,
             input,
             output: BufReader::new(output),
-            address: SocketAddr::from(([0; 4], 0)),
-            thread: 0,
+            addresses: Vec::new(),
+            threads: Vec::new(),
         };
         let told = subject.ask(ask)?;
-        let Told::Ready { address, thread } = told else {
+        let Told::Ready { addresses, threads } = told else {
             anyhow::bail!("not ready but {told:?}");
         };
-        (subject.address, subject.thread) = (address, thread);
+        (subject.addresses, subject.threads) = (addresses, threads);
         Ok(subject)
+    }
+
+    /// An engine whose rooms are for so many.
+    pub(super) fn engine(
+        participants_max: usize,
+        shards: usize,
+        core: usize,
+    ) -> anyhow::Result<Self> {
+        let ask = Ask::Engine {
+            participants_max,
+            shards,
+        };
+        Self::start(&ask, core)
     }
 
     fn ask(&mut self, ask: &Ask) -> anyhow::Result<Told> {
@@ -103,9 +117,19 @@ impl Subject {
         Process::look(self.process.id()).context("the subject is gone")
     }
 
-    /// Time of its thread on a core so far.
+    /// Where participant `number`'s packets go.
+    pub(super) fn address(&self, number: usize) -> anyhow::Result<SocketAddr> {
+        let shards = self.addresses.len().max(1);
+        let address = self.addresses.get(shard_of(number, shards));
+        address.copied().context("a subject without an address")
+    }
+
+    /// Time on a core so far of those of its threads that forward.
     pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
-        thread_time(self.process.id(), self.thread).context("the subject's thread is gone")
+        let threads = self.threads.iter();
+        let times = threads.map(|&thread| thread_time(self.process.id(), thread));
+        let sum: Option<Duration> = times.sum();
+        sum.context("the subject's thread is gone")
     }
 }
 

@@ -29,6 +29,8 @@ const DOCUMENTED: &[&str] = &[
     "latency-loaded",
     "join-storm-500",
     "loss-100",
+    "hot-room",
+    "hot-room-500",
     "idle-1000",
     "idle-10000",
 ];

@@ -117,7 +117,7 @@ impl Fleet {
             let answer = subject.join(room, number, offer(scenario, number))?;
             let answer = sfu::sdp::parse(SdpType::Answer, &answer)?;
             let peer = self.peers.get_mut(number).context("a peer less")?;
-            peer.join(&answer, subject.address, &config)?;
+            peer.join(&answer, subject.address(number)?, &config)?;
             let at_most = if number == 0 { 1 } else { JOINING_MAX };
             self.wait_for_joins(number + 1, at_most - 1, nothing)?;
         }

@@ -8,7 +8,6 @@ use super::fleet::Fleet;
 use super::publication::Publication;
 use super::scenario::Scenario;
 use super::sheet::{Figure, Sheet};
-use super::subject::Ask;
 
 /// After the last join, before anything is looked at: handshake state is dropped.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -29,7 +28,7 @@ pub(super) fn measure(
     judged: bool,
 ) -> anyhow::Result<Sheet> {
     let participants_max = scenario.room_participants();
-    let mut subject = Subject::start(&Ask::Engine { participants_max }, core)?;
+    let mut subject = Subject::engine(participants_max, 1, core)?;
     let participants = scenario.peers();
     let mut fleet = Fleet::open(participants)?;
     let nothing = &mut Publication::new(scenario, false);

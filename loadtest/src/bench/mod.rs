@@ -13,9 +13,11 @@
 //! | file | what it is |
 //! |---|---|
 //! | `scenario` | what is measured, and what counts as good |
+//! | `programme` | all scenarios |
 //! | `idle` | participants who only are there |
 //! | `storm` | many who join at once |
 //! | `loss` | what is lost and repeated |
+//! | `spread` | a room on one shard, and the same on several |
 //! | `sheet` | their outcome |
 //! | `floor` | the ideal forwarder: receive, open, seal, send |
 //! | `bare` | its cryptography |
@@ -45,12 +47,14 @@ mod offer;
 mod peer;
 mod picture;
 mod processor;
+mod programme;
 mod publication;
 mod received;
 mod repair;
 mod round;
 mod scenario;
 mod sheet;
+mod spread;
 mod storm;
 mod subject;
 mod table;
@@ -62,8 +66,9 @@ use sfu::time::Duration;
 
 use floor::Mode;
 use processor::{Cores, pin};
+use programme::SCENARIOS;
 use round::{Stage, Window};
-use scenario::{Kind, SCENARIOS, Scenario};
+use scenario::{Kind, Scenario};
 use sheet::Sheet;
 pub use subject::serve;
 use table::Outcome;
@@ -168,6 +173,7 @@ fn play(scenario: &'static Scenario, parameters: &BenchParameters) -> anyhow::Re
         }
         Kind::Storm { newcomers } => Played::Sheet(storm::measure(scenario, newcomers, core, set)?),
         Kind::Loss { per_mille } => Played::Sheet(loss::measure(scenario, per_mille, core, set)?),
+        Kind::Spread { shards } => Played::Sheet(spread::measure(scenario, shards, core, set)?),
     })
 }
 

@@ -39,8 +39,10 @@ pub(super) struct Window {
     pub(super) wanted: u64,
     /// What lossy paths lost of it, and what came back.
     pub(super) repairs: Repairs,
-    /// The forwarding thread's time on a core.
+    /// The forwarding threads' time on a core.
     pub(super) cpu: Duration,
+    /// That of all the subject's threads.
+    pub(super) process_cpu: Duration,
     /// The load's.
     pub(super) load_cpu: Duration,
     pub(super) length: Duration,
@@ -130,14 +132,24 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// An engine that everybody has joined.
+    /// An engine of one shard that everybody has joined.
     pub(super) fn engine(
         scenario: &'static Scenario,
         core: usize,
         judged: bool,
     ) -> anyhow::Result<Self> {
+        Self::spread(scenario, 1, core, judged)
+    }
+
+    /// An engine of so many shards, whose rooms are on all of them.
+    pub(super) fn spread(
+        scenario: &'static Scenario,
+        shards: usize,
+        core: usize,
+        judged: bool,
+    ) -> anyhow::Result<Self> {
         let participants_max = scenario.room_participants();
-        let mut subject = Subject::start(&Ask::Engine { participants_max }, core)?;
+        let mut subject = Subject::engine(participants_max, shards, core)?;
         let mut fleet = Fleet::open(scenario.peers())?;
         fleet.join(scenario, &mut subject, scenario.peers())?;
         if scenario.encodings.len() > 1 {
@@ -184,7 +196,7 @@ impl Stage {
         let subject = Subject::start(&ask, core)?;
         for peer in &mut fleet.peers {
             peer.face_floor()?;
-            peer.turn_to(subject.address);
+            peer.turn_to(subject.address(peer.number)?);
         }
         Ok(Self {
             subject,
@@ -227,15 +239,16 @@ impl Stage {
         fleet.forget();
         fleet.repairs();
         let wanted = publication.wanted;
-        let (cpu, load) = (subject.cpu()?, own_time());
+        let (process, cpu, load) = (subject.process()?.cpu, subject.cpu()?, own_time());
         let started = Instant::now();
         fleet.run(started + length, publication)?;
         let cpu = subject.cpu()?.saturating_sub(cpu);
+        let process_cpu = subject.process()?.cpu.saturating_sub(process);
         let load_cpu = own_time().saturating_sub(load);
         let length = started.elapsed();
         fleet.drain(publication)?;
         let counts = if self.is_engine {
-            subject.count()?.since(counts_before)
+            subject.count()?.merged(counts_before, u64::saturating_sub)
         } else {
             Counts::default()
         };
@@ -244,6 +257,7 @@ impl Stage {
             repairs: fleet.repairs(),
             wanted: publication.wanted - wanted,
             cpu,
+            process_cpu,
             load_cpu,
             length,
             counts,
@@ -276,17 +290,6 @@ fn settle(
     }
     fleet.learn_anew();
     Ok(())
-}
-
-impl Counts {
-    const fn since(self, before: Self) -> Self {
-        Self {
-            datagrams_out: self.datagrams_out - before.datagrams_out,
-            messages_out: self.messages_out - before.messages_out,
-            batches_in: self.batches_in - before.batches_in,
-            dropped: self.dropped - before.dropped,
-        }
-    }
 }
 
 fn own_time() -> Duration {

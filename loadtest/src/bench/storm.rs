@@ -20,7 +20,6 @@ use super::publication::Publication;
 use super::received::Received;
 use super::scenario::Scenario;
 use super::sheet::{Figure, Sheet};
-use super::subject::Ask;
 use super::table::middle;
 use crate::report::Histogram;
 
@@ -122,7 +121,7 @@ impl Round {
         window: Duration,
     ) -> anyhow::Result<Self> {
         let participants_max = scenario.room_participants();
-        let mut subject = Subject::start(&Ask::Engine { participants_max }, core)?;
+        let mut subject = Subject::engine(participants_max, 1, core)?;
         let mut fleet = Fleet::open(scenario.peers())?;
         let residents = scenario.peers() - newcomers;
         fleet.join(scenario, &mut subject, residents)?;
@@ -139,7 +138,7 @@ impl Round {
         std::thread::scope(|scope| {
             let (told, answers) = channel();
             let subject = &mut subject;
-            let address = subject.address;
+            let address = subject.address(residents)?;
             let asking = scope.spawn(move || ask(scenario, subject, residents, (begun, &told)));
             fleet.take_in(residents, address, &answers, &mut publication)?;
             let asked = asking.join();

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use sfu::engine::{Engine, EngineConfig, EngineHandle};
-use sfu::id::{ParticipantId, RoomId, TrackId};
+use sfu::engine::{Engine, EngineConfig, EngineHandle, ShardInspection};
+use sfu::id::{ParticipantId, PortId, RoomId, TrackId};
 use sfu::sdp::description::SdpType;
 use sfu::shard::command::{Negotiated, ParticipantParameters, Permissions, RoomParameters, Wish};
 use sfu::shard::{Command, Event, Reply};
@@ -29,8 +29,11 @@ const TELLING_MAX: Duration = Duration::from_secs(2);
 /// Asked of a subject.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
-    /// Become an engine; its rooms are for so many.
-    Engine { participants_max: usize },
+    /// Become an engine of so many shards; its rooms are for so many.
+    Engine {
+        participants_max: usize,
+        shards: usize,
+    },
     /// Become a floor; the last thing that is read.
     Floor(FloorParameters),
     /// A participant's offer.
@@ -52,8 +55,11 @@ pub(super) enum Ask {
 /// Answered by a subject.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Told {
-    /// It forwards what arrives at `address`; `thread` is the one whose time counts.
-    Ready { address: SocketAddr, thread: u32 },
+    /// It forwards what arrives at `addresses`, one of each shard; `threads` are those whose time counts.
+    Ready {
+        addresses: Vec<SocketAddr>,
+        threads: Vec<u32>,
+    },
     /// To an offer.
     Answer { sdp: String },
     /// Carried out.
@@ -72,6 +78,36 @@ pub(super) struct Counts {
     pub(super) messages_out: u64,
     pub(super) batches_in: u64,
     pub(super) dropped: u64,
+    /// Packets that went from one shard to another.
+    pub(super) carried: u64,
+    /// And those that were to, and did not.
+    pub(super) not_carried: u64,
+}
+
+impl Counts {
+    const fn of(shard: &ShardInspection) -> Self {
+        let (io, stats) = (&shard.io, &shard.inspection.stats);
+        Self {
+            datagrams_out: io.datagrams_out,
+            messages_out: io.sends,
+            batches_in: io.batches_in,
+            dropped: io.dropped_full + io.dropped_refused + io.dropped_unreachable,
+            carried: stats.pipe_packets_in,
+            not_carried: stats.pipe_packets_dropped + stats.pipe_refused,
+        }
+    }
+
+    /// Each counter of both by `merge`.
+    pub(super) fn merged(self, other: Self, merge: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            datagrams_out: merge(self.datagrams_out, other.datagrams_out),
+            messages_out: merge(self.messages_out, other.messages_out),
+            batches_in: merge(self.batches_in, other.batches_in),
+            dropped: merge(self.dropped, other.dropped),
+            carried: merge(self.carried, other.carried),
+            not_carried: merge(self.not_carried, other.not_carried),
+        }
+    }
 }
 
 /// Serves until its input ends.
@@ -117,36 +153,50 @@ fn forward(parameters: &FloorParameters, output: &mut impl Write) -> anyhow::Res
     let address = socket.local_addr()?.as_socket().context("no address")?;
     let floor = Floor::new(parameters, socket).context("a receiver without an IPv4 address")?;
     let thread = u32::try_from(nix::unistd::gettid().as_raw())?;
-    say(output, &Told::Ready { address, thread })?;
+    let (addresses, threads) = (vec![address], vec![thread]);
+    say(output, &Told::Ready { addresses, threads })?;
     Ok(floor.forward()?)
 }
 
 async fn answer(engine: &mut Option<Running>, ask: Ask) -> anyhow::Result<Told> {
-    match (ask, engine.as_ref()) {
-        (Ask::Engine { participants_max }, None) => {
-            let (handle, tracks) = start()?;
-            let address = handle.addresses().first().and_then(|all| all.first());
-            let address = *address.context("an engine without an address")?;
-            // It names itself; by its first answer it has.
+    match (ask, engine.as_mut()) {
+        (
+            Ask::Engine {
+                participants_max,
+                shards,
+            },
+            None,
+        ) => {
+            let (handle, tracks) = start(shards)?;
+            let addresses = handle.addresses().iter();
+            let addresses: Option<_> = addresses.map(|all| all.first().copied()).collect();
+            let addresses = addresses.context("a shard without an address")?;
+            // They name themselves; by their first answer they have.
             let _counts = handle.inspect().await?;
-            let thread = thread_named("shard-0").context("no thread named shard-0")?;
+            let threads: Option<_> = (0..shards)
+                .map(|shard| thread_named(&format!("shard-{shard}")))
+                .collect();
+            let threads = threads.context("no threads named after shards")?;
             *engine = Some(Running {
                 handle,
                 participants_max,
                 tracks,
+                rooms: HashMap::new(),
+                ports: 0,
             });
-            Ok(Told::Ready { address, thread })
+            Ok(Told::Ready { addresses, threads })
         }
         (Ask::Join { room, number, sdp }, Some(engine)) => engine.join(room, number, &sdp).await,
         (Ask::Count, Some(engine)) => {
             let shards = engine.handle.inspect().await?;
-            let io = shards.first().context("an engine without a shard")?.io;
-            Ok(Told::Counts(Counts {
-                datagrams_out: io.datagrams_out,
-                messages_out: io.sends,
-                batches_in: io.batches_in,
-                dropped: io.dropped_full + io.dropped_refused + io.dropped_unreachable,
-            }))
+            Ok(Told::Counts(
+                shards
+                    .iter()
+                    .map(Counts::of)
+                    .fold(Counts::default(), |all, one| {
+                        all.merged(one, |all, one| all + one)
+                    }),
+            ))
         }
         (
             Ask::Show {
@@ -166,10 +216,10 @@ async fn answer(engine: &mut Option<Running>, ask: Ask) -> anyhow::Result<Told> 
 /// Who publishes which track.
 type Tracks = HashMap<ParticipantId, TrackId>;
 
-fn start() -> anyhow::Result<(EngineHandle, watch::Receiver<Tracks>)> {
+fn start(shards: usize) -> anyhow::Result<(EngineHandle, watch::Receiver<Tracks>)> {
     let config = EngineConfig {
         udp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        shards: Some(1),
+        shards: Some(shards),
         ..EngineConfig::default()
     };
     let identity = Arc::new(crate::identity::node());
@@ -201,6 +251,15 @@ struct Running {
     handle: EngineHandle,
     participants_max: usize,
     tracks: watch::Receiver<Tracks>,
+    /// Which shards a room is on.
+    rooms: HashMap<RoomId, Vec<usize>>,
+    /// Pipes that were opened so far.
+    ports: u64,
+}
+
+/// The shard of participant `number`: they are dealt out, whoever publishes first.
+pub(super) const fn shard_of(number: usize, shards: usize) -> usize {
+    number % shards
 }
 
 impl Running {
@@ -228,7 +287,8 @@ impl Running {
             audio_slots: None,
             wishes,
         };
-        self.handle.call(0, command).await?;
+        let shard = shard_of(number, self.handle.shards());
+        self.handle.call(shard, command).await?;
         Ok(Told::Done)
     }
 
@@ -243,16 +303,36 @@ impl Running {
         track.context("somebody publishes nothing")
     }
 
-    async fn join(&self, room: usize, number: usize, sdp: &str) -> anyhow::Result<Told> {
-        let room = RoomId(room as u64 + 1);
-        let participants_max = self.participants_max;
+    /// A room is made where its first participant is, and spread to where others are: by the commands
+    /// of the registry's (`control-api/registry/spread`), in its order.
+    async fn open(&mut self, room: RoomId, shard: usize) -> anyhow::Result<()> {
+        let there = self.rooms.entry(room).or_default();
+        if there.contains(&shard) {
+            return Ok(());
+        }
         let parameters = RoomParameters {
-            participants_max,
+            participants_max: self.participants_max,
             ..RoomParameters::default()
         };
-        // The same room again is no error.
         let command = Command::CreateRoom { room, parameters };
-        self.handle.call(0, command).await?;
+        self.handle.call(shard, command).await?;
+        for &other in there.iter() {
+            self.ports += 1;
+            let port = PortId(self.ports);
+            for (at, to) in [(shard, other), (other, shard)] {
+                let shard = u16::try_from(to)?;
+                let command = Command::OpenPipe { room, port, shard };
+                self.handle.call(at, command).await?;
+            }
+        }
+        there.push(shard);
+        Ok(())
+    }
+
+    async fn join(&mut self, room: usize, number: usize, sdp: &str) -> anyhow::Result<Told> {
+        let room = RoomId(room as u64 + 1);
+        let shard = shard_of(number, self.handle.shards());
+        self.open(room, shard).await?;
         let participant = participant(number);
         let parameters = ParticipantParameters {
             name: format!("p{number}"),
@@ -266,13 +346,13 @@ impl Running {
             participant,
             parameters,
         };
-        self.handle.call(0, command).await?;
+        self.handle.call(shard, command).await?;
         let command = Command::Negotiate {
             room,
             participant,
             description: Box::new(sfu::sdp::parse(SdpType::Offer, sdp)?),
         };
-        let reply = self.handle.call(0, command).await?;
+        let reply = self.handle.call(shard, command).await?;
         let Reply::Negotiated(Negotiated::Answer(answer)) = reply else {
             anyhow::bail!("no answer but {reply:?}");
         };
