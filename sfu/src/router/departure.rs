@@ -24,6 +24,7 @@ use crate::units::MediaKind;
 use crate::wire::extension::{Extension, ExtensionValues};
 use crate::wire::payload::Codec;
 use crate::wire::rtp::{RtpHeader, Tail, mark_padded, pad};
+use crate::wire::template::Filling;
 
 /// A packet written for departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -549,6 +550,17 @@ fn write_header(
     out: &mut [u8],
 ) -> Result<usize, DropReason> {
     let entry = described.entry;
+    let is_plain = entry.passed.is_plain() && !described.is_described();
+    if is_plain && section.playout.value().is_none() {
+        let filling = Filling {
+            audio_level: entry.passed.audio_level,
+            abs_send_time: stamps.abs_send_time,
+            transport_sequence: stamps.transport_sequence,
+        };
+        if let Some(len) = section.header.write(header, &filling, out) {
+            return Ok(len);
+        }
+    }
     let mut room;
     let own: &[u8] = if described.is_described() {
         room = [0; u8::MAX as usize];

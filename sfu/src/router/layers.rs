@@ -300,6 +300,21 @@ impl Layers {
         }
     }
 
+    /// What was decided of the picture of a packet.
+    fn decided(&self, binding: u16, entry: &Entry) -> Option<&Decided> {
+        let of_binding = |decided: &&Decided| decided.binding == binding;
+        let is_before = |decided: &&Decided| !is_after(decided.timestamp, entry.timestamp);
+        // Mostly it is of the newest picture.
+        let newest = self.decided.back();
+        if let Some(newest) = newest.filter(of_binding).filter(is_before) {
+            return Some(newest);
+        }
+        // A picture of which nothing came in time is treated like the one before it.
+        let mut known = self.decided.iter().filter(of_binding);
+        let decided = known.clone().rev().find(is_before);
+        decided.or_else(|| known.next())
+    }
+
     /// What was decided of a packet; none where that is forgotten.
     pub(super) fn verdict(&self, binding: u16, entry: &Entry) -> Option<Verdict> {
         match entry.layering {
@@ -310,12 +325,7 @@ impl Layers {
             }
             Layering::Vp8 | Layering::Vp9 => {}
         }
-        // A picture of which nothing came in time is treated like the one before it.
-        let of_binding = |decided: &&Decided| decided.binding == binding;
-        let is_before = |decided: &&Decided| !is_after(decided.timestamp, entry.timestamp);
-        let mut known = self.decided.iter().filter(of_binding);
-        let decided = known.clone().rev().find(is_before);
-        let decided = decided.or_else(|| known.next())?;
+        let decided = self.decided(binding, entry)?;
         let (layer, limit) = (entry.facts.layer, decided.limit);
         let after = u16::from(is_after(entry.timestamp, decided.timestamp) && decided.is_left_out);
         Some(Verdict {

@@ -39,6 +39,7 @@ use crate::sdp::negotiate::MediaPlan;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 use crate::wire::payload::{Codec, Format};
+use crate::wire::template::HeaderTemplate;
 
 /// A packet is not repeated twice within this, or within a round trip where that is shorter.
 const REPEAT_WINDOW: Duration = Duration::from_millis(100);
@@ -141,6 +142,8 @@ pub(super) struct Section {
     pub(super) numbers: Numbers,
     pub(super) redundancy: Redundancy,
     pub(super) playout: Playout,
+    /// Of packets of its plan that have nothing unusual.
+    pub(super) header: HeaderTemplate,
     pub(super) report: ReportState,
     /// Payload type last sent, for filling.
     pub(super) payload_type: u8,
@@ -188,6 +191,7 @@ impl Section {
             numbers,
             redundancy,
             playout: Playout::default(),
+            header: HeaderTemplate::new(plan.mid, &plan.extensions),
             report: ReportState::default(),
             payload_type,
             rtx_sequence,
@@ -226,6 +230,7 @@ impl Section {
     /// It was negotiated again.
     pub(super) fn negotiated(&mut self, plan: &MediaPlan) {
         self.plan = plan.clone();
+        self.header = HeaderTemplate::new(plan.mid, &plan.extensions);
         self.is_reported = plan.reports_packets();
         self.asked = None;
         self.redundancy.negotiated(plan);

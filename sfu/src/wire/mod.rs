@@ -7,6 +7,7 @@
 //! | `bytes` | a cursor that reads and one that writes; neither can leave its slice |
 //! | [`sequence`] | 16 and 32 bit counters unwrapped to 64 bits |
 //! | [`rtp`] | an RTP packet as a view; its header written |
+//! | [`template`] | a header that is written once and then filled in |
 //! | [`extension`] | RTP header extensions by negotiated id |
 //! | [`dependency_descriptor`] | which frames a frame depends on, and which decode targets need it |
 //! | [`rtcp`] | RTCP compounds taken apart and put together |
@@ -28,4 +29,5 @@ pub mod rtcp;
 pub mod rtp;
 pub mod sequence;
 pub mod stun;
+pub mod template;
 pub mod twcc;
