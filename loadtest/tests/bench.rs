@@ -83,7 +83,9 @@ fn each_packet_goes_once_to_the_other_shard_and_everybody_there_gets_it() {
     );
     for who in ["alone", "spread"] {
         let window = &round[who];
-        assert!(window["packets"].as_u64() >= Some(published * 10), "{who}");
+        // Two windows may differ by a frame at their edges.
+        let packets = window["packets"].as_u64().expect("a count");
+        assert!(packets * 11 >= published * 100, "{who}: {packets}");
         assert!(window["samples"].as_u64() > Some(0), "{who}");
     }
     assert!(report["ratio"].as_f64() > Some(0.0));

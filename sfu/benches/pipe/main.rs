@@ -75,7 +75,8 @@ fn main() -> std::process::ExitCode {
             row.allocated_bytes
         );
     }
-    let met = rows[0].allocated_bytes == 0 && rows[0].carried_ns <= CARRIED_NS_MAX;
+    let allocates = rows.iter().any(|row| row.allocated_bytes > 0);
+    let met = !allocates && rows[0].carried_ns <= CARRIED_NS_MAX;
     let rows = rows.map(|row| row.json());
     println!(
         "{{\"bench\":\"pipe\",\"packet_bytes\":{PACKET_BYTES},\"carried_ns_max\":{CARRIED_NS_MAX},\"met\":{met},\"rows\":[{}]}}",
@@ -121,7 +122,6 @@ fn measure(media: Media) -> Row {
     for stage in &stages {
         let sent = stage.sent();
         assert_eq!(sent.packets as usize, wanted, "packets went missing");
-        assert!(sent.runs <= sent.packets, "a run without a packet");
     }
     rounds.sort_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
     let (near_ns, far_ns) = rounds[ROUNDS / 2];

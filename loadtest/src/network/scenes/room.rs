@@ -116,12 +116,16 @@ impl Room {
         self.received(0, PICTURE).last_decoded_at
     }
 
-    /// Until the viewer has seen anything at all: what was made before counts for nobody. Where the path
-    /// loses much a robot's handshake may take long, since its library repeats a flight after 1, 2, 4 and
-    /// 8 s (a browser begins with 50 ms).
-    fn wait_for_picture(&mut self) {
+    /// Until the viewer's transport is up: what was made before counts for nobody. Where the path loses
+    /// much a robot's handshake may take long, since its library repeats a flight after 1, 2, 4 and 8 s
+    /// (a browser begins with 50 ms).
+    fn wait_for_transport(&mut self) {
         let until = self.world.now() + HANDSHAKE_TIMEOUT;
-        while self.last_decoded().is_none() && self.world.now() < until {
+        let is_up = |world: &World| {
+            let viewer = world.robot(self.viewer);
+            viewer.is_some_and(|robot| robot.connected_at().is_some())
+        };
+        while !is_up(&self.world) && self.world.now() < until {
             self.world.run_for(Duration::from_millis(100));
         }
     }
@@ -228,7 +232,7 @@ pub(super) fn loss(
             ..narrow(5e6, 156_250)
         };
         let mut room = Room::open(seed, (1, SINGLE), down)?;
-        room.wait_for_picture();
+        room.wait_for_transport();
         // Copies come when it is known that the path loses.
         room.world.run_for(Duration::from_secs(10));
         let tracks = [PICTURE, SOUND];

@@ -39,6 +39,37 @@ pub(super) struct Media {
     pub(super) withheld: bool,
     /// We may send.
     pub(super) sending: Option<Sending>,
+    pub(super) maker: Maker,
+}
+
+/// Who made an m-line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    They,
+    We {
+        /// They have named a track of their own on it.
+        is_named: bool,
+    },
+}
+
+impl Maker {
+    /// After a description of theirs; `sending`: what we send, or last sent, on this m-line.
+    pub(super) fn told(self, theirs: &SectionDescription, sending: Option<&Sending>) -> Self {
+        match self {
+            Self::They => Self::They,
+            Self::We { .. } => Self::We {
+                is_named: names_track(theirs, sending),
+            },
+        }
+    }
+}
+
+/// An m-line says `a=msid` where its side would send (RFC 9429 §5.2.1), and ever after. Some say ours
+/// back on whatever we made, which names nothing of theirs.
+pub(super) fn names_track(theirs: &SectionDescription, sending: Option<&Sending>) -> bool {
+    let own = sending.map(|sending| sending.msid(theirs.mid));
+    let mut names = theirs.msids.iter();
+    names.any(|name| Some(name) != own.as_ref())
 }
 
 /// What we send with.
@@ -93,12 +124,14 @@ impl Section {
         media.is_some_and(|media| local.may_publish(media.plan.kind))
     }
 
-    /// They do not send on this m-line, but might at any time, since it names a track of theirs. To
-    /// an offer that only sends they could not say that they would: their answer would be the same,
-    /// so that they are not even asked (webrtc-pc #2919).
+    /// They do not send on this m-line of ours, but might at any time, since they have named a track
+    /// of theirs on it. To an offer that only sends they could not say that they would: their answer
+    /// would be the same, so that they are not even asked (webrtc-pc #2919). What they have stopped on
+    /// an m-line of their own is theirs to begin again.
     pub(super) fn may_begin(&self, local: &LocalParameters<'_>) -> bool {
-        let named = |media: &&Media| !media.receiving && media.plan.msid.is_some();
-        let media = self.media().filter(named);
+        let is_named = |media: &&Media| matches!(media.maker, Maker::We { is_named: true });
+        let media = self.media().filter(is_named);
+        let media = media.filter(|media| !media.receiving);
         media.is_some_and(|media| local.may_publish(media.plan.kind))
     }
 
@@ -113,6 +146,7 @@ impl Section {
                 sending: media.sending.clone(),
                 withheld: media.withheld,
                 request: None,
+                maker: media.maker,
             })),
         };
         OfferedLine {

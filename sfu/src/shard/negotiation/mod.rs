@@ -34,7 +34,7 @@ use crate::sdp::write::SCTP_PORT;
 use crate::time::{Duration, Instant};
 use crate::units::MediaKind;
 use crate::wire::payload::{Codec, Format};
-use line::{Line, Section, Sending};
+use line::{Line, Maker, Section, Sending};
 
 /// What our side of a description says, and what the participant may do.
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +208,7 @@ struct OfferedMedia {
     withheld: bool,
     /// What it was made for, where it is new.
     request: Option<SectionRequest>,
+    maker: Maker,
 }
 
 impl Negotiation {
@@ -458,6 +459,7 @@ impl Negotiation {
                 sending: Some(sending),
                 withheld: false,
                 request: Some(request),
+                maker: Maker::We { is_named: false },
             }));
             if !place(lines, &self.sections, OfferedLine { mid, content }) {
                 return;

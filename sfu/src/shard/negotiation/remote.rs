@@ -1,7 +1,7 @@
 //! Their descriptions: an offer becomes an answer, an answer ends our offer. First everything is
 //! judged, then everything is taken; on an error nothing has changed.
 
-use super::line::{Changes, Line, Media, Section};
+use super::line::{Changes, Line, Maker, Media, Section, names_track};
 use super::{
     Change, LocalParameters, Negotiation, OFFER_PATIENCE, OFFER_PAUSE, OfferOutcome,
     OfferedContent, OfferedLine, OfferedMedia, OwnOffer, add_candidates, add_transport, data_text,
@@ -199,7 +199,7 @@ impl Negotiation {
         for (index, (line, section)) in own.lines.into_iter().zip(&answer.sections).enumerate() {
             self.numbers.learn(section);
             let usable = is_offered(answer, section);
-            self.grant_wanted |= usable && is_unasked(&line, section, local);
+            self.grant_wanted |= usable && self.is_unasked(&line, (section, own.grants), local);
             let settled = self.settle_answered(line, section, usable, &mut refusals);
             changes.note(self.sections.get(index), &settled);
             self.put(index, settled);
@@ -408,7 +408,9 @@ impl Negotiation {
                     .sections
                     .get(index)
                     .filter(|known| known.mid == offered.mid);
+                let maker = known.and_then(|known| Some(known.media()?.maker));
                 let known = known.and_then(|known| known.sending().or(known.resting.as_ref()));
+                let maker = maker.unwrap_or(Maker::They).told(offered, known);
                 let known = known.cloned();
                 let sending = sending.then(|| {
                     known.unwrap_or_else(|| {
@@ -420,6 +422,7 @@ impl Negotiation {
                     receiving,
                     withheld,
                     sending,
+                    maker,
                 }))
             }
         };
@@ -481,6 +484,7 @@ impl Negotiation {
             sending,
             request,
             withheld,
+            maker,
         } = match line.content {
             OfferedContent::Data if usable => {
                 return Section {
@@ -526,18 +530,45 @@ impl Negotiation {
                 resting: None,
             };
         }
+        let maker = maker.told(section, sending.as_ref());
         let media = Media {
             plan: agreed.unwrap_or(plan),
             receiving: agreed_direction.receives(),
             // Where we asked for it they have said by now whether they would.
-            withheld: (withheld || names_track(section)) && !direction.receives(),
+            withheld: (withheld || maker == Maker::We { is_named: true }) && !direction.receives(),
             sending: sending.filter(|_| agreed_direction.sends()),
+            maker,
         };
         Section {
             mid,
             line: Line::Media(Box::new(media)),
             resting: None,
         }
+    }
+
+    /// Their answer names, on an m-line of ours, what they would send and do not, since our offer did
+    /// not ask for it: their page added a track while our offer was on its way. Chromium finds then
+    /// that its answer says all that there is to say, and does not ask its page to negotiate (W3C
+    /// webrtc §4.7.3, webrtc-pc #2919): nobody would ever speak of it again. An offer that asked for
+    /// such ones already (`was_asked`) is followed by another for what is newly named alone.
+    fn is_unasked(
+        &self,
+        line: &OfferedLine,
+        (section, was_asked): (&SectionDescription, bool),
+        local: &LocalParameters<'_>,
+    ) -> bool {
+        let OfferedContent::Media(media) = &line.content else {
+            return false;
+        };
+        let was_named = match media.maker {
+            Maker::They => return false,
+            Maker::We { is_named } => is_named,
+        };
+        let is_asked = media.direction.receives() || media.withheld || (was_asked && was_named);
+        !is_asked
+            && names_track(section, media.sending.as_ref())
+            && local.may_publish(media.plan.kind)
+            && self.grants_left(local) > 0
     }
 
     fn put(&mut self, index: usize, mut section: Section) {
@@ -584,27 +615,6 @@ fn is_offered(description: &Description, section: &SectionDescription) -> bool {
 
 fn is_known(section: &SectionDescription) -> bool {
     !section.rejected && section.kind != SectionKind::Unknown
-}
-
-/// Their answer names what they would send and do not, since our offer did not ask for it: their page
-/// added a track while our offer was on its way. Chromium finds then that its answer says all that
-/// there is to say, and does not ask its page to negotiate (W3C webrtc §4.7.3, webrtc-pc #2919): nobody
-/// would ever speak of it again.
-fn is_unasked(
-    line: &OfferedLine,
-    section: &SectionDescription,
-    local: &LocalParameters<'_>,
-) -> bool {
-    let OfferedContent::Media(media) = &line.content else {
-        return false;
-    };
-    let asked = media.direction.receives() || media.withheld;
-    !asked && names_track(section) && local.may_publish(media.plan.kind)
-}
-
-/// An m-line says `a=msid` where its side would send (RFC 9429 §5.2.1), and ever after.
-fn names_track(section: &SectionDescription) -> bool {
-    !section.msids.is_empty()
 }
 
 fn data_line(theirs: &SectionDescription) -> Line {

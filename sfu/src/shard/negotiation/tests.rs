@@ -349,6 +349,43 @@ fn a_track_added_while_our_offer_was_on_its_way_is_asked_for() {
 }
 
 #[test]
+fn who_says_our_names_back_and_does_as_it_is_told_is_asked_for_nothing() {
+    let mut side = Side::new();
+    side.takes(&fixtures::offer("chromium-recvonly"));
+    for stream in ["lin", "eve"] {
+        side.wants(&[(Codec::Vp8, stream)]);
+        let own = side.offers().expect("an offer");
+        let mut answer = side.answer_to(&own, Direction::RecvOnly);
+        for (section, offered) in answer.sections.iter_mut().zip(&own.sections) {
+            section.msids.clone_from(&offered.msids);
+            section.direction = offered.direction.reversed();
+        }
+        side.hears(&answer);
+        side.now += limits::OFFER_INTERVAL;
+        assert_eq!(side.offers(), None, "{stream}");
+    }
+}
+
+#[test]
+fn more_names_than_there_is_room_for_are_not_asked_for_in_turns() {
+    let mut side = Side::new();
+    side.takes(&fixtures::offer("chromium-recvonly"));
+    side.tracks_max = 1;
+    let mut offers = 0;
+    for stream in ["lin", "eve", "bob"] {
+        side.wants(&[(Codec::Vp8, stream), (Codec::Vp8, stream)]);
+        for _ in 0..20 {
+            side.now += limits::OFFER_INTERVAL;
+            if let Some(own) = side.offers() {
+                side.hears(&naming(&side, &own));
+                offers += 1;
+            }
+        }
+    }
+    assert!(offers <= 6, "{offers} offers for three wishes");
+}
+
+#[test]
 fn what_may_not_be_sent_is_not_asked_for_again_and_again() {
     let mut side = Side::new();
     side.publish_video = false;
