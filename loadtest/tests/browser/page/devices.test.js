@@ -75,7 +75,8 @@ test("eight seconds of exact silence are said, and speaking while muted is", asy
   const ada = await chromium.tab();
   const lin = await chromium.tab();
   context.after(() => Promise.all([ada.close(), lin.close()]));
-  // A microphone that gives exactly nothing, and one that speaks without a pause.
+  // A microphone that gives exactly nothing, and one that speaks word by word: told is who begins to
+  // speak while muted, which who never pauses does once at most, and maybe before the key is pressed.
   for (const [tab, gain] of /** @type {const} */ ([[ada, 0], [lin, 0.5]])) {
     await tab.page.addInitScript((gain) => {
       const { mediaDevices } = navigator;
@@ -86,7 +87,13 @@ test("eight seconds of exact silence are said, and speaking while muted is", asy
         const tone = audio.createOscillator();
         const volume = audio.createGain();
         const into = audio.createMediaStreamDestination();
-        volume.gain.value = gain;
+        let isWord = false;
+        const turn = () => {
+          isWord = !isWord;
+          volume.gain.value = isWord ? gain : 0;
+        };
+        turn();
+        setInterval(turn, 800);
         tone.connect(volume).connect(into);
         tone.start();
         return new MediaStream([...stream.getVideoTracks(), ...(wish?.audio ? into.stream.getAudioTracks() : [])]);
