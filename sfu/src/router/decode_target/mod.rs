@@ -16,12 +16,15 @@
 //! target: they do not pass, and a switch of the spatial layer, up or down, needs a key frame. Until
 //! it comes what passed goes on.
 //!
-//! A picture is not raised once its first frame was seen: what ended it lower has been told so.
+//! A picture is not raised once its first frame was seen: what ended it lower has been told so. What
+//! comes late passes by what was decided of its own picture, or else of the one before.
 
 mod frame;
 #[cfg(test)]
 pub(super) mod tests;
 mod window;
+
+use std::num::NonZeroU32;
 
 use crate::units::Layer;
 use crate::wire::dependency_descriptor::{
@@ -30,7 +33,7 @@ use crate::wire::dependency_descriptor::{
 use crate::wire::sequence::SequenceUnwrapper;
 
 pub use frame::{Frame, Frames, Told};
-use window::{Fate, Record, Window};
+use window::{Fate, Passing, Record, Window};
 
 /// A packet, as far as the choice depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -188,10 +191,10 @@ impl DecodeTargetSelector {
             Fate::Unseen | Fate::Promised => None,
             Fate::Passes | Fate::LeftOut => Some(FramePassage {
                 passes: record.fate == Fate::Passes,
-                is_highest: frame.told.is_some() && told.layer.spatial == record.spatial,
+                is_highest: frame.told.is_some() && told.layer.spatial == record.passing.spatial,
                 change: FrameChange {
                     offset: stretch.offset,
-                    active_decode_targets: record.active,
+                    active_decode_targets: record.active.map(NonZeroU32::get),
                 },
             }),
         }
@@ -236,27 +239,38 @@ impl DecodeTargetSelector {
         if is_newest {
             self.aim(number, packet, wish);
         }
-        let passes = self.may_pass(number, packet.frame, is_newest);
-        let target = self.target.filter(|_| packet.frame.told.is_some());
+        let beside = self.now.window.beside(number, packet.timestamp);
+        let passing = match beside.filter(|_| !is_newest) {
+            None => self.passing(packet.frame),
+            Some(beside) => late(beside.passing, packet),
+        };
+        let passes = self.may_pass(number, packet.frame, is_newest, passing.target);
         let mut record = Record {
             number,
+            timestamp: packet.timestamp,
             fate: if passes { Fate::Passes } else { Fate::LeftOut },
-            target: target.map(|(target, _)| target),
-            spatial: target.map_or(u8::MAX, |(_, layer)| layer.spatial),
+            passing,
             active: None,
         };
-        if let Some(before) = self.now.window.before(number).filter(|_| !is_newest) {
-            (record.target, record.spatial) = (before.target, before.spatial);
-        }
         if passes {
-            record.active = self.active(packet, record.target);
+            record.active = self.active(packet, passing.target);
             self.keep(number, packet.frame);
         }
         self.now.window.decide(record);
     }
 
+    /// What passes at the newest frame.
+    fn passing(&self, frame: &Frame) -> Passing {
+        let target = self.target.filter(|_| frame.told.is_some());
+        Passing {
+            structure: self.structure,
+            target: target.map(|(target, _)| target),
+            spatial: target.map_or(u8::MAX, |(_, layer)| layer.spatial),
+        }
+    }
+
     /// What the receiver is told of the active decode targets, while it gets fewer than there are.
-    fn active(&mut self, packet: FramePacket<'_>, target: Option<u8>) -> Option<u32> {
+    fn active(&mut self, packet: FramePacket<'_>, target: Option<u8>) -> Option<NonZeroU32> {
         let told = packet.frame.told.as_ref()?;
         let structure = packet.frames.structure_of(told)?;
         let receives = structure.within(target?) & told.produced;
@@ -265,7 +279,7 @@ impl DecodeTargetSelector {
         } else if told.brings_structure {
             self.is_narrowed = false;
         }
-        self.is_narrowed.then_some(receives)
+        NonZeroU32::new(receives).filter(|_| self.is_narrowed)
     }
 
     /// A frame passes: what it leans on will too, should it come yet.
@@ -280,7 +294,13 @@ impl DecodeTargetSelector {
         }
     }
 
-    fn may_pass(&mut self, number: u64, frame: &Frame, is_newest: bool) -> bool {
+    fn may_pass(
+        &mut self,
+        number: u64,
+        frame: &Frame,
+        is_newest: bool,
+        target: Option<u8>,
+    ) -> bool {
         let window = &self.now.window;
         let is_promised = window.fate(number) == Fate::Promised;
         if window.is_forgotten(number) {
@@ -288,9 +308,7 @@ impl DecodeTargetSelector {
         }
         let Some(told) = &frame.told else {
             // Of another structure, whose packet is missing: all of it passes until that comes.
-            let before = window.before(number);
-            let is_blind = before.is_none_or(|before| before.target.is_none());
-            return is_newest || is_promised || is_blind;
+            return is_newest || is_promised || target.is_none();
         };
         let is_left_out = |at: u64| window.fate(at) == Fate::LeftOut;
         if is_promised {
@@ -298,13 +316,6 @@ impl DecodeTargetSelector {
             self.is_broken |= !passes;
             return passes;
         }
-        let target = self.target.map(|(target, _)| target);
-        let target = if is_newest {
-            target
-        } else {
-            let before = window.before(number);
-            before.map_or(target, |before| before.target)
-        };
         let Some(target) = target else {
             return true;
         };
@@ -350,11 +361,15 @@ impl DecodeTargetSelector {
             return;
         };
         let before = std::mem::replace(&mut self.produced, told.produced);
+        // Where the packet with the word is missing, or comes late, it began before.
+        let fate = self.now.window.fate(number.wrapping_sub(1));
+        let is_told_in_time = told.says_produced && matches!(fate, Fate::Passes | Fate::LeftOut);
+        let begun = told.produced & !before;
         let step = Step {
             structure,
             told,
             is_next,
-            begun: told.produced & !before,
+            begun: if is_told_in_time { begun } else { 0 },
             is_whole: references(number, packet.frame).all(|at| {
                 let fate = self.now.window.fate(at);
                 matches!(fate, Fate::Passes | Fate::Promised)
@@ -413,6 +428,30 @@ impl Step<'_> {
         let switches = self.is_whole && self.told.is(target) == Indication::Switch;
         self.is_next && (is_in(self.structure.within(present), target) || begins)
             || switches && (self.is_next || layer.spatial <= now.spatial)
+    }
+}
+
+/// What passes at a frame that comes late, beside one of which that is known. Of another structure,
+/// all that was produced has been passing since.
+fn late(beside: Passing, packet: FramePacket<'_>) -> Passing {
+    let Some(told) = &packet.frame.told else {
+        return beside;
+    };
+    let structure = told.structure;
+    let known = packet.frames.structure_of(told);
+    let known = known.filter(|_| beside.target.is_some() && beside.structure != structure);
+    let best =
+        known.and_then(|known| targets(known, told.produced).max_by_key(|&(_, layer)| layer));
+    match best {
+        None => Passing {
+            structure,
+            ..beside
+        },
+        Some((target, layer)) => Passing {
+            structure,
+            target: Some(target),
+            spatial: layer.spatial,
+        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! What became of the recent frames of one encoding.
 
-use crate::limits::DEPENDENCY_FRAMES;
+use std::num::NonZeroU32;
+
+use crate::limits::{DEPENDENCY_FRAMES, SPATIAL_LAYERS};
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,17 +18,34 @@ pub(super) enum Fate {
     LeftOut,
 }
 
+/// What of an encoding passes at a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passing {
+    /// The structure that it is meant by.
+    pub(super) structure: u32,
+    /// The decode target; none: it could not be read, and all passed.
+    pub(super) target: Option<u8>,
+    /// The highest spatial layer of it.
+    pub(super) spatial: u8,
+}
+
 /// One frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) number: u64,
+    /// Frames of one timestamp are one picture.
+    pub(super) timestamp: u32,
     pub(super) fate: Fate,
-    /// The decode target that passed then; none: it could not be read, and all passed.
-    pub(super) target: Option<u8>,
-    /// The highest spatial layer that passed then.
-    pub(super) spatial: u8,
+    /// What passed then.
+    pub(super) passing: Passing,
     /// What its packets tell the receiver of the active decode targets.
-    pub(super) active: Option<u32>,
+    pub(super) active: Option<NonZeroU32>,
+}
+
+impl Record {
+    const fn is_decided(&self) -> bool {
+        matches!(self.fate, Fate::Passes | Fate::LeftOut)
+    }
 }
 
 /// The last [`DEPENDENCY_FRAMES`] frames by their unwrapped number.
@@ -65,7 +84,20 @@ impl Window {
     pub(super) fn before(&self, number: u64) -> Option<&Record> {
         let numbers = number.saturating_sub(DEPENDENCY_FRAMES)..number;
         let mut decided = numbers.rev().filter_map(|at| self.get(at));
-        decided.find(|record| matches!(record.fate, Fate::Passes | Fate::LeftOut))
+        decided.find(|record| record.is_decided())
+    }
+
+    /// The frame by which one that comes late is judged: the nearest of its own picture, since the
+    /// target may have changed where that was first seen, or else the nearest before it.
+    pub(super) fn beside(&self, number: u64, timestamp: u32) -> Option<&Record> {
+        let before = self.before(number);
+        if before.is_some_and(|record| record.timestamp == timestamp) {
+            return before;
+        }
+        let rest = number.saturating_add(1)..=number.saturating_add(SPATIAL_LAYERS as u64);
+        let mut rest = rest.filter_map(|at| self.get(at));
+        let after = rest.find(|record| record.is_decided() && record.timestamp == timestamp);
+        after.or(before)
     }
 
     /// Writes down what was decided of a frame.
@@ -132,6 +164,33 @@ mod tests {
         window.decide(passes(5_000));
         assert_eq!(window.fate(1_256), Fate::Unseen);
         assert!(window.before(5_000).is_none());
+    }
+
+    #[test]
+    fn a_late_frame_stands_beside_its_own_picture_before_any_other() {
+        let at = |number, timestamp| Record {
+            timestamp,
+            ..passes(number)
+        };
+        let mut window = Window::default();
+        assert!(window.beside(10, 1).is_none());
+        window.decide(at(9, 1));
+        window.decide(at(12, 2));
+        let beside = |window: &Window, number, timestamp| {
+            window.beside(number, timestamp).map(|record| record.number)
+        };
+        assert_eq!(beside(&window, 10, 1), Some(9), "its own, before it");
+        assert_eq!(beside(&window, 10, 2), Some(12), "its own, behind it");
+        assert_eq!(beside(&window, 10, 3), Some(9), "none of its own");
+        window.promise(11);
+        assert_eq!(
+            beside(&window, 10, 2),
+            Some(12),
+            "what was promised has not come"
+        );
+        window.decide(at(13, 3));
+        assert_eq!(beside(&window, 10, 3), Some(13));
+        assert_eq!(beside(&window, 8, 3), None, "no picture is so long");
     }
 
     #[test]

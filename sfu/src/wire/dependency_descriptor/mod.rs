@@ -203,16 +203,31 @@ impl DependencyDescriptor {
         value: &[u8],
         known: &mut Option<Box<DependencyStructure>>,
     ) -> Result<Self, Unreadable> {
-        let mut reading = Reading::of(value, known.as_deref())?;
-        if let Some(attached) = reading.attached.take() {
-            if known.as_ref() == Some(&attached) {
-                reading.descriptor.structure = StructureNews::Repeated;
-            } else {
-                reading.descriptor.structure = StructureNews::New;
-                *known = Some(attached);
-            }
+        let (descriptor, attached) = Self::read(value, known.as_deref())?;
+        if attached.is_some() {
+            *known = attached;
         }
-        Ok(reading.descriptor)
+        Ok(descriptor)
+    }
+
+    /// Reads the extension's value; beside the descriptor stands the structure that the packet brings,
+    /// where it is not the one that was known.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn read(
+        value: &[u8],
+        known: Option<&DependencyStructure>,
+    ) -> Result<(Self, Option<Box<DependencyStructure>>), Unreadable> {
+        let mut reading = Reading::of(value, known)?;
+        let attached = reading.attached.take();
+        let is_known = attached.as_deref() == known;
+        reading.descriptor.structure = match &attached {
+            None => StructureNews::None,
+            Some(_) if is_known => StructureNews::Repeated,
+            Some(_) => StructureNews::New,
+        };
+        Ok((reading.descriptor, attached.filter(|_| !is_known)))
     }
 }
 
