@@ -204,7 +204,8 @@ fn write_h264(stamp: &Stamp, out: &mut Vec<u8>) {
 /// AV1 RTP payload specification §4.4: Z, Y, W, N; a sequence header begins a key frame.
 fn write_av1(stamp: &Stamp, out: &mut Vec<u8>) {
     let continued = if stamp.ends() { 0 } else { 0x40 };
-    match (stamp.packet, stamp.keyframe) {
+    // §4.4: N, where a coded video sequence begins; its header is in the lowest layer alone.
+    match (stamp.packet, stamp.starts()) {
         (0, true) => {
             out.extend_from_slice(&[0x28 | continued, 3]);
             out.extend_from_slice(&SEQUENCE_HEADER);

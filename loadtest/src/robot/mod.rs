@@ -36,6 +36,8 @@ use reception::{Carried, Observed, Receiver};
 use signaling::Negotiation;
 pub use signaling::Signal;
 
+/// One of the numbers that the stack leaves free; who offers may have another.
+const DESCRIPTOR_ID: u8 = 12;
 /// Messages of data channels a robot keeps until they are taken.
 const MESSAGES_MAX: usize = 1_024;
 /// Datagrams a robot keeps until they are taken; beyond: a bug of whoever drives it.
@@ -136,7 +138,8 @@ impl Robot {
             .enable_raw_packets(parameters.traced)
             .clear_codecs()
             .enable_opus(true, parameters.takes_copies)
-            .enable_vp8(true);
+            .enable_vp8(true)
+            .set_extension(DESCRIPTOR_ID, publication::descriptor::extension());
         add_codecs(config.codec_config());
         let mut rtc = config.build(started_at);
         let candidate = Candidate::host(parameters.address, "udp").map_err(RtcError::Ice)?;

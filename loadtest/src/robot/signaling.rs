@@ -209,7 +209,7 @@ impl Robot {
             self.handle_ended(&endings);
             return;
         };
-        let text = offer.to_sdp_string();
+        let text = self.with_preferences(offer.to_sdp_string(), &mids);
         self.negotiation.offers += 1;
         self.negotiation
             .signals
@@ -223,6 +223,52 @@ impl Robot {
             restart,
         });
     }
+
+    /// Puts AV1 first on the m-lines of tracks whose frames are described: a browser's
+    /// `setCodecPreferences`, which the stack does not have and which holds for every later offer. What
+    /// VP8 comes first on takes no dependency descriptors.
+    fn with_preferences(&self, text: String, mids: &[(u8, Mid)]) -> String {
+        let described = self
+            .publications
+            .iter()
+            .filter(|it| it.parameters().is_described());
+        let mid = |track: u8| {
+            mids.iter()
+                .find(|(new, _)| *new == track)
+                .map(|(_, mid)| *mid)
+        };
+        let lines = described.filter_map(|it| it.line().or_else(|| mid(it.track())));
+        lines.fold(text, |text, mid| {
+            prefer(&text, &format!("a=mid:{mid}"), "AV1/90000")
+        })
+    }
+}
+
+/// The same description with the formats of `codec` first on the m-line that says `mid`.
+fn prefer(text: &str, mid: &str, codec: &str) -> String {
+    let sections = text.split_inclusive("\r\nm=");
+    let preferred = sections.map(|section| {
+        let mut lines = section.lines();
+        if !lines.clone().any(|line| line == mid) {
+            return section.to_owned();
+        }
+        let mapped = lines
+            .clone()
+            .filter_map(|line| line.strip_prefix("a=rtpmap:"));
+        let first: Vec<&str> = mapped
+            .filter_map(|line| line.split_once(' '))
+            .filter_map(|(format, name)| (name == codec).then_some(format))
+            .collect();
+        let Some(line) = lines.next() else {
+            return section.to_owned();
+        };
+        let words: Vec<&str> = line.split(' ').collect();
+        let (head, formats) = words.split_at(words.len().min(3));
+        let others = formats.iter().filter(|format| !first.contains(format));
+        let words: Vec<&str> = head.iter().chain(&first).chain(others).copied().collect();
+        section.replacen(line, &words.join(" "), 1)
+    });
+    preferred.collect()
 }
 
 const fn direction_of(parameters: &PublishParameters) -> Direction {
@@ -230,5 +276,19 @@ const fn direction_of(parameters: &PublishParameters) -> Direction {
         Direction::SendRecv
     } else {
         Direction::SendOnly
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefer;
+
+    #[test]
+    fn a_codec_is_put_first_on_one_m_line() {
+        let text = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 45\r\na=mid:abc\r\na=rtpmap:96 VP8/90000\r\n\
+            a=rtpmap:45 AV1/90000\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 45\r\na=mid:def\r\na=rtpmap:45 AV1/90000\r\n";
+        let expected = text.replacen("96 97 45", "45 96 97", 1);
+        assert_eq!(prefer(text, "a=mid:abc", "AV1/90000"), expected);
+        assert_eq!(prefer(text, "a=mid:xyz", "AV1/90000"), text);
     }
 }

@@ -4,7 +4,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | `pattern` | what leans on what |
+//! | `descriptor` | what a dependency descriptor says of that |
 
+pub(super) mod descriptor;
 mod pattern;
 
 use std::time::Instant as StdInstant;
@@ -18,6 +20,7 @@ use str0m::rtp::{ExtensionValues, RtpWrite, StreamTx};
 
 use super::reception::Source;
 use crate::media::{Numbers, Stamp, Unit, VideoCodec, write_audio, write_video};
+use descriptor::Describer;
 use pattern::Shape;
 
 /// Names of encodings, lowest first.
@@ -33,7 +36,8 @@ pub enum Mode {
     Single,
     /// Three encodings by rid; those of VP8 and VP9 have three temporal layers each.
     Simulcast,
-    /// One encoding of VP9 with three spatial and three temporal layers.
+    /// One encoding of VP9 or AV1 with three spatial and three temporal layers; those of AV1 are told
+    /// by dependency descriptors.
     Svc,
     /// The same, where a spatial layer leans on the one below in key pictures only.
     SvcKey,
@@ -171,6 +175,17 @@ impl PublishParameters {
         }
     }
 
+    /// Who describes its frames, where its packets do not.
+    fn describer(&self) -> Option<Describer> {
+        let describer = || Describer::new(self.shape(), HEIGHT_LEAST);
+        self.is_described().then(describer)?
+    }
+
+    /// Its layers are told by dependency descriptors.
+    pub(super) const fn is_described(&self) -> bool {
+        matches!(self.mode, Mode::Svc | Mode::SvcKey) && matches!(self.codec, VideoCodec::Av1)
+    }
+
     const fn encodings(&self) -> u8 {
         match self.mode {
             Mode::Single | Mode::Svc | Mode::SvcKey => 1,
@@ -230,6 +245,10 @@ struct Encoding {
     sequence: u64,
     timestamp_start: u32,
     numbers: Numbers,
+    /// Where its packets do not tell of their layers.
+    describer: Option<Describer>,
+    /// Pictures so far.
+    pictures: u32,
     /// Pictures since the last key picture.
     place: u32,
     keyframe_wanted: bool,
@@ -249,6 +268,8 @@ impl Encoding {
                 picture: fastrand::u16(..0x8000),
                 base_layer: 0,
             },
+            describer: None,
+            pictures: 0,
             place: 0,
             keyframe_wanted: true,
             is_sent: true,
@@ -281,7 +302,11 @@ impl Publication {
         let encodings = if parameters.mode == Mode::Simulcast {
             RIDS.map(|rid| Encoding::new(Some(rid.into()))).into()
         } else {
-            vec![Encoding::new(None)]
+            let describer = parameters.describer();
+            vec![Encoding {
+                describer,
+                ..Encoding::new(None)
+            }]
         };
         Self {
             sender,
@@ -495,6 +520,7 @@ impl Publication {
             sent.packets += u64::from(packets);
         }
         encoding.place += 1;
+        encoding.pictures += 1;
         encoding.numbers.picture = (encoding.numbers.picture + 1) & 0x7fff;
         sent.keyframes += u32::from(keyframe && video);
         Some(())
@@ -518,11 +544,17 @@ impl Encoding {
             } else {
                 write_audio(&stamp, bytes)
             };
-            let extensions = ExtensionValues {
+            let mut extensions = ExtensionValues {
                 audio_level: (!video).then_some(level),
                 voice_activity: (!video).then_some(level > -100),
                 ..ExtensionValues::default()
             };
+            let describer = self.describer.as_ref();
+            if let Some(value) =
+                describer.and_then(|it| it.describe(&stamp, self.place, self.pictures))
+            {
+                extensions.user_values.set(value);
+            }
             let timestamp = self.timestamp(kind, first.sent_at);
             let write = RtpWrite::new(payload_type, self.sequence.into(), timestamp, at, payload)
                 .marker(stamp.ends() && video && marks)

@@ -31,7 +31,7 @@ pub(super) enum Shape {
         /// By U.
         is_vp9: bool,
     },
-    /// Three temporal and three spatial layers of VP9.
+    /// Three temporal and three spatial layers.
     Spatial {
         /// A layer leans on the one below in key pictures only.
         in_keys_only: bool,

@@ -14,6 +14,7 @@ use sfu::time::{Duration, Instant};
 use sfu::units::Layer;
 use str0m::rtp::RtpPacket;
 
+use super::publication::descriptor::{Description, Value};
 use crate::media::{Spoiled, Stamp, VideoCodec, VideoPacket, read_audio, read_video};
 use crate::report::Histogram;
 use playout::Playout;
@@ -78,9 +79,10 @@ pub type Source = (u32, u8);
 pub struct Received {
     /// Packets, whatever section they came by.
     pub packets: u64,
-    /// Whole frames, as long as they were waited for.
+    /// Whole frames, as long as they were waited for: of pictures the first layer that came.
     pub frames: u64,
-    /// Frames of which every packet came, however late: of pictures those of the lowest layer.
+    /// Frames of which every packet came, however late: of pictures those of the lowest layer, which
+    /// does not pass where layers lean on each other in key pictures only.
     pub whole: u64,
     /// Frames that could be decoded.
     pub decoded: u64,
@@ -125,6 +127,8 @@ pub struct Receiver {
     patience: Duration,
     /// By SSRC.
     playouts: BTreeMap<u32, Playout>,
+    /// By SSRC, where dependency descriptors go along.
+    descriptions: BTreeMap<u32, Description>,
     sources: BTreeMap<Source, Received>,
     observed: VecDeque<Observed>,
     spoiled: u64,
@@ -178,7 +182,9 @@ impl Receiver {
         let carried = match what {
             Carried::Sound { has_copies: false } => read_audio(&packet.payload).map(Packet::Audio),
             Carried::Sound { has_copies: true } => self.take_copies(now, &packet.payload),
-            Carried::Pictures(codec) => read_video(codec, &packet.payload).map(Packet::Video),
+            Carried::Pictures(codec) => read_video(codec, &packet.payload)
+                .and_then(|found| self.check_descriptor(found, packet))
+                .map(Packet::Video),
         };
         if self.observed.len() < OBSERVED_MAX {
             self.observed.push_back(Observed {
@@ -194,6 +200,22 @@ impl Receiver {
             Ok(carried) => self.count(now, (ssrc, sequence), &carried),
             Err(_) => self.spoiled += 1,
         }
+    }
+
+    /// What has layers and does not tell of them itself has a descriptor that does, and it is that of
+    /// this packet.
+    fn check_descriptor(
+        &mut self,
+        found: VideoPacket,
+        packet: &RtpPacket,
+    ) -> Result<VideoPacket, Spoiled> {
+        if found.codec.tells_layers() || found.stamp.unit.spatial_layers == 0 {
+            return Ok(found);
+        }
+        let value = packet.header.ext_vals.user_values.get::<Value>();
+        let description = self.descriptions.entry(*packet.header.ssrc).or_default();
+        let is_it = description.tells(value, &found.stamp);
+        is_it.then_some(found).ok_or(Spoiled::Contradiction)
     }
 
     /// Sound with copies of what came before it, which count as heard; the sound itself.

@@ -23,6 +23,8 @@ const MEMORY: u32 = 64;
 
 /// A frame of a layer: its encoding, number and spatial layer.
 type Frame = (u8, u32, u8);
+/// Frames of one time: their encoding and number.
+type Picture = (u8, u32);
 
 /// One outgoing stream of pictures.
 #[derive(Debug, Default)]
@@ -38,6 +40,10 @@ pub(super) struct Playout {
     /// The newest packet of a frame that is being put together.
     gathered: Option<Stamp>,
     decoded: BTreeSet<Frame>,
+    /// The newest picture of which a frame became whole, and the newest of which one was decoded: by
+    /// encoding and number. Its lowest layer need not be among them.
+    whole: Option<Picture>,
+    pictured: Option<Picture>,
     /// Since when only a key frame helps.
     broken_since: Option<Instant>,
     requested_at: Option<Instant>,
@@ -140,6 +146,7 @@ impl Playout {
         if self.source.replace(source) != Some(source) {
             self.decoded.clear();
             self.gathered = None;
+            (self.whole, self.pictured) = (None, None);
         }
         let follows = self.gathered.is_some_and(|before| {
             frame(&before) == frame(stamp) && before.packet + 1 == stamp.packet
@@ -154,7 +161,8 @@ impl Playout {
     /// A frame is whole.
     fn decode(&mut self, now: Instant, stamp: &Stamp, received: &mut Received) {
         let (unit, layer) = (stamp.unit, stamp.unit.layer);
-        received.frames += u64::from(layer.spatial == 0);
+        let picture = (unit.encoding, stamp.frame);
+        received.frames += u64::from(self.whole.replace(picture) != Some(picture));
         let is_start = stamp.keyframe && layer.spatial == 0;
         if !is_start && !self.has_all(stamp) {
             received.useless += 1;
@@ -171,11 +179,10 @@ impl Playout {
             .insert((unit.encoding, stamp.frame, layer.spatial));
         let oldest = stamp.frame.saturating_sub(MEMORY);
         self.decoded.retain(|(_, frame, _)| *frame >= oldest);
-        let shown = (unit.encoding, layer);
-        if layer.spatial == 0 {
+        if self.pictured.replace(picture) != Some(picture) {
             received.decode(now, stamp.keyframe);
         }
-        received.show(now, shown, stamp.frame);
+        received.show(now, (unit.encoding, layer), stamp.frame);
     }
 
     fn has_all(&self, stamp: &Stamp) -> bool {
