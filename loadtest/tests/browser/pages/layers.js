@@ -29,6 +29,19 @@ const NOTES = `onrtctransform = ({ transformer: { readable, writable } }) => rea
 })).pipeTo(writable);`;
 /** What left the encoder: RTP timestamp, spatial layer, SSRC, lines where it tells them, and when. */
 const encoded = [];
+/** What came to it: the picture's own time in microseconds, and when. */
+const captured = [];
+
+/** @param {MediaStreamTrack} track */
+async function notes(track) {
+  const reader = new MediaStreamTrackProcessor({ track: track.clone(), maxBufferSize: 60 }).readable.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    captured.push([value.timestamp, performance.timeOrigin + performance.now()]);
+    value.close();
+  }
+}
 
 let resource = "";
 /** @type {RTCPeerConnection} */
@@ -53,6 +66,7 @@ function withDescriptor(sdp) {
 async function publish(url, { codec, encodings, described = false }) {
   pc = new RTCPeerConnection();
   const track = lively();
+  notes(track);
   const transceiver = pc.addTransceiver(track, { direction: "sendonly", streams: [new MediaStream([track])], sendEncodings: encodings });
   const worker = new Worker(URL.createObjectURL(new Blob([NOTES], { type: "text/javascript" })));
   worker.onmessage = ({ data }) => {
@@ -88,4 +102,4 @@ async function stop() {
   pc.close();
 }
 
-window.layers = { publish, sums, stop, encoded };
+window.layers = { publish, sums, stop, encoded, captured };

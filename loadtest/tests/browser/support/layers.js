@@ -146,14 +146,16 @@ export const reaches = (shown, lines, within = 30_000) =>
 
 /**
  * A switch: what came of a wish. `gap`: what lies between the last picture of the old layer and the
- * first of the new one, beyond a frame's interval; `slowest`: the longest such gap from the wish on;
+ * first of the new one, beyond a frame's interval; `skipped`: the pictures that were taken between the
+ * two, which is the same told without the camera's own pauses; `slowest`: the longest such gap from the wish on;
  * `paused`: the longest time within the gap, beyond an interval, in which its publisher encoded
  * nothing; `lost`: pictures that were encoded between them and could have been shown ([`couldShow`]);
  * `waited`: from the wish to the first picture. Milliseconds.
- * @typedef {{isUp: boolean, gap: number, slowest: number, paused: number, lost: number, waited: number}} Switch
+ * @typedef {{isUp: boolean, gap: number, skipped: number, slowest: number, paused: number, lost: number, waited: number}} Switch
  */
 
 /** What left the encoder: by RTP timestamp, the layers or rungs. @typedef {Map<number, Set<number>>} Encoded */
+/** What came to it: RTP timestamps that it gives these pictures, or would. @typedef {number[]} Captured */
 /** What its page noted of it. @typedef {[rtp: number, spatial: number, ssrc: number, lines: number, at: number]} Noted */
 /** One layer or rung of a picture. @typedef {{time: number, layer: number, at: number}} Part */
 
@@ -181,9 +183,9 @@ export async function switches(shown, mode, count, control = 0) {
   }
   const after = await decoder(shown);
   const every = await frames(shown);
-  const encoded = await encodedIn(shown, mode, every);
+  const { encoded, captured } = await encodedIn(shown, mode, every);
   const all = every.slice(first);
-  return { found: marks.map((mark) => read(all, mark, mode, encoded)), missing: missing(all, mode, encoded, marks), still, before, after, frames: all };
+  return { found: marks.map((mark) => read(all, mark, mode, encoded, captured)), missing: missing(all, mode, encoded, marks), still, before, after, frames: all };
 }
 
 /** @param {Shown} shown @param {number} ms */
@@ -192,7 +194,7 @@ const rest = ({ viewer }, ms) => viewer.ask((ms) => new Promise((resolve) => set
 /**
  * What left the encoder. Tells each frame when it was taken: the server adds the same to every
  * timestamp of one stream, and something else after each switch to another.
- * @param {Shown} shown @param {Mode} mode @param {Frame[]} all @returns {Promise<Encoded>}
+ * @param {Shown} shown @param {Mode} mode @param {Frame[]} all @returns {Promise<{encoded: Encoded, captured: Captured}>}
  */
 async function encodedIn({ publisher }, mode, all) {
   /** @type {Noted[]} */
@@ -214,8 +216,35 @@ async function encodedIn({ publisher }, mode, all) {
   /** @type {Encoded} */
   const encoded = new Map();
   for (const { time, layer } of parts) encoded.set(time, (encoded.get(time) ?? new Set()).add(layer));
-  return encoded;
+  return { encoded, captured: await capturedIn(publisher, parts) };
 }
+
+/**
+ * What came to the encoder, on the clock of what left it: both have a clock of their own, apart by the
+ * same all the time, but that RTP's counts whole milliseconds.
+ * @param {Tab} publisher @param {Part[]} parts @returns {Promise<Captured>}
+ */
+async function capturedIn(publisher, parts) {
+  /** @type {[micros: number, at: number][]} */
+  const noted = await publisher.ask(() => /** @type {any} */ (window).layers.captured);
+  /** @type {Map<number, number>} */
+  const votes = new Map();
+  for (const { time, at } of parts.slice(0, 300)) {
+    for (const [micros, came] of noted) {
+      if (Math.abs(at - came) > 500) continue;
+      const offset = Math.round((time / 90 - micros / 1_000) % CLOCK_MS);
+      for (const near of [offset - 1, offset, offset + 1]) votes.set(near, (votes.get(near) ?? 0) + 1);
+    }
+  }
+  const offset = [...votes].sort(([, one], [, other]) => other - one)[0]?.[0];
+  if (offset === undefined) throw new Error("no picture that was encoded is one of those that were taken");
+  return noted.map(([micros]) => Math.round((micros / 1_000 + offset) * 90) >>> 0);
+}
+
+/** So often an RTP timestamp of pictures comes around. */
+const CLOCK_MS = 2 ** 32 / 90;
+/** Timestamps that are less apart are of one picture. */
+const SAME_MS = 5;
 
 /** A frame is seen within this after it was encoded, in milliseconds. */
 const SEEN_WITHIN = 2_000;
@@ -318,12 +347,15 @@ function missing(all, mode, encoded, marks) {
   });
 }
 
-/** @param {Frame[]} all @param {{at: number, lines: number}} mark @param {Mode} mode @param {Encoded} encoded @returns {Switch} */
-function read(all, { at, lines }, mode, encoded) {
+/**
+ * @param {Frame[]} all @param {{at: number, lines: number}} mark @param {Mode} mode @param {Encoded} encoded
+ * @param {Captured} captured @returns {Switch}
+ */
+function read(all, { at, lines }, mode, encoded, captured) {
   const place = all.findIndex((frame) => frame.at >= at && is(frame.lines, lines));
   const [old, now] = [all[place - 1], all[place]];
   const isUp = lines === TOP_LINES;
-  if (!old || !now) return { isUp, gap: NaN, slowest: NaN, paused: NaN, lost: NaN, waited: NaN };
+  if (!old || !now) return { isUp, gap: NaN, skipped: NaN, slowest: NaN, paused: NaN, lost: NaN, waited: NaN };
   const begun = Math.max(1, all.findIndex((frame) => frame.at >= at));
   const gaps = all.slice(begun, place + 1).map((frame, later) => seenApart(all[begun + later - 1] ?? frame, frame) - INTERVAL);
   const [from, to] = [old.taken ?? 0, now.taken ?? 0];
@@ -334,6 +366,7 @@ function read(all, { at, lines }, mode, encoded) {
   return {
     isUp,
     gap: seenApart(old, now) - INTERVAL,
+    skipped: captured.filter((time) => apart(from, time) > SAME_MS && apart(time, to) > SAME_MS).length,
     slowest: Math.max(...gaps),
     paused: Math.max(0, ...pauses),
     lost: between.filter(([, layers]) => could(layers)).length,
