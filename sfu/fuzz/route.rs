@@ -376,9 +376,13 @@ impl Room {
             self.router.write_feedback(self.now, member, &mut writer);
             let len = writer.len();
             assert!(packets(&compound[..len]).all(|packet| packet.is_ok()));
-            while let Some(ticket) = self.router.next_ticket(self.now, member) {
-                let written = self.router.rewrite(self.now, ticket, || 7, 9, &mut out);
-                if let Ok(written) = written {
+            while let Some(rewriter) = self.router.rewriter(self.now, member) {
+                let Ok(mut rewriter) = rewriter else {
+                    continue;
+                };
+                while let Some(number) = rewriter.take() {
+                    let written = rewriter.write(number, || 7, 9, &mut out);
+                    let Ok(written) = written else { continue };
                     let whole = written.tail.copy(&mut out, written.len).expect("room");
                     let packet = RtpPacket::parse(&out[..whole]).expect("what is written parses");
                     let (unwrapper, seen) = self.numbers.entry(packet.ssrc()).or_default();

@@ -66,7 +66,7 @@ limits! {
     REPLAY_WINDOW_PACKETS: u64 = 1_024, "replay window of one SSRC";
     CONTROL_QUEUE: usize = 64, "STUN, DTLS and SCTP datagrams waiting in one transport; full: the oldest leaves";
     GOODBYES: usize = 4_096, "last control datagrams of transports that are gone, until the next departure; full: the other side learns by silence";
-    TICKETS_PER_TRANSPORT: usize = 2_048, "media waiting in one transport; full: the oldest video ticket leaves";
+    TICKETS_PER_TRANSPORT: usize = 2_048, "packets waiting in one transport; full: the oldest of a picture leaves";
     HANDSHAKE_FLIGHTS_QUEUE: usize = 256, "handshake flights waiting for their slice; full: the newest is dropped, the peer repeats it";
     HANDSHAKE_FLIGHTS_EACH: usize = 16, "of them those of one transport, so that none keeps the others from connecting; a flight has at most six datagrams";
     DTLS_QUEUE_BYTES: usize = 64 << 10, "one handshake's buffered fragments";

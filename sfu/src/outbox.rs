@@ -54,7 +54,10 @@ pub struct Outbox {
     bytes: Box<[u8]>,
     used: usize,
     runs: Vec<Extent>,
-    reserved: Option<(Path, usize)>,
+    /// Room that was given for the next datagram.
+    reserved: Option<usize>,
+    /// Where it goes; none: where the last run goes.
+    path: Option<Path>,
 }
 
 impl Default for Outbox {
@@ -72,6 +75,7 @@ impl Outbox {
             used: 0,
             runs: Vec::with_capacity(OUTBOX_RUNS),
             reserved: None,
+            path: None,
         }
     }
 
@@ -83,7 +87,20 @@ impl Outbox {
         }
         let end = self.used.checked_add(capacity)?;
         let slot = self.bytes.get_mut(self.used..end)?;
-        self.reserved = Some((path, capacity));
+        self.reserved = Some(capacity);
+        self.path = Some(path);
+        Some(slot)
+    }
+
+    /// The same, for one more datagram on the path of the last one that was committed.
+    pub fn another(&mut self, capacity: usize) -> Option<&mut [u8]> {
+        if self.runs.len() >= OUTBOX_RUNS || self.runs.is_empty() {
+            return None;
+        }
+        let end = self.used.checked_add(capacity)?;
+        let slot = self.bytes.get_mut(self.used..end)?;
+        self.reserved = Some(capacity);
+        self.path = None;
         Some(slot)
     }
 
@@ -94,32 +111,42 @@ impl Outbox {
     }
 
     /// The last slot holds a datagram of `length` bytes.
+    #[inline]
     pub fn commit(&mut self, length: usize) {
-        let Some((path, capacity)) = self.reserved.take() else {
+        let Some(capacity) = self.reserved.take() else {
             return;
         };
         let length = length.min(capacity);
         if length == 0 {
             return;
         }
-        let (start, end) = (self.used, self.used + length);
-        self.used = end;
-        if let Some(run) = self.runs.last_mut()
-            && run.takes(path, length)
-        {
-            run.end = end;
-            run.segments += 1;
-            run.closed = length < run.segment_size;
-            return;
+        let start = self.used;
+        self.used += length;
+        let last = self.runs.last_mut();
+        match last.filter(|run| self.path.is_none_or(|path| path == run.path)) {
+            Some(run) if run.takes(length) => {
+                run.end = self.used;
+                run.segments += 1;
+                run.closed = length < run.segment_size;
+            }
+            _ => self.begin(start, length),
         }
-        let closed = length > GSO_SEGMENT_BYTES;
+    }
+
+    /// A run of its own. Rarer than the rest of [`Outbox::commit`], which is the shorter for it.
+    #[inline(never)]
+    fn begin(&mut self, start: usize, length: usize) {
+        let last = self.runs.last().map(|run| run.path);
+        let Some(path) = self.path.or(last) else {
+            return;
+        };
         self.runs.push(Extent {
             path,
             start,
-            end,
+            end: start + length,
             segment_size: length,
             segments: 1,
-            closed,
+            closed: length > GSO_SEGMENT_BYTES,
         });
     }
 
@@ -163,9 +190,8 @@ impl Outbox {
 }
 
 impl Extent {
-    fn takes(&self, path: Path, length: usize) -> bool {
+    fn takes(&self, length: usize) -> bool {
         !self.closed
-            && self.path == path
             && length <= self.segment_size
             && self.segments < RUN_SEGMENTS
             && self.end - self.start + length <= RUN_BYTES

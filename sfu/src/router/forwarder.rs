@@ -111,6 +111,13 @@ impl Timeline {
             self.pictures.base_layer = found.base_layer.or(self.pictures.base_layer);
         }
     }
+
+    /// Another packet of the newest picture departs.
+    pub(super) fn also_sent(&mut self, arrived_at: Instant) {
+        if let Some((_, newest_at)) = self.newest.as_mut() {
+            *newest_at = arrived_at;
+        }
+    }
 }
 
 impl PictureOffsets {

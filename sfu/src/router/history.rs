@@ -69,9 +69,10 @@ pub(super) struct Passed {
 }
 
 impl Passed {
-    /// Nothing but a level is handed on.
+    /// Nothing but a level is handed on, and that a picture stands upright, which goes without saying
+    /// (3GPP TS 26.114 §7.4.5) where nothing else was said.
     pub(super) const fn is_plain(&self) -> bool {
-        self.orientation.is_none()
+        matches!(self.orientation, None | Some(0))
             && self.playout_delay.is_none()
             && self.abs_capture_time.is_none()
     }
@@ -126,6 +127,19 @@ impl Entry {
             len: 0,
             descriptor: 0,
         }
+    }
+
+    /// It is of the same picture as the packet before it, and of the same layer: what payload
+    /// descriptors say of that holds for this.
+    pub(super) fn continues(&self, before: &Self) -> bool {
+        self.sequence == before.sequence + 1
+            && self.timestamp == before.timestamp
+            && self.layering == before.layering
+            && self.layering != Layering::Descriptor
+            && self.facts.layer == before.facts.layer
+            && !self.starts
+            && !self.empty
+            && !before.empty
     }
 
     /// Bytes of its payload.

@@ -6,22 +6,16 @@
 //! (RFC 9143 §9.2).
 
 use arrayvec::ArrayVec;
-use slab::Slab;
 
 use crate::error::DropReason;
-use crate::id::{EncodingKey, MemberKey, Rid, SectionKey, TrackKey};
-use crate::limits::{CATCH_UP_PACKETS, RED_BLOCKS, SSRCS_PER_TRANSPORT};
-use crate::prefetch::prefetch;
+use crate::id::{EncodingKey, MemberKey, Rid, TrackKey};
+use crate::limits::{RED_BLOCKS, SSRCS_PER_TRANSPORT};
 use crate::router::encoding::{Arrival, Encoding, Origin};
 use crate::router::history::{Entry, PagePool, Passed};
-use crate::router::layers::{Layering, Offered};
+use crate::router::layers::Layering;
 use crate::router::loudest::gate::hear;
 use crate::router::member::{Member, Source};
-use crate::router::patience::{is_rise, wait};
 use crate::router::redundancy::place;
-use crate::router::section::Section;
-use crate::router::selector::{Candidate, Passage};
-use crate::router::ticket::{Ticket, TicketClass};
 use crate::router::track::Track;
 use crate::router::{Router, member_mut, touch};
 use crate::sdp::negotiate::PayloadPlan;
@@ -385,197 +379,6 @@ impl Router {
         encoding.history.level(&gathered);
         self.offer(now, key, &gathered);
     }
-
-    /// Offers packets of an encoding to every section of its track, and to ports.
-    fn offer(&mut self, now: Instant, key: EncodingKey, sequences: &[u64]) {
-        let Some(encoding) = self.encodings.get(key.index()) else {
-            return;
-        };
-        let Some(track) = self.tracks.get(encoding.track.index()) else {
-            return;
-        };
-        let mut lacks_keyframe = false;
-        for (place, &section_key) in track.sections.iter().enumerate() {
-            prefetch_next(track, place, &self.sections, &self.members);
-            let Some(section) = self.sections.get_mut(section_key.index()) else {
-                continue;
-            };
-            let Some(subscriber) = member_mut(&mut self.members, section.member) else {
-                continue;
-            };
-            if !section.is_open() || !subscriber.receiving {
-                continue;
-            }
-            let before = subscriber.queue.len();
-            let offer = Offer {
-                key,
-                encoding,
-                track,
-                section: section_key,
-            };
-            if section.selector.current() == Some(key) && encoding.kind == MediaKind::Video {
-                let waits = wait(section, track, &self.encodings);
-                section.patience.note(now, waits);
-                let is_weary = section.patience.is_weary(now);
-                if is_weary && section.aim(track) != Some(key) {
-                    section.layers.leave(true);
-                } else {
-                    section.layers.set_weary(is_weary);
-                }
-            }
-            let shown = section.shown();
-            self.stats.queue_full += offer.to(section, subscriber, sequences);
-            if section.shown() != shown {
-                let rises = is_rise(shown, section.shown(), &self.encodings);
-                section.patience.rose_at = rises.then_some(now);
-            }
-            lacks_keyframe |=
-                section.selector.current() == Some(key) && section.layers.lacks_keyframe();
-            self.tickets = (self.tickets + subscriber.queue.len()).saturating_sub(before);
-            if !subscriber.active && subscriber.has_ready() {
-                subscriber.active = true;
-                self.active.push(section.member);
-            }
-        }
-        self.offer_to_ports(now, key, sequences);
-        if lacks_keyframe {
-            self.want_keyframe(now, key);
-        }
-    }
-}
-
-/// So many turns before its own a section is asked for.
-const AHEAD: usize = 4;
-
-/// Asks for a section whose turn comes, and for the member of another, which is here and comes sooner.
-fn prefetch_next(
-    track: &Track,
-    place: usize,
-    sections: &Slab<Section>,
-    members: &[Option<Member>],
-) {
-    let after = |places: usize| sections.get(track.sections.get(place + places)?.index());
-    if let Some(section) = after(AHEAD) {
-        prefetch(&section.selector);
-        prefetch(&section.layers);
-        prefetch(&section.patience);
-        prefetch(&section.subscription);
-        prefetch(&section.starved);
-    }
-    let member = after(AHEAD / 2).and_then(|section| members.get(section.member.index())?.as_ref());
-    if let Some(member) = member {
-        prefetch(&member.queue);
-        prefetch(&member.held);
-    }
-}
-
-/// Packets of one encoding offered to one section.
-struct Offer<'a> {
-    key: EncodingKey,
-    encoding: &'a Encoding,
-    track: &'a Track,
-    section: SectionKey,
-}
-
-impl Offer<'_> {
-    /// Makes tickets of what passes. How many tickets left the queue for them.
-    fn to(&self, section: &mut Section, subscriber: &mut Member, sequences: &[u64]) -> u64 {
-        let encoding = self.encoding;
-        let is_shown = section.selector.current() == Some(self.key);
-        // Of what is shown already the selector does not ask.
-        let is_target = !is_shown && section.aim(self.track) == Some(self.key);
-        let mut started = None;
-        let mut dropped = 0;
-        for &sequence in sequences {
-            let Some(entry) = encoding.history.get(sequence) else {
-                continue;
-            };
-            let candidate = Candidate {
-                encoding: self.key,
-                sequence,
-                starts: entry.starts,
-                is_target: is_target && !entry.empty && carries(self.track, section, entry),
-            };
-            let begins = match section.selector.passes(encoding.kind, candidate) {
-                Passage::No => {
-                    dropped += self.make_good(section, subscriber, sequence);
-                    continue;
-                }
-                Passage::Yes => false,
-                Passage::Started => {
-                    section.numbers.bind(self.key, encoding.serial, sequence);
-                    started = Some(sequence);
-                    true
-                }
-            };
-            dropped += self.sift((section, subscriber), entry, begins);
-        }
-        // A first packet that came late (of a key frame, or of sound when somebody just came): what
-        // arrived before it and belongs behind it, which no section took, follows.
-        if let Some(start) = started {
-            let newest = encoding.newest_sequence().unwrap_or(start);
-            for sequence in start + 1..=newest.min(start + CATCH_UP_PACKETS) {
-                let entry = encoding.history.get(sequence).filter(|e| !e.empty);
-                let comes = sequences.contains(&sequence) || encoding.held.contains(&sequence);
-                if let Some(entry) = entry.filter(|_| !comes) {
-                    dropped += self.sift((section, subscriber), entry, false);
-                }
-            }
-        }
-        dropped
-    }
-
-    /// Queues what comes late of an encoding that has been left since, where a place was kept for it:
-    /// a hole that stays is asked for again and again.
-    fn make_good(&self, section: &Section, subscriber: &mut Member, sequence: u64) -> u64 {
-        let newest = self.encoding.newest_sequence();
-        let is_late = newest.is_some_and(|newest| sequence < newest);
-        let encoding = (self.key, self.encoding.serial);
-        if is_late && section.numbers.keeps_place(encoding, sequence) {
-            self.queue(subscriber, sequence)
-        } else {
-            0
-        }
-    }
-
-    /// Queues a packet where its layer passes.
-    fn sift(
-        &self,
-        (section, subscriber): (&mut Section, &mut Member),
-        entry: &Entry,
-        begins: bool,
-    ) -> u64 {
-        let binding = section.numbers.binding();
-        let offered = if entry.empty {
-            Offered::Passes
-        } else {
-            section.layers.offer(
-                (binding, section.numbers.departed()),
-                entry,
-                begins,
-                &self.encoding.frames,
-            )
-        };
-        match offered {
-            Offered::Passes | Offered::Fills => self.queue(subscriber, entry.sequence),
-            Offered::Stays => 0,
-        }
-    }
-
-    fn queue(&self, subscriber: &mut Member, sequence: u64) -> u64 {
-        let class = match self.encoding.kind {
-            MediaKind::Audio => TicketClass::Audio,
-            MediaKind::Video => TicketClass::Video,
-        };
-        let ticket = Ticket::new(self.section, self.key, sequence, class);
-        u64::from(subscriber.queue.push(ticket).is_some())
-    }
-}
-
-/// Whether a section has a payload type for a packet.
-fn carries(track: &Track, section: &Section, entry: &Entry) -> bool {
-    let format = track.plan.payload(entry.payload_type);
-    format.is_some_and(|(plan, _)| section.plan.for_format(&plan.format).is_some())
 }
 
 /// Whether a packet ends what its encoding gathers.

@@ -292,6 +292,13 @@ impl Layers {
         self.answer(binding, entry, is_late)
     }
 
+    /// What [`continues`](Entry::continues) a packet that passes goes on to `sequence`, and passes.
+    pub(super) const fn go_on(&mut self, sequence: u64) {
+        if self.newest < sequence {
+            self.newest = sequence;
+        }
+    }
+
     fn answer(&self, binding: u16, entry: &Entry, is_late: bool) -> Offered {
         match self.verdict(binding, entry) {
             Some(Verdict { passes: true, .. }) => Offered::Passes,

@@ -2,9 +2,9 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `ingress` | the way in: one packet to its encoding, its history, the sections that take it |
+//! | `ingress`, `offer` | the way in: one packet to its encoding, its history, its sections |
 //! | `beginning` | a stream begins, for the first time or anew |
-//! | `departure` | the way out: tickets in order, and the packet written |
+//! | `departure`, `rewriter` | the way out: tickets in order, and the packet written |
 //! | `report` | RTCP in and out, and everything that is due by the clock |
 //! | [`track`] | a published track and its encodings |
 //! | `encoding` | receiving side of one RTP stream: order, loss, jitter, report block |
@@ -51,6 +51,7 @@ mod layers;
 pub mod loudest;
 mod member;
 mod nack;
+mod offer;
 mod orders;
 mod patience;
 mod playout;
@@ -59,6 +60,7 @@ mod rates;
 mod redundancy;
 mod repair;
 mod report;
+mod rewriter;
 pub mod rungs;
 mod section;
 mod selector;
@@ -93,9 +95,9 @@ use section::Section;
 use speaker::Speakers;
 use subscription::Subscription;
 
-pub use departure::{Rewritten, Seal};
 pub use history::PagePool;
 pub use ingress::Routed;
+pub use rewriter::{Rewriter, Rewritten, Seal};
 pub use ticket::{Ticket, TicketClass};
 pub use track::Track;
 
@@ -110,14 +112,14 @@ pub struct RouterSizes {
     pub sections: usize,
     /// Plaintext doors.
     pub ports: usize,
-    /// Tickets waiting.
+    /// Packets waiting in tickets.
     pub tickets: usize,
 }
 
 /// Counters since the last [`Router::take_stats`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouterStats {
-    /// Tickets that left a full queue.
+    /// Packets that left a full queue.
     pub queue_full: u64,
     /// NACKed sequence numbers received.
     pub nacks_in: u64,
@@ -261,9 +263,8 @@ impl Router {
             self.close_section(section);
         }
         let gone = self.members.get_mut(member.index()).and_then(Option::take);
-        self.tickets = self
-            .tickets
-            .saturating_sub(gone.map_or(0, |found| found.queue.len()));
+        let tickets = gone.map_or(0, |found| found.queue.len());
+        self.tickets = self.tickets.saturating_sub(tickets);
         if let Some(due) = self.dues.get_mut(member.index()) {
             *due = NEVER;
         }
@@ -283,9 +284,8 @@ impl Router {
         *self = Self::new(self.clock);
     }
 
-    /// Whether media may be sent to a member (true from the start). Set it to false until its
-    /// transport is connected: nothing piles up then, and each picture begins with a key frame
-    /// that is asked for when it can be received.
+    /// Whether media may be sent to a member (true from the start). False until its transport is
+    /// connected: nothing piles up, and each picture begins with a key frame, asked for then.
     pub fn set_receiving(&mut self, now: Instant, member: MemberKey, receiving: bool) {
         let Some(found) = member_mut(&mut self.members, member) else {
             return;

@@ -232,7 +232,7 @@ impl Router {
         section.numbers.answered(now, asked.number);
         let before = subscriber.queue.len();
         let ticket = Ticket::new(key, asked.encoding, asked.number, TicketClass::Repair);
-        let mut push = || u64::from(subscriber.queue.push(ticket).is_some());
+        let mut push = || subscriber.queue.push(ticket);
         let mut dropped = push();
         // Who waits for it already hardly has the time to ask once more: twice, then.
         if asked.is_again && subscriber.repairs.spend(bytes) {

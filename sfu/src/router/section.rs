@@ -70,6 +70,14 @@ struct Anchor {
     pictures: PictureOffsets,
 }
 
+/// The binding of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tied {
+    pub(super) place: usize,
+    /// Its number.
+    pub(super) binding: u16,
+}
+
 /// Where a departing packet stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
@@ -120,6 +128,15 @@ pub(super) struct Repeated {
     pub(super) change: FrameChange,
 }
 
+/// How pictures of a section have stood so far (3GPP TS 26.114 §7.4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stance {
+    /// Upright, which goes without saying.
+    Upright,
+    /// Not always upright: from then on each packet says how.
+    Turned,
+}
+
 /// One outgoing m-line.
 #[derive(Debug)]
 pub(super) struct Section {
@@ -145,6 +162,7 @@ pub(super) struct Section {
     /// Of packets of its plan that have nothing unusual.
     pub(super) header: HeaderTemplate,
     pub(super) report: ReportState,
+    pub(super) stance: Stance,
     /// Payload type last sent, for filling.
     pub(super) payload_type: u8,
     rtx_sequence: u16,
@@ -193,6 +211,7 @@ impl Section {
             playout: Playout::default(),
             header: HeaderTemplate::new(plan.mid, &plan.extensions),
             report: ReportState::default(),
+            stance: Stance::Upright,
             payload_type,
             rtx_sequence,
             is_reported: plan.reports_packets(),
@@ -250,6 +269,11 @@ impl Section {
         let payload_type = self.plan.for_format(format)?.payload_type;
         self.asked = Some((*format, payload_type));
         Some(payload_type)
+    }
+
+    /// What has nothing unusual in its header comes from the template.
+    pub(super) fn is_plain(&self) -> bool {
+        self.stance == Stance::Upright && self.playout.value().is_none()
     }
 
     /// Whether a NACK is answered.
@@ -399,17 +423,14 @@ impl Numbers {
         anchor.map_or(0, |anchor| anchor.highest)
     }
 
-    /// The number of the binding that an input belongs to.
-    pub(super) fn binding_of(&self, encoding: (EncodingKey, u32), input: u64) -> Option<u16> {
-        let place = self.tied(encoding, input)?;
-        self.bindings.get(place).map(|binding| binding.number)
-    }
-
-    fn tied(&self, encoding: (EncodingKey, u32), input: u64) -> Option<usize> {
+    /// The binding that an input belongs to.
+    pub(super) fn tied(&self, encoding: (EncodingKey, u32), input: u64) -> Option<Tied> {
         let is_of = |binding: &Binding| {
             (binding.encoding, binding.serial) == encoding && binding.start <= input
         };
-        self.bindings.iter().rposition(is_of)
+        let place = self.bindings.iter().rposition(is_of)?;
+        let binding = self.bindings.get(place)?.number;
+        Some(Tied { place, binding })
     }
 
     /// The encodings behind these keys are gone: their packets can neither be sent nor repeated.
@@ -430,15 +451,19 @@ impl Numbers {
     /// has nothing to fill.
     pub(super) fn place(
         &mut self,
-        encoding: (EncodingKey, u32),
+        tied: Option<Tied>,
         (entry, verdict): (&Entry, Option<Verdict>),
         (history, layers): (&History, &Layers),
         tie: impl FnOnce(u32) -> Offsets,
     ) -> Result<(Placed, Offsets), DropReason> {
         let input = entry.sequence;
-        let place = self.tied(encoding, input).ok_or(DropReason::TooLate)?;
-        let tied = self.bindings.iter().rposition(|b| b.anchor.is_some());
-        let overtaken = tied.is_some_and(|tied| place < tied);
+        let place = tied.ok_or(DropReason::TooLate)?.place;
+        let passing = verdict.filter(|verdict| verdict.passes && !entry.empty);
+        if let Some(found) = passing.and_then(|verdict| self.follow(place, input, &verdict)) {
+            return Ok(found);
+        }
+        let anchored = self.bindings.iter().rposition(|b| b.anchor.is_some());
+        let overtaken = anchored.is_some_and(|anchored| place < anchored);
         let next = self.next;
         let first_timestamp = self.first_timestamp;
         let binding = self.bindings.get_mut(place).ok_or(DropReason::Bug)?;
@@ -481,6 +506,51 @@ impl Numbers {
             change: verdict.change,
         };
         Ok((placed, offsets))
+    }
+
+    /// As [`Numbers::place`], of the next input of the newest binding, which nearly every one is.
+    fn follow(&mut self, place: usize, input: u64, verdict: &Verdict) -> Option<(Placed, Offsets)> {
+        let number = self.next_number(place, input, verdict)?;
+        let binding = self.bindings.get(place)?;
+        let anchor = binding.anchor?;
+        let placed = Placed {
+            number,
+            newest: true,
+            first: false,
+            start: binding.start,
+            ends_picture: verdict.ends_picture,
+            change: verdict.change,
+        };
+        let offsets = Offsets {
+            timestamp: anchor.timestamp,
+            pictures: anchor.pictures.less(verdict.dropped),
+        };
+        Some((placed, offsets))
+    }
+
+    /// The number of an input that passes, where it is the next one of the newest binding.
+    #[inline]
+    pub(super) fn next_number(
+        &mut self,
+        place: usize,
+        input: u64,
+        verdict: &Verdict,
+    ) -> Option<u64> {
+        let is_newest = place + 1 == self.bindings.len();
+        let binding = self.bindings.get_mut(place).filter(|_| is_newest)?;
+        let anchor = binding.anchor.as_mut()?;
+        if input != anchor.highest + 1 {
+            return None;
+        }
+        anchor.highest = input;
+        let number = input.saturating_add_signed(anchor.offset);
+        self.next = number + 1;
+        let slot = slot(&self.ring, number);
+        if let Some(sent) = self.ring.get_mut(slot) {
+            *sent = Sent::new(number, input, binding.number, true);
+            sent.note(verdict, true);
+        }
+        Some(number)
     }
 
     /// What stands behind a number that a NACK asks for. `None`: not sent, forgotten, asked again
@@ -595,8 +665,8 @@ impl Numbers {
 
     /// Whether a number is kept for an input that has not been sent.
     pub(super) fn keeps_place(&self, encoding: (EncodingKey, u32), input: u64) -> bool {
-        let place = self.tied(encoding, input);
-        let place = place.and_then(|place| self.place_of(place, input));
+        let tied = self.tied(encoding, input);
+        let place = tied.and_then(|tied| self.place_of(tied.place, input));
         let kept = place.and_then(|(_, place)| self.ring.get(place));
         kept.is_some_and(|kept| !kept.is_sent())
     }

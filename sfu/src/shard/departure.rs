@@ -2,16 +2,17 @@
 //! then tickets. Packets are written and sealed now, straight into the outbox.
 
 use super::room::{Member, Room};
-use super::{Commons, Departed, Shard};
+use super::{Commons, Departed, Shard, ShardStats};
 use crate::error::DropReason;
 use crate::id::MemberKey;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::prefetch::prefetch;
-use crate::router::{Router, Seal, TicketClass};
+use crate::router::{Rewriter, Router, Seal, TicketClass};
 use crate::time::Instant;
 use crate::transport::{BudgetClass, SRTCP_OVERHEAD, SRTP_OVERHEAD, Transport, wire_bytes};
+use crate::units::Bitrate;
 use crate::wire::extension::abs_send_time;
 
 /// So many turns before a member's own what is kept of it is asked for. Nearer ones ask for what that
@@ -176,7 +177,7 @@ impl Room {
         }
     }
 
-    fn collect_stats(&mut self, stats: &mut super::ShardStats) {
+    fn collect_stats(&mut self, stats: &mut ShardStats) {
         let router = self.router.take_stats();
         stats.nacks_in += router.nacks_in;
         stats.nacks_out += router.nacks_out;
@@ -300,19 +301,35 @@ impl Visit<'_> {
                 return Err(Full);
             }
             self.pace();
-            let Some(ticket) = self.router.next_ticket(self.now, self.key) else {
-                return Ok(());
-            };
-            let sent = match path {
-                Some(path) => self.ticket(path, ticket, outbox),
-                None => {
-                    // What follows could not be decoded without this one.
-                    self.router.set_receiving(self.now, self.key, false);
-                    Err(DropReason::NoPath)
+            let Some(path) = path else {
+                if !self.router.drop_packet(self.key) {
+                    return Ok(());
                 }
+                // What follows could not be decoded without this one.
+                self.router.set_receiving(self.now, self.key, false);
+                self.commons.stats.tickets_dropped.count(DropReason::NoPath);
+                continue;
             };
-            if let Err(reason) = sent {
-                self.commons.stats.tickets_dropped.count(reason);
+            match self.router.rewriter(self.now, self.key) {
+                None => return Ok(()),
+                Some(Err(reason)) => self.commons.stats.tickets_dropped.count(reason),
+                Some(Ok(rewriter)) => {
+                    let mut leaving = Leaving {
+                        now: self.now,
+                        abs_send: self.abs_send,
+                        path,
+                        given: self.member.adaptation.given,
+                        rewriter,
+                        transport: &mut self.member.transport,
+                        stats: &mut self.commons.stats,
+                        packets: 0,
+                        bytes: 0,
+                        datagram_bytes: 0,
+                    };
+                    let through = leaving.all(outbox);
+                    leaving.settle();
+                    through?;
+                }
             }
         }
     }
@@ -378,27 +395,74 @@ impl Visit<'_> {
         Some(bytes)
     }
 
-    fn ticket(
-        &mut self,
-        path: Path,
-        ticket: crate::router::Ticket,
-        outbox: &mut Outbox,
-    ) -> Result<(), DropReason> {
-        let slot = outbox.slot(path, limits::PACKET_BYTES);
-        let slot = slot.ok_or(DropReason::QueueFull)?;
+    fn count(&mut self, length: usize) {
+        self.commons.stats.datagrams_out += 1;
+        self.commons.stats.bytes_out += length as u64;
+    }
+}
+
+/// Packets of one class, encoding and section on their way into the outbox.
+struct Leaving<'a> {
+    now: Instant,
+    abs_send: u32,
+    path: Path,
+    given: Bitrate,
+    rewriter: Rewriter<'a>,
+    transport: &'a mut Transport,
+    stats: &'a mut ShardStats,
+    /// What has left and is not charged yet: packets, bytes on the wire, and bytes of datagrams.
+    packets: u64,
+    bytes: usize,
+    datagram_bytes: u64,
+}
+
+impl Leaving<'_> {
+    /// As many as there is room for and as the path may carry now; the first in any case.
+    fn all(&mut self, outbox: &mut Outbox) -> Result<(), Full> {
+        loop {
+            let slot = if self.packets == 0 {
+                outbox.slot(self.path, limits::PACKET_BYTES)
+            } else {
+                outbox.another(limits::PACKET_BYTES)
+            };
+            let slot = slot.ok_or(Full)?;
+            let Some(number) = self.rewriter.take() else {
+                return Ok(());
+            };
+            match self.one(number, slot) {
+                Ok(length) => outbox.commit(length),
+                Err(reason) => self.stats.tickets_dropped.count(reason),
+            }
+            if self.is_too_fast() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The pacer holds what is left, as [`Visit::pace`] will hear from it too. Where nothing is left it
+    /// is not asked: it would take note that it was full.
+    fn is_too_fast(&mut self) -> bool {
+        if self.rewriter.class() == TicketClass::Audio || !self.transport.is_paced() {
+            return false;
+        }
+        let waiting = self.rewriter.waiting_pictures();
+        let poll = |transport: &mut Transport| transport.poll_pacer(self.now, self.given, waiting);
+        waiting > 0 && poll(self.transport).is_some()
+    }
+
+    /// Writes and seals a packet; its length.
+    fn one(&mut self, number: u64, slot: &mut [u8]) -> Result<usize, DropReason> {
         let space = limits::PACKET_BYTES - SRTP_OVERHEAD;
         let plain = slot.get_mut(..space).ok_or(DropReason::TooLarge)?;
-        let transport = &mut self.member.transport;
-        let abs_send = self.abs_send;
+        let transport = &mut *self.transport;
         let mut numbered = false;
-        let written = self.router.rewrite(
-            self.now,
-            ticket,
+        let written = self.rewriter.write(
+            number,
             || {
                 numbered = true;
                 transport.next_transport_sequence()
             },
-            abs_send,
+            self.abs_send,
             plain,
         )?;
         let length = match written.seal {
@@ -409,29 +473,36 @@ impl Visit<'_> {
                 length
             }
         };
-        if written.is_reported && written.seal == Seal::Once {
+        if self.rewriter.is_reported() && written.seal == Seal::Once {
             transport.note_numbered(slot, !numbered);
             numbered = true;
         }
-        outbox.commit(length);
-        let bytes = wire_bytes(path, length);
+        let bytes = wire_bytes(self.path, length);
         if numbered {
-            self.member.transport.note_sent(self.now, bytes, 0);
+            transport.note_sent(self.now, bytes, 0);
         }
-        let class = match written.class {
+        self.packets += 1;
+        self.bytes += bytes as usize;
+        self.datagram_bytes += length as u64;
+        Ok(length)
+    }
+
+    /// What has left is charged.
+    fn settle(&mut self) {
+        let class = match self.rewriter.class() {
             TicketClass::Audio => BudgetClass::Audio,
             TicketClass::Repair => BudgetClass::Retransmission,
             TicketClass::Video => BudgetClass::Video,
         };
-        self.member.transport.charge(class, bytes as usize);
-        self.commons.stats.packets_out += 1;
-        self.commons.stats.retransmissions_out += u64::from(class == BudgetClass::Retransmission);
-        self.count(length);
-        Ok(())
-    }
-
-    fn count(&mut self, length: usize) {
-        self.commons.stats.datagrams_out += 1;
-        self.commons.stats.bytes_out += length as u64;
+        self.transport.charge(class, self.bytes);
+        let repeats = if class == BudgetClass::Retransmission {
+            self.packets
+        } else {
+            0
+        };
+        self.stats.packets_out += self.packets;
+        self.stats.retransmissions_out += repeats;
+        self.stats.datagrams_out += self.packets;
+        self.stats.bytes_out += self.datagram_bytes;
     }
 }

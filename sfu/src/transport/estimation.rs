@@ -59,9 +59,11 @@ impl Transport {
         let estimator = self
             .estimator
             .get_or_insert_with(|| Box::new(congestion::Estimator::new(now, congestion::START)));
-        self.ceiling.tick(now);
         // Of packets that leave together the first tells the time.
         let is_later = !estimator.has_sent_at(now);
+        if is_later {
+            self.ceiling.tick(now);
+        }
         estimator.sent(now, self.transport_sequence, bytes, probe);
         if is_later {
             estimator.tick(now);

@@ -9,8 +9,8 @@ use crate::units::{Layer, MediaKind};
 use crate::wire::payload::Codec;
 use crate::wire::rtp::RtpHeader;
 
-const VP9: u8 = 98;
-const VP9_RTX: u8 = 99;
+pub(super) const VP9: u8 = 98;
+pub(super) const VP9_RTX: u8 = 99;
 
 /// Temporal layers of four pictures, and which lean on the base layer only, as Chromium's encoder
 /// has them.
@@ -34,7 +34,12 @@ pub(super) fn temporal(sequence: u16, picture: u16, key: bool) -> Packet {
 }
 
 /// A VP9 packet of `spatial` in picture `picture`, non-flexible (RFC 9628 §4.2).
-fn spatial(sequence: u16, picture: u16, (spatial, last): (u8, bool), key: bool) -> Packet {
+pub(super) fn spatial(
+    sequence: u16,
+    picture: u16,
+    (spatial, last): (u8, bool),
+    key: bool,
+) -> Packet {
     let [high, low] = (picture | 0x8000).to_be_bytes();
     let temporal = (picture % 2) as u8;
     let first = 0xA0 | 0x0C | if key { 0 } else { 0x40 };

@@ -11,6 +11,7 @@
 //! | `rungs` | simulcast: which can be given, how one gives way to another |
 //! | `reports` | SR, RR, clocks, speakers |
 //! | `ports` | a door and back |
+//! | `rewriting` | packets written one like the other |
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -29,5 +30,6 @@ mod ports;
 mod red;
 mod repair;
 mod reports;
+mod rewriting;
 mod rungs;
 mod support;

@@ -116,8 +116,8 @@ impl Srtp {
         self.outbound.seal_rtp(slot, length, Tail::default())
     }
 
-    /// Seals the RTP packet of which `slot[..length]` is the beginning and `tail` the rest, into the
-    /// slot; the whole length.
+    /// Seals the RTP packet of which `slot[..length]` is the header and `tail` the rest, into the slot;
+    /// the whole length. An empty tail: as [`Srtp::seal_rtp`].
     ///
     /// # Errors
     /// Why it must not be sent.
@@ -401,6 +401,7 @@ impl Used {
     }
 
     /// Uses `index` up; false where it is already, or too old to tell.
+    #[inline]
     fn take(&mut self, index: u64) -> bool {
         if index <= self.highest {
             let free = window_place(self.highest - index).is_some() && !self.is_marked(index);
@@ -416,6 +417,15 @@ impl Used {
         self.highest = index;
         self.mark(index, true);
         true
+    }
+
+    /// The index of `sequence`, which from now on is used up.
+    #[inline]
+    fn next(&mut self, sequence: u16) -> Result<u64, DropReason> {
+        let index = guess_index(self.highest, sequence).filter(|index| self.take(*index));
+        // RFC 7714 §8.4: one nonce, one packet. Sections never repeat a number.
+        invariant!(index.is_some(), "an outgoing SRTP index is used once");
+        index.ok_or(DropReason::Bug)
     }
 
     /// Whether `index` is known to be used.
@@ -459,15 +469,17 @@ impl Outbound {
         tail: Tail<'_>,
     ) -> Result<usize, DropReason> {
         let packet = slot.get(..length).ok_or(DropReason::TooLarge)?;
-        let header = rtp::header_bytes(packet)?;
         let (ssrc, sequence) = identify(packet).ok_or(DropReason::Malformed)?;
-        let index = self.next_index(ssrc, sequence)?;
-        let place = Place { ssrc, index };
-        if header == length && !tail.is_empty() {
-            return self.rtp.seal_rtp_tail(slot, header, tail, place);
+        if !tail.is_empty() {
+            debug_assert_eq!(rtp::header_bytes(packet), Ok(length), "a header, no more");
+            let index = self.next_index(ssrc, sequence)?;
+            let place = Place { ssrc, index };
+            return self.rtp.seal_rtp_tail(slot, length, tail, place);
         }
-        let length = tail.copy(slot, length).ok_or(DropReason::TooLarge)?;
-        self.rtp.seal_rtp(slot, length, header, place)
+        let header = rtp::header_bytes(packet)?;
+        let index = self.next_index(ssrc, sequence)?;
+        self.rtp
+            .seal_rtp(slot, length, header, Place { ssrc, index })
     }
 
     fn reseal_rtp(&self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {
@@ -484,29 +496,32 @@ impl Outbound {
     }
 
     /// The index of `sequence`, which from now on is used up.
+    #[inline]
     fn next_index(&mut self, ssrc: u32, sequence: u16) -> Result<u64, DropReason> {
-        if self
-            .sent
-            .get(self.last)
-            .is_none_or(|used| used.ssrc != ssrc)
+        if let Some(used) = self.sent.get_mut(self.last)
+            && used.ssrc == ssrc
         {
-            match self.sent.binary_search_by_key(&ssrc, |used| used.ssrc) {
-                Ok(at) => self.last = at,
-                Err(_) if self.sent.len() >= SSRCS_SENT_PER_TRANSPORT => {
-                    return Err(DropReason::LimitReached);
-                }
-                Err(at) => {
-                    self.sent.insert(at, Used::first(ssrc, u64::from(sequence)));
-                    self.last = at;
-                    return Ok(u64::from(sequence));
-                }
+            return used.next(sequence);
+        }
+        self.next_index_of(ssrc, sequence)
+    }
+
+    /// The same, of another SSRC than the last packet's.
+    #[inline(never)]
+    fn next_index_of(&mut self, ssrc: u32, sequence: u16) -> Result<u64, DropReason> {
+        match self.sent.binary_search_by_key(&ssrc, |used| used.ssrc) {
+            Ok(at) => {
+                self.last = at;
+                let used = self.sent.get_mut(at).ok_or(DropReason::Bug)?;
+                used.next(sequence)
+            }
+            Err(_) if self.sent.len() >= SSRCS_SENT_PER_TRANSPORT => Err(DropReason::LimitReached),
+            Err(at) => {
+                self.sent.insert(at, Used::first(ssrc, u64::from(sequence)));
+                self.last = at;
+                Ok(u64::from(sequence))
             }
         }
-        let used = self.sent.get_mut(self.last).ok_or(DropReason::Bug)?;
-        let index = guess_index(used.highest, sequence).filter(|index| used.take(*index));
-        // RFC 7714 §8.4: one nonce, one packet. Sections never repeat a number.
-        invariant!(index.is_some(), "an outgoing SRTP index is used once");
-        index.ok_or(DropReason::Bug)
     }
 
     fn seal_rtcp(&mut self, slot: &mut [u8], length: usize) -> Result<usize, DropReason> {

@@ -378,13 +378,12 @@ impl Place {
 
 /// RFC 7714 §8.1 and §9.1: two zeros, SSRC, 48 bits of index, over the salt.
 fn gcm_nonce(salt: &[u8; 12], place: Place) -> [u8; 12] {
-    let mut nonce = *salt;
-    let mask = place.ssrc.to_be_bytes().into_iter();
-    let mask = mask.chain(place.index.to_be_bytes().into_iter().skip(2));
-    for (to, from) in nonce.iter_mut().skip(2).zip(mask) {
-        *to ^= from;
-    }
-    nonce
+    let [a, b, c, d, low @ ..] = *salt;
+    let high = u32::from_be_bytes([a, b, c, d]) ^ (place.ssrc >> 16);
+    let low = u64::from_be_bytes(low) ^ (u64::from(place.ssrc) << 48) ^ place.index;
+    let [a, b, c, d] = high.to_be_bytes();
+    let [e, f, g, h, i, j, k, l] = low.to_be_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
 /// RFC 3711 §4.1.1: salt at 2^16, SSRC at 2^64, index at 2^16.

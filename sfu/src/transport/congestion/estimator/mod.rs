@@ -218,6 +218,9 @@ impl Estimator {
         }
         self.history.push(sequence, now, bytes, probe);
         self.newest = self.newest.max(sequence);
+        if self.sent_at == Some(now) && self.waiting_since.is_some() {
+            return;
+        }
         // Silence counts from what could have been answered: a pause of ours is none.
         let paused = self.sent_at.is_some_and(|at| now.since(at) >= SILENCE);
         if paused || self.waiting_since.is_none() {
