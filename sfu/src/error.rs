@@ -59,7 +59,7 @@ drop_reasons! {
     Quieter = "quieter",
     /// Comfort padding without a payload.
     Padding = "padding",
-    /// A ticket whose packet the history no longer holds.
+    /// A packet of a ticket that the history no longer holds.
     Expired = "expired",
     /// A bounded queue was full.
     QueueFull = "queue_full",

@@ -246,6 +246,31 @@ mod tests {
     }
 
     #[test]
+    fn another_goes_where_the_last_one_went_in_its_run_or_in_one_of_its_own() {
+        let mut outbox = Outbox::new();
+        assert!(outbox.another(1_500).is_none(), "there is no last one");
+        put(&mut outbox, 1, 1_000);
+        for length in [1_000, 700, 900] {
+            outbox.another(1_500).expect("room").fill(7);
+            outbox.commit(length);
+        }
+        // A slot that is given up leaves no trace.
+        assert!(outbox.slot(path(3), 1_500).is_some());
+        outbox.another(1_500).expect("room").fill(7);
+        outbox.commit(900);
+        put(&mut outbox, 2, 900);
+        let runs: Vec<_> = outbox
+            .runs()
+            .map(|run| (run.path.remote.port(), run.segment_size, run.bytes.len()))
+            .collect();
+        assert_eq!(runs, [(1, 1_000, 2_700), (1, 900, 1_800), (2, 900, 900)]);
+        outbox.clear();
+        assert!(outbox.another(1_500).is_none());
+        outbox.commit(5);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
     fn a_full_arena_says_so_and_is_empty_after_clear() {
         let mut outbox = Outbox::new();
         let mut count = 0;

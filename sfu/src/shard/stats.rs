@@ -16,7 +16,7 @@ pub struct ShardStats {
     pub consumed: u64,
     /// Datagrams dropped, by reason.
     pub dropped: Drops,
-    /// Tickets that were not sent, by reason.
+    /// Packets of tickets that were not sent, by reason.
     pub tickets_dropped: Drops,
     /// Datagrams put into the outbox.
     pub datagrams_out: u64,
