@@ -82,25 +82,25 @@ impl Outbox {
     /// Room for one datagram of up to `capacity` bytes to `path`; none: full, send first.
     /// Write into it, then [`Outbox::commit`] what was written, or take another slot instead.
     pub fn slot(&mut self, path: Path, capacity: usize) -> Option<&mut [u8]> {
+        self.reserve(Some(path), capacity)
+    }
+
+    /// The same, for one more datagram on the path of the last one that was committed.
+    pub fn another(&mut self, capacity: usize) -> Option<&mut [u8]> {
+        if self.runs.is_empty() {
+            return None;
+        }
+        self.reserve(None, capacity)
+    }
+
+    fn reserve(&mut self, path: Option<Path>, capacity: usize) -> Option<&mut [u8]> {
         if self.runs.len() >= OUTBOX_RUNS {
             return None;
         }
         let end = self.used.checked_add(capacity)?;
         let slot = self.bytes.get_mut(self.used..end)?;
         self.reserved = Some(capacity);
-        self.path = Some(path);
-        Some(slot)
-    }
-
-    /// The same, for one more datagram on the path of the last one that was committed.
-    pub fn another(&mut self, capacity: usize) -> Option<&mut [u8]> {
-        if self.runs.len() >= OUTBOX_RUNS || self.runs.is_empty() {
-            return None;
-        }
-        let end = self.used.checked_add(capacity)?;
-        let slot = self.bytes.get_mut(self.used..end)?;
-        self.reserved = Some(capacity);
-        self.path = None;
+        self.path = path;
         Some(slot)
     }
 

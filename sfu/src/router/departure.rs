@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use crate::error::DropReason;
 use crate::id::{EncodingKey, MemberKey};
-use crate::limits::PACKET_BYTES;
 use crate::prefetch::prefetch;
 use crate::router::rewriter::Rewriter;
 use crate::router::ticket::Ticket;
@@ -113,8 +112,8 @@ impl Router {
     /// Bytes of pictures and repairs that wait, at most: each packet counts as a full one.
     #[must_use]
     pub fn waiting_pictures(&self, member: MemberKey) -> u64 {
-        let tickets = self.member(member).map(|found| found.queue.pictures());
-        tickets.unwrap_or_default() as u64 * PACKET_BYTES as u64
+        self.member(member)
+            .map_or(0, |found| found.queue.picture_bytes())
     }
 
     /// Whoever writes the next packets of a member: those that have class, section and encoding in

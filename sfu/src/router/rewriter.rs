@@ -4,7 +4,6 @@ use slab::Slab;
 
 use crate::error::DropReason;
 use crate::id::EncodingKey;
-use crate::limits::PACKET_BYTES;
 use crate::router::again::Stamps;
 use crate::router::decode_target::FrameChange;
 use crate::router::encoding::Encoding;
@@ -141,7 +140,7 @@ impl<'a> Rewriter<'a> {
     /// [`Router::waiting_pictures`]: crate::router::Router::waiting_pictures
     #[must_use]
     pub fn waiting_pictures(&self) -> u64 {
-        self.queue.pictures() as u64 * PACKET_BYTES as u64
+        self.queue.picture_bytes()
     }
 
     /// The number of the next packet, for [`Rewriter::write`]. Have a slot before asking: it is given
@@ -197,7 +196,12 @@ impl<'a> Rewriter<'a> {
     ) -> Result<(usize, Tail<'a>), DropReason> {
         let encoding = self.encoding;
         let entry = encoding.history.get(input).ok_or(DropReason::Expired)?;
-        let payload = encoding.history.payload(entry).ok_or(DropReason::Expired)?;
+        // What came empty has none, and yet a number that was kept for it.
+        let payload = match encoding.history.payload(entry) {
+            Some(payload) => payload,
+            None if entry.empty => &[],
+            None => return Err(DropReason::Expired),
+        };
         if self.fits_model(entry)
             && let Some(model) = &self.model
         {

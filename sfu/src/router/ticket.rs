@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::id::{EncodingKey, SectionKey};
-use crate::limits::TICKETS_PER_TRANSPORT;
+use crate::limits::{PACKET_BYTES, TICKETS_PER_TRANSPORT};
 
 /// What becomes of a ticket when the budget is short, and which queue it waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +173,9 @@ impl TicketQueue {
         sound.or_else(|| self.video.front())
     }
 
-    /// Packets of pictures and repairs.
-    pub(super) const fn pictures(&self) -> usize {
-        self.pictures
+    /// Bytes of pictures and repairs, at most: each packet counts as a full one.
+    pub(super) const fn picture_bytes(&self) -> u64 {
+        self.pictures as u64 * PACKET_BYTES as u64
     }
 
     pub(super) const fn has_audio(&self) -> bool {
@@ -247,7 +247,7 @@ mod tests {
         }
         let picture = ticket(7, TicketClass::Video).and_following(20);
         assert_eq!(queue.push(picture), 20);
-        assert_eq!((queue.pictures(), queue.len()), (1, TICKETS_PER_TRANSPORT));
+        assert_eq!((queue.pictures, queue.len()), (1, TICKETS_PER_TRANSPORT));
         assert_eq!(queue.pop(), Some(1));
         queue.remove_section(SectionKey(1));
         assert!(queue.is_empty());
@@ -264,7 +264,7 @@ mod tests {
         let room = TICKETS_PER_TRANSPORT as u64 - many * 200;
         let last = ticket(many * 200, TicketClass::Video);
         assert_eq!(queue.push(last.and_following(200)), 200 - room);
-        assert_eq!(queue.pictures(), TICKETS_PER_TRANSPORT);
+        assert_eq!(queue.pictures, TICKETS_PER_TRANSPORT);
         let left: Vec<u64> = std::iter::from_fn(|| queue.pop()).collect();
         assert!(left.into_iter().eq(200 - room..(many + 1) * 200));
         assert!(queue.is_empty() && !queue.has_audio());

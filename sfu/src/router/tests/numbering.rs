@@ -207,6 +207,23 @@ fn extensions_are_the_sections_own() {
 }
 
 #[test]
+fn what_comes_late_and_empty_fills_its_number_in_an_old_stream_too() {
+    let (mut room, ..) = Room::with_picture();
+    // More than its history holds: the first page is gone.
+    for n in 101..1_500 {
+        room.send(ADA, &video(1, n, n, false).marker());
+        assert_eq!(room.take(BOB).len(), 1);
+        room.pass(3);
+    }
+    room.send(ADA, &video(1, 1_501, 1_501, false).marker());
+    let after = room.take(BOB).remove(0).sequence;
+    room.send(ADA, &video(1, 1_500, 1_500, false).padding_only());
+    let filling = room.take(BOB).remove(0);
+    assert_eq!(filling.sequence, after - 1);
+    assert!(filling.payload.is_empty() && filling.padding > 0);
+}
+
+#[test]
 fn who_loses_much_is_asked_to_hold_pictures_back_and_the_publishers_own_word_counts_more() {
     let (mut room, ..) = Room::with_picture();
     let mut said = |loss, number, own| {
